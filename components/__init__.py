@@ -1,0 +1,1 @@
+"""What is deployed: the Pulumi components; no probe, no local Azure in here."""
