@@ -75,7 +75,7 @@ def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:
 
 
 def percent(share: Fraction) -> str:
-    """Write a share as `33.3 %`; rounding never makes a member look idle, or alone, when it is not."""
+    """Write a share as `33.3 %`; rounding never makes a member look idle, or alone."""
     if 0 < share < Fraction(5, 10_000):
         return "< 0.1 %"
     if Fraction(9_995, 10_000) <= share < 1:
