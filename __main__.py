@@ -1,0 +1,20 @@
+"""Azure OpenAI in several regions behind one API Management endpoint, traffic spread evenly."""
+
+import pulumi
+
+from components.load_balanced_openai import LoadBalancedOpenAI
+from components.settings import SettingsError, load
+
+try:
+    settings = load(pulumi.Config())
+except SettingsError as error:
+    raise pulumi.RunError(str(error)) from None  # a mistake in the config earns no stack trace
+
+# Visible in every preview: an unequal pool is a warning, never a surprise.
+report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
+report(f"Expected traffic: {settings.forecast}")
+
+openai = LoadBalancedOpenAI("openai", settings=settings)
+
+for output, value in openai.stack_outputs.items():
+    pulumi.export(output, value)

@@ -1,0 +1,55 @@
+"""The API Management service that all clients call."""
+
+import pulumi
+from pulumi_azure_native import apimanagement
+
+from components import settings
+
+
+class ApiGateway(pulumi.ComponentResource):
+    """An API Management service with a system-assigned identity, which the regions trust.
+
+    Outputs: `service_name`, `gateway_url` (`https://<service>.azure-api.net`) and `principal_id`,
+    the object id of the identity.
+    """
+
+    service_name: pulumi.Output[str]
+    gateway_url: pulumi.Output[str]
+    principal_id: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        gateway: settings.Gateway,
+        resource_group_name: pulumi.Input[str],
+        suffix: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the service `apim-<suffix>`."""
+        super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
+
+        service = apimanagement.ApiManagementService(
+            name,
+            service_name=pulumi.Output.concat("apim-", suffix),
+            resource_group_name=resource_group_name,
+            location=gateway.location,
+            sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
+                name=gateway.sku, capacity=gateway.capacity
+            ),
+            publisher_name=gateway.publisher_name,
+            publisher_email=gateway.publisher_email,
+            identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+        self.service_name = service.name
+        self.gateway_url = service.gateway_url
+        self.principal_id = service.identity.apply(lambda identity: identity.principal_id)
+        self.register_outputs(
+            {
+                "serviceName": self.service_name,
+                "gatewayUrl": self.gateway_url,
+                "principalId": self.principal_id,
+            }
+        )

@@ -1,0 +1,155 @@
+"""The API that clients call: operations, policy, and the subscription that holds the key."""
+
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import pulumi
+from pulumi_azure_native import apimanagement
+
+API_PATH = "inference"
+
+
+class Operation(NamedTuple):
+    """One operation of the API; `path` is relative to `<gateway>/inference/openai`."""
+
+    name: str
+    title: str
+    method: str
+    path: str
+
+
+OPERATIONS = (
+    Operation(
+        "chat-completions",
+        "Chat completions",
+        "POST",
+        "/deployments/{deployment-id}/chat/completions",
+    ),
+    Operation("embeddings", "Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
+    Operation("models", "List models", "GET", "/models"),
+    Operation("v1-chat-completions", "Chat completions (v1)", "POST", "/v1/chat/completions"),
+    Operation("v1-embeddings", "Embeddings (v1)", "POST", "/v1/embeddings"),
+    Operation("v1-models", "List models (v1)", "GET", "/v1/models"),
+)
+
+_POLICY = Template(Path(__file__).with_name("inference-policy.xml").read_text(encoding="utf-8"))
+
+# No region is named here: what a client cannot act on stays inside.
+_EXHAUSTED = """<return-response>
+          <set-status code="503" reason="Service Unavailable" />
+          <set-header name="Retry-After" exists-action="override"><value>10</value></set-header>
+          <set-header name="Content-Type" exists-action="override"><value>application/json</value></set-header>
+          <set-body>{"error":{"code":"503","message":"No region can answer now. Please retry after 10 seconds."}}</set-body>
+        </return-response>"""  # noqa: E501 - XML whose white space would be part of the value
+
+_REVEAL_BACKEND = """<set-header name="x-backend-host" exists-action="override">
+      <value>@(context.Request.Url.Host)</value>
+    </set-header>
+    <set-header name="x-backend-attempts" exists-action="override">
+      <value>@(((int)context.Variables["attempts"]).ToString())</value>
+    </set-header>"""
+
+
+def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
+    """Return the API's policy for a pool of `members` (2 to 30) backends."""
+    return _POLICY.substitute(
+        backend_pool=backend_pool,
+        other_members=members - 1,
+        exhausted=_EXHAUSTED,
+        reveal_backend=_REVEAL_BACKEND if reveal_backend else "",
+    )
+
+
+class InferenceApi(pulumi.ComponentResource):
+    """The Azure OpenAI API behind `<gateway>/inference`, for clients with the subscription's key.
+
+    Output: `subscription_key` (a secret), sent by clients in the header `api-key`.
+    """
+
+    subscription_key: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        resource_group_name: pulumi.Input[str],
+        service_name: pulumi.Input[str],
+        backend_pool: pulumi.Input[str],
+        members: int,
+        reveal_backend: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the API over the pool named `backend_pool`."""
+        super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
+        children = pulumi.ResourceOptions(parent=self)
+
+        api = apimanagement.Api(
+            name,
+            api_id=name,
+            resource_group_name=resource_group_name,
+            service_name=service_name,
+            display_name="Azure OpenAI, all regions",
+            # Backend urls end in /openai, and the gateway appends what follows the API's path.
+            path=f"{API_PATH}/openai",
+            protocols=["https"],
+            subscription_required=True,
+            subscription_key_parameter_names=apimanagement.SubscriptionKeyParameterNamesContractArgs(
+                header="api-key", query="api-key"
+            ),
+            opts=children,
+        )
+
+        for operation in OPERATIONS:
+            apimanagement.ApiOperation(
+                f"{name}-{operation.name}",
+                operation_id=operation.name,
+                api_id=api.name,
+                resource_group_name=resource_group_name,
+                service_name=service_name,
+                display_name=operation.title,
+                method=operation.method,
+                url_template=operation.path,
+                template_parameters=[
+                    apimanagement.ParameterContractArgs(
+                        name="deployment-id", type="string", required=True
+                    )
+                ]
+                if "{deployment-id}" in operation.path
+                else [],
+                opts=children,
+            )
+
+        apimanagement.ApiPolicy(
+            f"{name}-policy",
+            policy_id="policy",
+            api_id=api.name,
+            resource_group_name=resource_group_name,
+            service_name=service_name,
+            format="rawxml",
+            value=pulumi.Output.from_input(backend_pool).apply(
+                lambda pool: policy_xml(
+                    backend_pool=pool, members=members, reveal_backend=reveal_backend
+                )
+            ),
+            opts=children,
+        )
+
+        subscription = apimanagement.Subscription(
+            f"{name}-clients",
+            sid=f"{name}-clients",
+            resource_group_name=resource_group_name,
+            service_name=service_name,
+            display_name="Clients of the inference API",
+            scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
+            state="active",
+            opts=children,
+        )
+        secrets = apimanagement.list_subscription_secrets_output(
+            resource_group_name=resource_group_name,
+            service_name=service_name,
+            sid=subscription.name,
+        )
+
+        self.subscription_key = pulumi.Output.secret(secrets.apply(lambda keys: keys.primary_key))
+        self.register_outputs({"subscriptionKey": self.subscription_key})

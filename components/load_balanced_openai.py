@@ -1,0 +1,101 @@
+"""The composition that the program declares: regions, gateway, pool and API."""
+
+from typing import Any
+
+import pulumi
+from pulumi_azure_native import resources
+from pulumi_random import RandomString
+
+from components.api_gateway import ApiGateway
+from components.backend_pool import BackendPool
+from components.inference_api import API_PATH, InferenceApi
+from components.openai_region import RegionalOpenAI
+from components.settings import Settings
+
+API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
+
+
+class LoadBalancedOpenAI(pulumi.ComponentResource):
+    """Azure OpenAI in several regions behind one API Management endpoint.
+
+    `stack_outputs` is the contract with `probes/`, one entry a stack output.
+    """
+
+    stack_outputs: dict[str, Any]
+
+    def __init__(
+        self, name: str, *, settings: Settings, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare everything that `settings` describes."""
+        super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
+        children = pulumi.ResourceOptions(parent=self)
+
+        suffix: pulumi.Input[str] = (
+            settings.resource_suffix
+            or RandomString("suffix", length=8, upper=False, special=False, opts=children).result
+        )
+        resource_group = resources.ResourceGroup(
+            name,
+            resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
+            location=settings.gateway.location,
+            opts=children,
+        )
+
+        gateway = ApiGateway(
+            "gateway",
+            gateway=settings.gateway,
+            resource_group_name=resource_group.name,
+            suffix=suffix,
+            opts=children,
+        )
+        regions = {
+            region.name: RegionalOpenAI(
+                region,
+                resource_group_name=resource_group.name,
+                suffix=suffix,
+                models=settings.models,
+                gateway_principal_id=gateway.principal_id,
+                opts=children,
+            )
+            for region in settings.regions
+        }
+        pool = BackendPool(
+            resource_group_name=resource_group.name,
+            service_name=gateway.service_name,
+            regions=settings.regions,
+            backend_urls={key: region.backend_url for key, region in regions.items()},
+            breaker=settings.breaker,
+            opts=children,
+        )
+        api = InferenceApi(
+            "inference",
+            resource_group_name=resource_group.name,
+            service_name=gateway.service_name,
+            backend_pool=pool.pool_name,
+            members=len(settings.regions),
+            reveal_backend=settings.reveal_backend,
+            opts=children,
+        )
+
+        self.stack_outputs = {
+            "resource_group": resource_group.name,
+            "gateway_url": gateway.gateway_url,
+            "inference_url": pulumi.Output.concat(gateway.gateway_url, "/", API_PATH),
+            "subscription_key": api.subscription_key,
+            "deployment": settings.models[0].name,
+            "api_version": API_VERSION,
+            "pool": {"id": pool.pool_id, "name": pool.pool_name},
+            "routing": settings.routing,
+            "backends": [
+                {
+                    "id": region.name,
+                    "location": region.location,
+                    "region": region.display_name,
+                    "url": regions[region.name].backend_url,
+                    "priority": region.priority,
+                    "weight": region.weight,
+                }
+                for region in settings.regions
+            ],
+        }
+        self.register_outputs(self.stack_outputs)

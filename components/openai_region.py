@@ -1,0 +1,95 @@
+"""One region's Azure OpenAI account, its model deployments, and the gateway's role on it."""
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_azure_native import authorization, cognitiveservices
+from pulumi_random import RandomUuid
+
+from components.settings import Model, Region
+
+# Built-in role "Cognitive Services OpenAI User", by its tenant-level id so that no subscription id
+# has to be looked up (Azure built-in roles, AI + machine learning).
+OPENAI_USER_ROLE = (
+    "/providers/Microsoft.Authorization/roleDefinitions/5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
+)
+
+
+class RegionalOpenAI(pulumi.ComponentResource):
+    """An account that takes Entra tokens only, with the same model deployments as its peers.
+
+    Outputs: `account_name`, `endpoint` (`https://<subdomain>.openai.azure.com/`) and
+    `backend_url`, what a gateway forwards to (`https://<subdomain>.openai.azure.com/openai`).
+    """
+
+    account_name: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    backend_url: pulumi.Output[str]
+
+    def __init__(
+        self,
+        region: Region,
+        *,
+        resource_group_name: pulumi.Input[str],
+        suffix: pulumi.Input[str],
+        models: Sequence[Model],
+        gateway_principal_id: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the account `<region name>-<suffix>` in the region's location."""
+        super().__init__("openai-gateway:index:RegionalOpenAI", region.name, None, opts)
+        children = pulumi.ResourceOptions(parent=self)
+
+        subdomain = pulumi.Output.concat(region.name, "-", suffix)
+        account = cognitiveservices.Account(
+            region.name,
+            account_name=subdomain,
+            resource_group_name=resource_group_name,
+            location=region.location,
+            kind="OpenAI",
+            sku=cognitiveservices.SkuArgs(name="S0"),
+            properties=cognitiveservices.AccountPropertiesArgs(
+                custom_sub_domain_name=subdomain,
+                disable_local_auth=True,
+            ),
+            opts=children,
+        )
+
+        # Azure answers 409 RequestConflict when two deployments of one account are changed at once.
+        previous: pulumi.Resource = account
+        for model in models:
+            previous = cognitiveservices.Deployment(
+                f"{region.name}-{model.name}",
+                deployment_name=model.name,
+                account_name=account.name,
+                resource_group_name=resource_group_name,
+                sku=cognitiveservices.SkuArgs(name=model.sku, capacity=model.capacity),
+                properties=cognitiveservices.DeploymentPropertiesArgs(
+                    model=cognitiveservices.DeploymentModelArgs(
+                        format="OpenAI", name=model.model, version=model.version
+                    )
+                ),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
+            )
+
+        authorization.RoleAssignment(
+            f"{region.name}-openai-user",
+            role_assignment_name=RandomUuid(f"{region.name}-openai-user", opts=children).result,
+            scope=account.id,
+            role_definition_id=OPENAI_USER_ROLE,
+            principal_id=gateway_principal_id,
+            # azure-native's default, `User`, makes Azure look the gateway up among the users.
+            principal_type="ServicePrincipal",
+            opts=children,
+        )
+
+        self.account_name = account.name
+        self.endpoint = account.properties.apply(lambda properties: properties.endpoint)
+        self.backend_url = self.endpoint.apply(lambda endpoint: f"{endpoint.rstrip('/')}/openai")
+        self.register_outputs(
+            {
+                "accountName": self.account_name,
+                "endpoint": self.endpoint,
+                "backendUrl": self.backend_url,
+            }
+        )
