@@ -1,0 +1,186 @@
+"""How many answers it takes to say that traffic is spread, or that it is not.
+
+Every suspicion about a backend is one likelihood-ratio test of "its share is as expected" against a
+suspected share, after A. Wald, "Sequential Tests of Statistical Hypotheses", Annals of Mathematical
+Statistics 16 (1945). Its bounds are those of J. Ville, "Étude critique de la notion de collectif"
+(1939): at the expected share the ratio ever exceeds 1/a with a probability of at most a. So a
+verdict depends on the counts alone, holds whenever one looks, and is wrong in at most 5 % of runs
+either way; Bonferroni's inequality divides that error among the suspicions.
+
+Pure: no dependency, no clock, no input or output.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+CEILING: Final = 0.7
+"""No region may get more: the incident's acceptance, and what round robin is tested against."""
+TOLERANCE: Final = 0.2
+"""Deviation from unequal expectations that is not as declared: the incident's ±15-20 points."""
+ERROR: Final = 0.05
+"""Greatest probability of a wrong verdict, either way."""
+EXCESS_ERROR: Final = 0.035
+"""Part of it for a share that is off; with the rest for silence, 6 requests to one of three do."""
+CERTAINTY: Final = 0.98
+"""The greatest share that is tested for, and its complement the least: a retry may stray."""
+MOST_REQUESTS: Final = 500
+"""What a run may send without being told to, however rare a region's traffic is."""
+
+Suspicion = Literal["excess", "lack", "silence"]
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One suspicion about one backend: that its share is `suspected` instead of `expected`."""
+
+    backend: str
+    suspicion: Suspicion
+    expected: float
+    suspected: float
+    condemns_at: float
+    clears_at: float = math.log(ERROR)
+
+    def evidence(self, hits: int, total: int) -> float:
+        """Log likelihood ratio, suspected to expected, of `hits` in `total`; minus infinity too."""
+        own = hits * _log_ratio(self.suspected, self.expected) if hits else 0.0
+        others = total - hits
+        return own + (others * _log_ratio(1 - self.suspected, 1 - self.expected) if others else 0.0)
+
+    def condemns(self, hits: int, total: int) -> bool:
+        """Say whether the suspicion is proved."""
+        return self.evidence(hits, total) >= self.condemns_at
+
+    def clears(self, hits: int, total: int) -> bool:
+        """Say whether the suspicion is refuted."""
+        return self.evidence(hits, total) <= self.clears_at
+
+    @property
+    def usual_requests(self) -> float:
+        """Answers it takes to refute it at the expected share (Wald's expectation), or silence."""
+        if self.suspicion == "silence":
+            return self.condemns_at / _log_ratio(1, 1 - self.expected)
+        drift = self.expected * _log_ratio(self.suspected, self.expected)
+        drift += (1 - self.expected) * _log_ratio(1 - self.suspected, 1 - self.expected)
+        return self.clears_at / drift
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All suspicions about a pool, for the share that each backend is expected to have.
+
+    `answered` counts the answers of each backend; `reached` counts also the requests it refused, so
+    a region that only throttles is never called silent, and never cleared either.
+    """
+
+    shares: Mapping[str, float]
+    trials: tuple[Trial, ...]
+
+    def proved(self, reached: Counts) -> tuple[Trial, ...]:
+        """Suspicions that the requests so far prove: any of them condemns the pool."""
+        total = sum(reached.values())
+        return tuple(t for t in self.trials if t.condemns(reached[t.backend], total))
+
+    def open(self, answered: Counts) -> tuple[Trial, ...]:
+        """Suspicions that the answers so far do not refute: none is left of a balanced pool."""
+        total = sum(answered.values())
+        return tuple(t for t in self.trials if not t.clears(answered[t.backend], total))
+
+    def decided(self, answered: Counts, reached: Counts) -> bool:
+        """Say whether there is a verdict."""
+        return bool(self.proved(reached)) or not self.open(answered)
+
+    def least_needed(self, answered: Counts, reached: Counts, *, at_most: int) -> int:
+        """Further answers without which no verdict is possible, whatever they are.
+
+        0 with a verdict. So many requests may be in flight: not one of them is sent in vain.
+        """
+        if self.decided(answered, reached):
+            return 0
+        for more in range(1, at_most):
+            if self._can_condemn(reached, more) or self._can_clear(answered, more):
+                return more
+        return at_most
+
+    @property
+    def most_requests(self) -> int:
+        """Requests after which a run without a verdict is better called inconclusive."""
+        silence = (t.usual_requests for t in self.trials if t.suspicion == "silence")
+        shares = (6 * t.usual_requests for t in self.trials if t.suspicion != "silence")
+        return min(MOST_REQUESTS, math.ceil(max((*silence, *shares))))
+
+    def _can_condemn(self, reached: Counts, more: int) -> bool:
+        total = sum(reached.values()) + more
+        return any(
+            t.condemns(reached[t.backend] + more, total) or t.condemns(reached[t.backend], total)
+            for t in self.trials
+        )
+
+    def _can_clear(self, answered: Counts, more: int) -> bool:
+        total = sum(answered.values()) + more
+        least = greatest = 0
+        for backend in self.shares:
+            trials = [t for t in self.trials if t.backend == backend]
+            hits = [
+                count
+                for count in range(answered[backend], answered[backend] + more + 1)
+                if all(t.clears(count, total) for t in trials)
+            ]
+            if not hits:
+                return False
+            least += hits[0]
+            greatest += hits[-1]
+        return least <= total <= greatest
+
+
+def plan(shares: Mapping[str, float]) -> Plan:
+    """Suspicions to test for these expected shares of at least two backends; they sum to 1.
+
+    Equal shares are tested against the incident's ceiling, unequal ones against its tolerance; in
+    either case every backend that should answer is suspected of silence.
+    """
+    if len(shares) < 2 or not math.isclose(sum(shares.values()), 1):
+        raise ValueError(f"Two or more shares that sum to 1 are needed: {dict(shares)}")
+    certain = {name: min(max(p, 1 - CERTAINTY), CERTAINTY) for name, p in shares.items()}
+    suspected: list[tuple[str, Suspicion, float]] = []
+    if len(set(shares.values())) == 1:
+        suspected += [(name, "excess", CEILING) for name in shares]
+    else:
+        for name, share in certain.items():
+            if share + TOLERANCE < 1:
+                suspected.append((name, "excess", share + TOLERANCE))
+            if share - TOLERANCE > 1 - CERTAINTY:
+                suspected.append((name, "lack", share - TOLERANCE))
+    silent = [name for name, share in shares.items() if share > 0]
+    excess_bound = math.log(len(suspected) / EXCESS_ERROR)
+    silence_bound = math.log(len(silent) / (ERROR - EXCESS_ERROR))
+    return Plan(
+        shares=dict(shares),
+        trials=(
+            *_trials(suspected, certain, excess_bound),
+            *_trials([(name, "silence", 0.0) for name in silent], certain, silence_bound),
+        ),
+    )
+
+
+def _trials(
+    suspected: Iterable[tuple[str, Suspicion, float]],
+    expected: Mapping[str, float],
+    condemns_at: float,
+) -> list[Trial]:
+    return [
+        Trial(
+            backend=backend,
+            suspicion=suspicion,
+            expected=expected[backend],
+            suspected=share,
+            condemns_at=condemns_at,
+        )
+        for backend, suspicion, share in suspected
+    ]
+
+
+def _log_ratio(numerator: float, denominator: float) -> float:
+    return math.log(numerator / denominator) if numerator > 0 else -math.inf

@@ -1,0 +1,146 @@
+"""The sequential verdict: its bounds, and what it must never do."""
+
+import itertools
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.evidence import ERROR, Plan, plan
+
+THREE = plan({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+INCIDENT = plan({"a": 1.0, "b": 0.0, "c": 0.0})
+WEIGHTED = plan({"a": 0.5, "b": 0.25, "c": 0.25})
+
+
+def equal(k: int) -> Plan:
+    return plan({f"foundry{i}": 1 / k for i in range(1, k + 1)})
+
+
+def requests_until_verdict(subject: Plan, order) -> tuple[int, str]:
+    counts = Counter(dict.fromkeys(subject.shares, 0))
+    for number, backend in enumerate(order, 1):
+        counts[backend] += 1
+        if subject.decided(counts, counts):
+            return number, "imbalanced" if subject.proved(counts) else "balanced"
+    return number, "inconclusive"
+
+
+def test_strict_rotation_of_three_is_cleared_by_exactly_12_requests():
+    assert requests_until_verdict(THREE, itertools.cycle("abc")) == (12, "balanced")
+
+
+def test_six_requests_condemn_a_pool_of_three_that_sends_all_to_one():
+    assert requests_until_verdict(THREE, itertools.repeat("b")) == (6, "imbalanced")
+
+
+def test_half_and_half_names_the_silent_region_though_the_incidents_acceptance_passes():
+    counts = Counter(a=7, b=7, c=0)
+    assert [(t.backend, t.suspicion) for t in THREE.proved(counts)] == [("c", "silence")]
+    assert not THREE.proved(Counter(a=4, b=4, c=0))
+
+
+def test_a_region_that_only_throttles_is_neither_silent_nor_cleared():
+    answered, reached = Counter(a=20, b=20, c=0), Counter(a=20, b=20, c=20)
+    assert not THREE.proved(reached)
+    assert ("c", "silence") in [(t.backend, t.suspicion) for t in THREE.open(answered)]
+    assert not THREE.decided(answered, reached)
+
+
+def test_thirty_regions_are_cleared_only_when_each_has_answered():
+    thirty = equal(30)
+    assert requests_until_verdict(thirty, itertools.cycle(thirty.shares)) == (30, "balanced")
+    one_down = [name for name in thirty.shares if name != "foundry7"]
+    requests, verdict = requests_until_verdict(thirty, itertools.cycle(one_down))
+    assert verdict == "imbalanced"
+    assert requests <= thirty.most_requests < 300
+
+
+def test_priority_is_as_declared_with_all_traffic_in_the_preferred_group():
+    assert requests_until_verdict(INCIDENT, itertools.repeat("a"))[1] == "balanced"
+    assert requests_until_verdict(INCIDENT, itertools.cycle("abc"))[1] == "imbalanced"
+
+
+def test_one_stray_answer_of_a_standby_region_condemns_nothing():
+    assert not INCIDENT.proved(Counter(a=5, b=1, c=0))
+
+
+def test_weights_are_as_declared_within_the_tolerance():
+    assert requests_until_verdict(WEIGHTED, itertools.cycle("abac"))[1] == "balanced"
+    assert requests_until_verdict(WEIGHTED, itertools.cycle("abcbcb"))[1] == "imbalanced"
+    lack = WEIGHTED.proved(Counter(a=8, b=46, c=46))
+    assert ("a", "lack") in [(t.backend, t.suspicion) for t in lack]
+
+
+@pytest.mark.parametrize("shares", [{}, {"a": 1.0}, {"a": 0.5, "b": 0.4}, {"a": 0.0, "b": 0.0}])
+def test_shares_that_are_none_are_refused(shares):
+    with pytest.raises(ValueError, match="sum to 1"):
+        plan(shares)
+
+
+@pytest.mark.parametrize("k", range(2, 31))
+def test_every_strict_rotation_is_cleared_within_the_announced_requests(k):
+    subject = equal(k)
+    requests, verdict = requests_until_verdict(subject, itertools.cycle(subject.shares))
+    assert verdict == "balanced"
+    assert k <= requests <= subject.most_requests
+
+
+@pytest.mark.parametrize("k", range(2, 31))
+def test_errors_of_all_suspicions_together_are_within_the_promise(k):
+    """Ville and Bonferroni: the sum of exp(-bound) is the error at the expected shares."""
+    assert sum(math.exp(-t.condemns_at) for t in equal(k).trials) <= ERROR + 1e-12
+    assert all(math.exp(t.clears_at) <= ERROR + 1e-12 for t in equal(k).trials)
+
+
+counts_of_three = st.fixed_dictionaries(dict.fromkeys("abc", st.integers(0, 40)))
+plans = st.sampled_from([THREE, WEIGHTED, INCIDENT])
+
+
+@given(plans, counts_of_three)
+def test_no_counts_both_condemn_and_clear(subject, counts):
+    assert not (subject.proved(counts) and not subject.open(counts))
+
+
+@given(counts_of_three, st.permutations("abc"))
+def test_the_verdict_of_equal_shares_does_not_depend_on_names(counts, names):
+    renamed = {new: counts[old] for new, old in zip(names, "abc", strict=True)}
+    assert bool(THREE.proved(counts)) == bool(THREE.proved(renamed))
+    assert bool(THREE.open(counts)) == bool(THREE.open(renamed))
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=60))
+def test_a_region_above_70_percent_is_never_called_balanced(order):
+    counts = Counter(dict.fromkeys("abc", 0))
+    counts.update(order)
+    if not THREE.open(counts):
+        assert max(counts.values()) <= 0.7 * len(order)
+        assert min(counts.values()) > 0
+
+
+@given(plans, st.integers(0, 2**32), st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
+def test_no_request_in_flight_is_ever_in_vain(subject, seed, weights):
+    """Whatever the answers, the verdict takes at least as many as were said to be needed."""
+    rng = random.Random(seed)
+    counts = dict.fromkeys("abc", 0)
+    promised = 0
+    for number in range(60):
+        needed = subject.least_needed(counts, counts, at_most=10)
+        if needed == 0:
+            assert number >= promised
+            return
+        promised = max(promised, number + needed)
+        counts[rng.choices("abc", weights)[0]] += 1
+
+
+def test_the_needed_requests_are_enough_for_the_quickest_verdict():
+    nothing = dict.fromkeys("abc", 0)
+    assert THREE.least_needed(nothing, nothing, at_most=10) == 6
+    four_each = {"a": 4, "b": 4, "c": 3}
+    assert THREE.least_needed(four_each, four_each, at_most=10) == 1
+    done = {"a": 4, "b": 4, "c": 4}
+    assert THREE.least_needed(done, done, at_most=10) == 0
+    assert THREE.least_needed(nothing, nothing, at_most=4) == 4
