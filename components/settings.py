@@ -1,17 +1,28 @@
 """The stack's config as typed settings; every mistake in it is reported at once.
 
-`parse` reads plain values and imports no Pulumi, so the probe and the tests can use it; `load`
-reads them from a `pulumi.Config`. The keys and their defaults are described in Pulumi.yaml.
+`parse` reads plain values and imports no Pulumi; `load` reads them from a `pulumi.Config`. The keys
+and their defaults are described in Pulumi.yaml too, which Pulumi reads and its mocks do not.
 """
 
 import json
-import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from components import regions, traffic
+from components.config_reader import (
+    Field,
+    Report,
+    WrongValueError,
+    boolean,
+    list_of,
+    mapping,
+    one_of,
+    optional,
+    shown,
+    text,
+    whole,
+)
 
 if TYPE_CHECKING:
     import pulumi
@@ -32,12 +43,6 @@ TIERS: Final = (
     "StandardV2",
     "PremiumV2",
 )
-
-# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is shorter than the
-# 64 characters of an account's name.
-_SUBDOMAIN_LENGTH: Final = 63
-# API Management REST API, service name: 1 to 50 characters.
-_SUFFIX_LENGTH: Final = 50 - len("apim-")
 
 
 class SettingsError(Exception):
@@ -82,10 +87,10 @@ class Breaker:
     `Retry-After` sets how long it stays tripped.
     """
 
-    count: int = 3
-    interval: str = "PT1M"
-    trip_duration: str = "PT1M"
-    accept_retry_after: bool = True
+    count: int
+    interval: str
+    trip_duration: str
+    accept_retry_after: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +132,114 @@ class Settings:
         """The share of traffic each region will get, as one line."""
         return traffic.forecast(self.members, {r.name: r.display_name for r in self.regions})
 
-    @property
-    def deployment(self) -> str:
-        """The deployment to try the gateway with: `chat`, or the first where none has that name."""
-        names = [model.name for model in self.models]
-        return "chat" if "chat" in names else names[0]
+
+def _location(value: Any) -> str:
+    return regions.normalise(_LOCATION_NAME(value))
+
+
+def _weight(value: Any) -> int:
+    if type(value) is int and value == 0:
+        raise WrongValueError(
+            "Azure does not document weight 0; write 1 to 100, or remove the region"
+        )
+    return whole(1, 100)(value)
+
+
+# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is a character less
+# than an account's name may have. Host names are lower case, so the parts of one have to be.
+_SUBDOMAIN_LENGTH: Final = 63
+# API Management REST API, service name: 1 to 50 characters.
+_SUFFIX_LENGTH: Final = 50 - len("apim-")
+_SUFFIX: Final = text(
+    rf"(?=.{{1,{_SUFFIX_LENGTH}}}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+    f"write 1 to {_SUFFIX_LENGTH} lower-case letters, digits and hyphens, no hyphen first or last: "
+    "it ends the accounts' subdomains and the service's name. Left out, it is random",
+)
+# API Management REST API, backend id: 1 to 80 characters.
+_REGION_NAME: Final = text(
+    r"[a-z0-9][a-z0-9-]{0,79}",
+    "write 1 to 80 lower-case letters, digits and hyphens, no hyphen first: it names the backend "
+    "and begins the account's subdomain",
+)
+_LOCATION_NAME: Final = text(
+    r"[A-Za-z][A-Za-z0-9 ]*", "write the name of an Azure location, as uksouth"
+)
+_DEPLOYMENT_NAME: Final = text(
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
+    "write 1 to 64 letters, digits, `_`, `.` and `-`, a letter or digit first",
+)
+_PUBLISHER_NAME: Final = text(r"(?=.*\S).{1,100}", "write a name of 1 to 100 characters")
+_PUBLISHER_EMAIL: Final = text(
+    r"(?=.{1,100}\Z)[^@\s]+@[^@\s.]+(\.[^@\s.]+)+",
+    "write an e-mail address of at most 100 characters: Azure sends notices there",
+)
+_DURATION: Final = text(
+    r"(?=.*[1-9])P([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+S)?)?",
+    "write an ISO-8601 duration above zero, as PT1M for a minute",
+)
+_REGIONS_REMEDY: Final = "list 2 to 30 regions, each with a name and a location"
+_MODELS_REMEDY: Final = "list at least one model, each with name, model, version, sku and capacity"
+
+# What each section may hold, and its defaults.
+_TOP: Final = {
+    "regions": Field(list_of(_REGIONS_REMEDY)),
+    "routing": Field(one_of(ROUTINGS), "round-robin"),
+    "models": Field(
+        list_of(_MODELS_REMEDY),
+        [
+            {
+                "name": "chat",
+                "model": "gpt-5.4-mini",
+                "version": "2026-03-17",
+                "sku": "GlobalStandard",
+                "capacity": 50,
+            }
+        ],
+    ),
+    "gateway": Field(mapping, {}),
+    "resourceSuffix": Field(optional(_SUFFIX, None, ""), None),
+    "breaker": Field(optional(mapping, None), {}),
+    "revealBackend": Field(boolean, True),
+}
+_REGION: Final = {
+    "name": Field(_REGION_NAME),
+    "location": Field(_location),
+    "priority": Field(whole(0, 100), 1),
+    "weight": Field(_weight, 1),
+}
+_MODEL: Final = {
+    "name": Field(_DEPLOYMENT_NAME),
+    "model": Field(text(r"\S+", "write a model's name, as gpt-5.4-mini")),
+    # YAML reads a bare 2026-03-17 as a date.
+    "version": Field(text(r"\S+", 'write the model\'s version in quotes, as "2026-03-17"')),
+    "sku": Field(text(r"[A-Za-z]+", "write a deployment type, as GlobalStandard")),
+    "capacity": Field(whole(1)),
+}
+_GATEWAY: Final = {
+    "sku": Field(one_of(TIERS), "BasicV2"),
+    "capacity": Field(whole(0), None),
+    "publisherName": Field(_PUBLISHER_NAME, "Platform team"),
+    "publisherEmail": Field(_PUBLISHER_EMAIL, "platform-team@example.com"),
+    "location": Field(_location, None),
+}
+_BREAKER: Final = {
+    "count": Field(whole(1), 3),
+    "interval": Field(_DURATION, "PT1M"),
+    "tripDuration": Field(_DURATION, "PT1M"),
+    "acceptRetryAfter": Field(boolean, True),
+}
+_NOT_BUILT: Final = {
+    ("gateway", "existing"): "deploying into a service that exists is not built yet; "
+    "leave the key out, and the stack makes its own",
+    ("regions", "existing"): "using an account that exists is not built yet; "
+    "leave the key out, and the stack makes its own",
+}
+# What must be the same in every region for a routing to be what it is called.
+_EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "round-robin": ("priority", "weight"),
+    "weighted": ("priority",),
+    "priority": (),
+}
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -139,7 +247,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
 
     Raises SettingsError with every mistake in the config.
     """
-    report = _Report()
+    report = Report(namespace=NAMESPACE, refused=_NOT_BUILT)
     top = report.section("", config, _TOP)
     found_regions = report.entries("regions", top.get("regions"), _REGION)
     found_models = report.entries("models", top.get("models"), _MODEL)
@@ -155,7 +263,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
     report.unique("models", found_models, "name")
     _check_subdomains(report, found_regions, top.get("resourceSuffix"))
     _check_traffic(report, found_regions, top.get("routing"))
-    _check_tier(report, gateway, breaker)
+    _check_tier(report, gateway, top.get("breaker"))
 
     if report.problems:
         raise SettingsError(tuple(report.problems))
@@ -170,7 +278,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
             publisher_email=gateway["publisherEmail"],
             location=gateway["location"] or found_regions[0]["location"],
         ),
-        resource_suffix=top["resourceSuffix"] or None,
+        resource_suffix=top["resourceSuffix"],
         breaker=Breaker(
             count=breaker["count"],
             interval=breaker["interval"],
@@ -211,95 +319,29 @@ def _decode(key: str, text: str) -> Any:
         return text
 
 
-class _WrongValueError(Exception):
-    """What to write instead of the value."""
-
-
-_REQUIRED: Final = object()
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A key of a section; `read` returns the value, or raises _WrongValueError with the remedy."""
-
-    read: Callable[[Any], Any]
-    default: Any = _REQUIRED
-
-
-@dataclass(frozen=True)
-class _Report:
-    """Reads sections of config and gathers their mistakes; a bad value is left out of a result."""
-
-    problems: list[str] = field(default_factory=list)
-
-    def refuse(self, path: str, found: str, remedy: object) -> None:
-        self.problems.append(f"{NAMESPACE}:{path} {found}: {remedy}")
-
-    def section(self, path: str, value: Any, fields: Mapping[str, _Field]) -> dict[str, Any]:
-        if value is None:
-            return {}
-        values = {}
-        for name in value:
-            if name not in fields:
-                remedy = _NOT_BUILT.get((path.partition("[")[0], name)) or _nearest(name, fields)
-                self.refuse(_join(path, name), _is(value[name]), remedy)
-        for name, entry in fields.items():
-            if name not in value and entry.default is not _REQUIRED:
-                values[name] = entry.default
-                continue
-            try:
-                values[name] = entry.read(value.get(name))
-            except _WrongValueError as remedy:
-                found = _is(value[name]) if name in value else "is missing"
-                self.refuse(_join(path, name), found, remedy)
-        return values
-
-    def entries(self, path: str, value: Any, fields: Mapping[str, _Field]) -> list[dict[str, Any]]:
-        sections = []
-        for position, entry in enumerate(value or ()):
-            key = f"{path}[{position}]"
-            if isinstance(entry, Mapping):
-                sections.append(self.section(key, entry, fields))
-            else:
-                sections.append({})
-                self.refuse(key, _is(entry), f"write a mapping with the keys {', '.join(fields)}")
-        return sections
-
-    def unique(self, path: str, sections: list[dict[str, Any]], name: str) -> None:
-        first: dict[str, int] = {}
-        for position, section in enumerate(sections):
-            if name not in section:
-                continue
-            earlier = first.setdefault(section[name].lower(), position)
-            if earlier != position:
-                self.refuse(
-                    f"{path}[{position}].{name}",
-                    _is(section[name]),
-                    f"{path}[{earlier}] has this {name} already; give each its own",
-                )
-
-
-def _check_subdomains(report: _Report, found: list[dict[str, Any]], suffix: str | None) -> None:
+def _check_subdomains(report: Report, found: list[dict[str, Any]], suffix: str | None) -> None:
     suffix_length = len(suffix) if suffix else GENERATED_SUFFIX_LENGTH
     for position, name in enumerate(region.get("name", "") for region in found):
         path = f"regions[{position}].name"
         if name == POOL_NAME:
-            report.refuse(path, _is(name), "the pool itself has this name; choose another")
+            report.refuse(
+                path, f"is {shown(name)}", "the pool itself has this name; choose another"
+            )
         excess = len(name) + len("-") + suffix_length - _SUBDOMAIN_LENGTH
         if excess > 0:
             report.refuse(
                 path,
-                _is(name),
+                f"is {shown(name)}",
                 f"with a resourceSuffix of {suffix_length} characters the account's subdomain is "
                 f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either",
             )
 
 
-def _check_traffic(report: _Report, found: list[dict[str, Any]], routing: str | None) -> None:
+def _check_traffic(report: Report, found: list[dict[str, Any]], routing: str | None) -> None:
     names = {region.get("name") for region in found}
-    whole = all(region.keys() == _REGION.keys() for region in found)
-    if not whole or len(names) < max(len(found), 2) or routing not in _EQUAL:
-        return  # there is no forecast for regions that have mistakes, and they are reported already
+    complete = all(region.keys() == _REGION.keys() for region in found)
+    if routing is None or not complete or len(names) < max(len(found), 2):
+        return  # there is no forecast for regions that have mistakes, and those are reported
     equal = _EQUAL[routing]
     if all(len({region[key] for region in found}) == 1 for key in equal):
         return
@@ -316,7 +358,7 @@ def _check_traffic(report: _Report, found: list[dict[str, Any]], routing: str | 
     )
 
 
-def _check_tier(report: _Report, gateway: dict[str, Any], breaker: Any) -> None:
+def _check_tier(report: Report, gateway: dict[str, Any], breaker: Any) -> None:
     tier = gateway.get("sku")
     if tier is None:
         return
@@ -329,210 +371,7 @@ def _check_tier(report: _Report, gateway: dict[str, Any], breaker: Any) -> None:
         return
     if capacity:
         remedy = "a Consumption service has no units; write 0, or leave the key out"
-        report.refuse("gateway.capacity", _is(capacity), remedy)
+        report.refuse("gateway.capacity", f"is {capacity}", remedy)
     if breaker is not None:
         remedy = "a Consumption service has none; set it to null, or choose another gateway.sku"
         report.refuse("breaker", "is on", remedy)
-
-
-def _join(path: str, name: object) -> str:
-    return f"{path}.{name}" if path else str(name)
-
-
-def _is(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return f"is {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def _nearest(name: object, valid: Collection[str]) -> str:
-    by_lower = {key.lower(): key for key in valid}
-    near = get_close_matches(str(name).lower(), by_lower, n=1)
-    choice = ", ".join(valid)
-    return f"did you mean `{by_lower[near[0]]}`?" if near else f"the valid keys are {choice}"
-
-
-def _mapping(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise _WrongValueError(f"write a mapping of keys to values{_json_fault(value)}")
-    return value
-
-
-def _list(remedy: str) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if not isinstance(value, list):
-            raise _WrongValueError(f"{remedy}{_json_fault(value)}")
-        return value
-
-    return read
-
-
-def _json_fault(value: Any) -> str:
-    """Say where JSON text breaks off: `pulumi config set` takes any."""
-    if isinstance(value, str) and value.startswith(("[", "{")):
-        try:
-            json.loads(value)
-        except json.JSONDecodeError as fault:
-            return f" (as JSON: {fault.msg} at character {fault.pos + 1})"
-    return ""
-
-
-def _whole(low: int, high: int | None = None) -> Callable[[Any], int]:
-    meant = f"of at least {low}" if high is None else f"from {low} to {high}"
-
-    def read(value: Any) -> int:
-        if type(value) is not int or value < low or (high is not None and value > high):
-            quotes = ", without quotes" if isinstance(value, str) else ""
-            raise _WrongValueError(f"write a whole number {meant}{quotes}")
-        return value
-
-    return read
-
-
-def _weight(value: Any) -> int:
-    if value == 0 and type(value) is int:
-        raise _WrongValueError(
-            "Azure does not document weight 0; write 1 to 100, or remove the region"
-        )
-    return _whole(1, 100)(value)
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongValueError("write true or false")
-    return value
-
-
-def _one_of(choice: Collection[str]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if isinstance(value, str) and value in choice:
-            return value
-        raise _WrongValueError(f"write one of {', '.join(choice)}")
-
-    return read
-
-
-def _text(pattern: str, remedy: str) -> Callable[[Any], str]:
-    """Text that a pattern matches as a whole."""
-    compiled = re.compile(pattern)
-
-    def read(value: Any) -> str:
-        if isinstance(value, str) and compiled.fullmatch(value):
-            return value
-        raise _WrongValueError(remedy)
-
-    return read
-
-
-def _optional(read: Callable[[Any], Any], absent: Collection[Any]) -> Callable[[Any], Any]:
-    """Read a value that may also be written as one of `absent`, and is None then."""
-    return lambda value: None if value in absent else read(value)
-
-
-_DURATION: Final = _text(
-    r"(?=.*[1-9])P([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+S)?)?",
-    "write an ISO-8601 duration above zero, as PT1M for a minute",
-)
-_LOCATION_NAME: Final = _text(
-    r"[A-Za-z][A-Za-z0-9 ]*", "write the name of an Azure location, as uksouth"
-)
-
-
-def _location(value: Any) -> str:
-    return regions.normalise(_LOCATION_NAME(value))
-
-
-_REGIONS_REMEDY: Final = "list 2 to 30 regions, each with a name and a location"
-_MODELS_REMEDY: Final = "list at least one model, each with name, model, version, sku and capacity"
-
-_TOP: Final = {
-    "regions": _Field(_list(_REGIONS_REMEDY)),
-    "routing": _Field(_one_of(ROUTINGS), "round-robin"),
-    "models": _Field(
-        _list(_MODELS_REMEDY),
-        [
-            {
-                "name": "chat",
-                "model": "gpt-5.4-mini",
-                "version": "2026-03-17",
-                "sku": "GlobalStandard",
-                "capacity": 50,
-            }
-        ],
-    ),
-    "gateway": _Field(_mapping, {}),
-    # The host names in which it stands are lower case, whatever is written in config.
-    "resourceSuffix": _Field(
-        _optional(
-            _text(
-                rf"(?=.{{1,{_SUFFIX_LENGTH}}}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-                f"write 1 to {_SUFFIX_LENGTH} lower-case letters, digits and hyphens, no hyphen "
-                "first or last: it ends the accounts' subdomains and the service's name; or leave "
-                "the key out for a random one",
-            ),
-            (None, ""),
-        ),
-        None,
-    ),
-    "breaker": _Field(_optional(_mapping, (None,)), {}),
-    "revealBackend": _Field(_boolean, True),
-}
-_REGION: Final = {
-    # API Management REST API, backend id: 1 to 80 characters.
-    "name": _Field(
-        _text(
-            r"[a-z0-9][a-z0-9-]{0,79}",
-            "write 1 to 80 lower-case letters, digits and hyphens, no hyphen first: it names the "
-            "backend and begins the account's subdomain",
-        )
-    ),
-    "location": _Field(_location),
-    "priority": _Field(_whole(0, 100), 1),
-    "weight": _Field(_weight, 1),
-}
-_MODEL: Final = {
-    "name": _Field(
-        _text(
-            r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
-            "write 1 to 64 letters, digits, `_`, `.` and `-`, a letter or digit first",
-        )
-    ),
-    "model": _Field(_text(r"\S+", "write a model's name, as gpt-5.4-mini")),
-    # YAML reads a bare 2026-03-17 as a date.
-    "version": _Field(_text(r"\S+", 'write the model\'s version in quotes, as "2026-03-17"')),
-    "sku": _Field(_text(r"[A-Za-z]+", "write a deployment type, as GlobalStandard")),
-    "capacity": _Field(_whole(1)),
-}
-_GATEWAY: Final = {
-    "sku": _Field(_one_of(TIERS), "BasicV2"),
-    "capacity": _Field(_whole(0), None),
-    "publisherName": _Field(
-        _text(r"(?=.*\S).{1,100}", "write a name of 1 to 100 characters"), "Platform team"
-    ),
-    "publisherEmail": _Field(
-        _text(
-            r"(?=.{1,100}\Z)[^@\s]+@[^@\s.]+(\.[^@\s.]+)+",
-            "write an e-mail address of at most 100 characters: Azure sends notices there",
-        ),
-        "platform-team@example.com",
-    ),
-    "location": _Field(_location, None),
-}
-_BREAKER: Final = {
-    "count": _Field(_whole(1), 3),
-    "interval": _Field(_DURATION, "PT1M"),
-    "tripDuration": _Field(_DURATION, "PT1M"),
-    "acceptRetryAfter": _Field(_boolean, True),
-}
-
-_NOT_BUILT: Final = {
-    ("gateway", "existing"): "deploying into a service that exists is not built yet; leave "
-    "`existing` out, and the stack makes its own",
-    ("regions", "existing"): "using an account that exists is not built yet; leave `existing` "
-    "out, and the stack makes its own",
-}
-# Which keys must be the same in every region for a routing to be what it is called.
-_EQUAL: Final[dict[str, tuple[str, ...]]] = {
-    "round-robin": ("priority", "weight"),
-    "weighted": ("priority",),
-    "priority": (),
-}
