@@ -1,0 +1,980 @@
+import copy
+import json
+import re
+import subprocess
+import sys
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import pulumi
+import pytest
+import recording
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pulumi.runtime.config import CONFIG
+
+from components import traffic
+from components.settings import (
+    GENERATED_SUFFIX_LENGTH,
+    ROUTINGS,
+    TIERS,
+    Breaker,
+    Gateway,
+    Model,
+    Region,
+    SettingsError,
+    load,
+    parse,
+)
+
+PROJECT = yaml.safe_load((recording.ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+REGIONS = [
+    {"name": "foundry1", "location": "uksouth"},
+    {"name": "foundry2", "location": "eastus"},
+    {"name": "foundry3", "location": "norwayeast"},
+]
+CHAT = {
+    "name": "chat",
+    "model": "gpt-5.4-mini",
+    "version": "2026-03-17",
+    "sku": "GlobalStandard",
+    "capacity": 50,
+}
+DROP = object()
+
+LIST_REGIONS = "list 2 to 30 regions, each with a name and a location"
+LIST_MODELS = "list at least one model, each with name, model, version, sku and capacity"
+NAME = (
+    "write 1 to 80 lower-case letters, digits and hyphens, no hyphen first: it names the backend "
+    "and begins the account's subdomain"
+)
+SUFFIX = (
+    "write 1 to 45 lower-case letters, digits and hyphens, no hyphen first or last: it ends the "
+    "accounts' subdomains and the service's name. Left out, it is random"
+)
+PLACE = "write the name of an Azure location, as uksouth"
+DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
+E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
+PRIORITY = "write a whole number from 0 to 100"
+WEIGHT = "write a whole number from 1 to 100"
+WEIGHT_0 = "Azure does not document weight 0; write 1 to 100, or remove the region"
+AT_LEAST_1 = "write a whole number of at least 1"
+EQUAL = 'give every region the same priority and weight, or set routing to "weighted" or "priority"'
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    places = [f"region{first}{second}" for first in letters for second in letters]
+    return [{"name": f"foundry{n + 1}", "location": places[n]} for n in range(count)]
+
+
+def at(changes: dict[str, Any], **config: Any) -> dict[str, Any]:
+    """A good config with changes by path, as `regions.2.weight`; DROP takes a key away."""
+    whole = copy.deepcopy({"regions": REGIONS, "models": [CHAT], **config})
+    for path, value in changes.items():
+        *parents, last = [int(step) if step.isdecimal() else step for step in path.split(".")]
+        place: Any = whole
+        for step in parents:
+            place = place[step] if isinstance(step, int) else place.setdefault(step, {})
+        if value is DROP:
+            del place[last]
+        else:
+            place[last] = value
+    return whole
+
+
+# Each: what is wrong, the config, and every line that is reported.
+BAD: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("no regions", at({"regions": DROP}), [f"regions is missing: {LIST_REGIONS}"]),
+    ("empty regions", at({"regions": []}), [f"regions has 0 of them: {LIST_REGIONS}"]),
+    ("one region", at({"regions": many(1)}), [f"regions has 1 of them: {LIST_REGIONS}"]),
+    ("31 regions", at({"regions": many(31)}), [f"regions has 31 of them: {LIST_REGIONS}"]),
+    ("null regions", at({"regions": None}), [f"regions is null: {LIST_REGIONS}"]),
+    ("a string for a list", at({"regions": "uksouth"}), [f'regions is "uksouth": {LIST_REGIONS}']),
+    (
+        "a mapping for a list",
+        at({"regions": {"foundry1": "uksouth"}}),
+        [f'regions is {{"foundry1": "uksouth"}}: {LIST_REGIONS}'],
+    ),
+    (
+        "broken JSON",
+        at({"regions": '[{"name": "foundry1"'}),
+        [
+            (
+                rf'regions is "[{{\"name\": \"foundry1\"": {LIST_REGIONS} '
+                "(as JSON: Expecting ',' delimiter at character 21)"
+            )
+        ],
+    ),
+    (
+        "a string for a region",
+        at({"regions.1": "eastus"}),
+        ['regions[1] is "eastus": write a mapping with the keys name, location, priority, weight'],
+    ),
+    (
+        "a name twice",
+        at({"regions.2.name": "foundry1"}),
+        ['regions[2].name is "foundry1": regions[0] has this name already; give each its own'],
+    ),
+    (
+        "a location twice, in other words",
+        at({"regions.2.location": "UK South"}),
+        [
+            (
+                'regions[2].location is "uksouth": regions[0] has this location already; '
+                "give each its own"
+            )
+        ],
+    ),
+    ("no name", at({"regions.0.name": DROP}), [f"regions[0].name is missing: {NAME}"]),
+    ("an empty name", at({"regions.0.name": ""}), [f'regions[0].name is "": {NAME}']),
+    (
+        "a name that no backend may have",
+        at({"regions.0.name": "foundry#1"}),
+        [f'regions[0].name is "foundry#1": {NAME}'],
+    ),
+    (
+        "a name that no subdomain may have",
+        at({"regions.0.name": "foundry_1"}),
+        [f'regions[0].name is "foundry_1": {NAME}'],
+    ),
+    (
+        "a dot, which would make two labels",
+        at({"regions.0.name": "foundry.1"}),
+        [f'regions[0].name is "foundry.1": {NAME}'],
+    ),
+    (
+        "a hyphen first",
+        at({"regions.0.name": "-foundry"}),
+        [f'regions[0].name is "-foundry": {NAME}'],
+    ),
+    (
+        "a name that is no longer the same as a host",
+        at({"regions.0.name": "Foundry1"}),
+        [f'regions[0].name is "Foundry1": {NAME}'],
+    ),
+    (
+        "a name with a line end",
+        at({"regions.0.name": "foundry1\n"}),
+        [rf'regions[0].name is "foundry1\n": {NAME}'],
+    ),
+    (
+        "a name too long for a backend",
+        at({"regions.0.name": "f" * 81}),
+        [f'regions[0].name is "{"f" * 56}...: {NAME}'],
+    ),
+    (
+        "a name too long for a subdomain",
+        at({"regions.0.name": "f" * 55}),
+        [
+            (
+                f'regions[0].name is "{"f" * 55}": with a resourceSuffix of 8 characters the '
+                "account's subdomain is 1 longer than the 63 allowed; shorten either"
+            )
+        ],
+    ),
+    (
+        "the pool's name",
+        at({"regions.1.name": "inference-backend-pool"}),
+        [
+            (
+                'regions[1].name is "inference-backend-pool": the pool itself has this name; '
+                "choose another"
+            )
+        ],
+    ),
+    ("no location", at({"regions.1.location": DROP}), [f"regions[1].location is missing: {PLACE}"]),
+    (
+        "a null location",
+        at({"regions.1.location": None}),
+        [f"regions[1].location is null: {PLACE}"],
+    ),
+    (
+        "a location that is none",
+        at({"regions.1.location": "east-us"}),
+        [f'regions[1].location is "east-us": {PLACE}'],
+    ),
+    (
+        "a null priority",
+        at({"regions.1.priority": None}),
+        [f"regions[1].priority is null: {PRIORITY}"],
+    ),
+    ("a null weight", at({"regions.1.weight": None}), [f"regions[1].weight is null: {WEIGHT}"]),
+    (
+        "true for a number",
+        at({"regions.1.priority": True}),
+        [f"regions[1].priority is true: {PRIORITY}"],
+    ),
+    (
+        "a fraction of a priority",
+        at({"regions.1.priority": 1.5}),
+        [f"regions[1].priority is 1.5: {PRIORITY}"],
+    ),
+    (
+        "a number in quotes",
+        at({"regions.1.priority": "1"}),
+        [f'regions[1].priority is "1": {PRIORITY}, without quotes'],
+    ),
+    (
+        "a priority below the range",
+        at({"regions.1.priority": -1}),
+        [f"regions[1].priority is -1: {PRIORITY}"],
+    ),
+    (
+        "a priority above the range",
+        at({"regions.1.priority": 101}),
+        [f"regions[1].priority is 101: {PRIORITY}"],
+    ),
+    ("weight 0", at({"regions.2.weight": 0}), [f"regions[2].weight is 0: {WEIGHT_0}"]),
+    (
+        "false for weight",
+        at({"regions.2.weight": False}),
+        [f"regions[2].weight is false: {WEIGHT}"],
+    ),
+    (
+        "a weight above the range",
+        at({"regions.2.weight": 101}),
+        [f"regions[2].weight is 101: {WEIGHT}"],
+    ),
+    (
+        "a weight below the range",
+        at({"regions.2.weight": -5}),
+        [f"regions[2].weight is -5: {WEIGHT}"],
+    ),
+    (
+        "a key that is nearly one, at the top",
+        at({"resource_suffix": "dev"}),
+        ['resource_suffix is "dev", but there is no such key: did you mean `resourceSuffix`?'],
+    ),
+    (
+        "a key that is nearly one, in a region",
+        at({"regions.1.prioirty": 2}),
+        ["regions[1].prioirty is 2, but there is no such key: did you mean `priority`?"],
+    ),
+    (
+        "a key in capitals",
+        at({"regions.1.WEIGHT": 1}),
+        ["regions[1].WEIGHT is 1, but there is no such key: did you mean `weight`?"],
+    ),
+    (
+        "a key that is nearly one, in a model",
+        at({"models.0.capacty": 10}),
+        ["models[0].capacty is 10, but there is no such key: did you mean `capacity`?"],
+    ),
+    (
+        "a key that is nearly one, in the gateway",
+        at({"gateway.publisherMail": "me@example.com"}),
+        [
+            (
+                'gateway.publisherMail is "me@example.com", but there is no such key: '
+                "did you mean `publisherEmail`?"
+            )
+        ],
+    ),
+    (
+        "a key that is nearly one, in the breaker",
+        at({"breaker.tripduration": "PT2M"}),
+        ['breaker.tripduration is "PT2M", but there is no such key: did you mean `tripDuration`?'],
+    ),
+    (
+        "a key that is like none",
+        at({"regions.0.zzz": 1}),
+        [
+            (
+                "regions[0].zzz is 1, but there is no such key: "
+                "the keys are name, location, priority, weight"
+            )
+        ],
+    ),
+    (
+        "an unknown routing",
+        at({"routing": "roundrobin"}),
+        ['routing is "roundrobin": write one of round-robin, weighted, priority'],
+    ),
+    (
+        "the incident under round-robin",
+        at(
+            {
+                "regions.0.weight": 100,
+                "regions.1.priority": 2,
+                "regions.1.weight": 50,
+                "regions.2.priority": 2,
+                "regions.2.weight": 50,
+            }
+        ),
+        [
+            'regions would not be "round-robin", but UK South 100.0 %, East US 0.0 %, Norway East '
+            "0.0 % (not round robin: foundry2 and foundry3 have priority 2, foundry1 has priority "
+            "1; foundry2 and foundry3 have weight 50, foundry1 has weight 100): " + EQUAL
+        ],
+    ),
+    (
+        "one priority under round-robin",
+        at({"regions.2.priority": 2}),
+        [
+            'regions would not be "round-robin", but UK South 50.0 %, East US 50.0 %, Norway East '
+            "0.0 % (not round robin: foundry3 has priority 2, foundry1 and foundry2 have priority "
+            "1): " + EQUAL
+        ],
+    ),
+    (
+        "one weight under round-robin",
+        at({"regions.0.weight": 2}),
+        [
+            'regions would not be "round-robin", but UK South 50.0 %, East US 25.0 %, Norway East '
+            "25.0 % (not round robin: foundry2 and foundry3 have weight 1, foundry1 has weight "
+            "2): " + EQUAL
+        ],
+    ),
+    (
+        "priorities under weighted",
+        at({"regions.0.priority": 0}, routing="weighted"),
+        [
+            (
+                'regions would not be "weighted", but UK South 100.0 %, East US 0.0 %, Norway East '
+                "0.0 % (not round robin: foundry2 and foundry3 have priority 1, foundry1 has priority "
+                '0): give every region the same priority, or set routing to "priority"'
+            )
+        ],
+    ),
+    ("no models", at({"models": []}), [f"models has none: {LIST_MODELS}"]),
+    ("a string for models", at({"models": "chat"}), [f'models is "chat": {LIST_MODELS}']),
+    (
+        "a deployment twice, but for case",
+        at({"models": [CHAT, {**CHAT, "name": "Chat"}]}),
+        ['models[1].name is "Chat": models[0] has this name already; give each its own'],
+    ),
+    (
+        "a deployment's bad name",
+        at({"models.0.name": "chat/1"}),
+        [
+            (
+                'models[0].name is "chat/1": write 1 to 64 letters, digits, `_`, `.` and `-`, '
+                "a letter or digit first"
+            )
+        ],
+    ),
+    (
+        "a deployment without model",
+        at({"models.0.model": DROP}),
+        ["models[0].model is missing: write a model's name, as gpt-5.4-mini"],
+    ),
+    (
+        "a version that YAML took for a date",
+        at({"models.0.version": "2026-03-17 00:00:00 +0000 UTC"}),
+        [
+            (
+                'models[0].version is "2026-03-17 00:00:00 +0000 UTC": '
+                'write the model\'s version in quotes, as "2026-03-17"'
+            )
+        ],
+    ),
+    (
+        "a version that YAML took for a number",
+        at({"models.0.version": 613}),
+        ['models[0].version is 613: write the model\'s version in quotes, as "2026-03-17"'],
+    ),
+    (
+        "a sku that is none",
+        at({"models.0.sku": "Global Standard"}),
+        ['models[0].sku is "Global Standard": write a deployment type, as GlobalStandard'],
+    ),
+    ("capacity 0", at({"models.0.capacity": 0}), [f"models[0].capacity is 0: {AT_LEAST_1}"]),
+    (
+        "no capacity",
+        at({"models.0.capacity": DROP}),
+        [f"models[0].capacity is missing: {AT_LEAST_1}"],
+    ),
+    ("a null breaker count", at({"breaker.count": None}), [f"breaker.count is null: {AT_LEAST_1}"]),
+    ("a breaker count of 0", at({"breaker.count": 0}), [f"breaker.count is 0: {AT_LEAST_1}"]),
+    (
+        "a duration that is none",
+        at({"breaker.interval": "1 minute"}),
+        [f'breaker.interval is "1 minute": {DURATION}'],
+    ),
+    (
+        "a duration without unit",
+        at({"breaker.tripDuration": "PT"}),
+        [f'breaker.tripDuration is "PT": {DURATION}'],
+    ),
+    (
+        "a duration of nothing",
+        at({"breaker.tripDuration": "PT0S"}),
+        [f'breaker.tripDuration is "PT0S": {DURATION}'],
+    ),
+    (
+        "minutes before the T",
+        at({"breaker.interval": "P1M"}),
+        [f'breaker.interval is "P1M": {DURATION}'],
+    ),
+    (
+        "seconds as a number",
+        at({"breaker.interval": 60}),
+        [f"breaker.interval is 60: {DURATION}"],
+    ),
+    (
+        "yes for true",
+        at({"breaker.acceptRetryAfter": "yes"}),
+        ['breaker.acceptRetryAfter is "yes": write true or false'],
+    ),
+    (
+        "false for null",
+        at({"breaker": False}),
+        ["breaker is false: write a mapping of keys to values"],
+    ),
+    (
+        "a breaker on Consumption",
+        at({"gateway": {"sku": "Consumption"}}),
+        [
+            (
+                "breaker is on: a Consumption service has none; set it to null, or choose another "
+                "gateway.sku"
+            )
+        ],
+    ),
+    (
+        "units on Consumption",
+        at({"gateway": {"sku": "Consumption", "capacity": 1}, "breaker": None}),
+        [
+            (
+                "gateway.capacity is 1: a Consumption service has no units; write 0, or leave the key "
+                "out"
+            )
+        ],
+    ),
+    (
+        "no units",
+        at({"gateway": {"sku": "StandardV2", "capacity": 0}}),
+        ["gateway.capacity is 0: a StandardV2 service has at least 1 unit"],
+    ),
+    (
+        "units below zero",
+        at({"gateway.capacity": -1}),
+        ["gateway.capacity is -1: write a whole number of at least 0"],
+    ),
+    (
+        "an unknown tier",
+        at({"gateway.sku": "Basicv2"}),
+        [
+            (
+                'gateway.sku is "Basicv2": write one of Consumption, Developer, Basic, Standard, '
+                "Premium, BasicV2, StandardV2, PremiumV2"
+            )
+        ],
+    ),
+    (
+        "a null gateway",
+        at({"gateway": None}),
+        ["gateway is null: write a mapping of keys to values"],
+    ),
+    (
+        "no publisher",
+        at({"gateway.publisherName": " "}),
+        ['gateway.publisherName is " ": write a name of 1 to 100 characters'],
+    ),
+    (
+        "a publisher's name too long",
+        at({"gateway.publisherName": "p" * 101}),
+        [f'gateway.publisherName is "{"p" * 56}...: write a name of 1 to 100 characters'],
+    ),
+    *(
+        (
+            f"the e-mail address {address}",
+            at({"gateway.publisherEmail": address}),
+            [f'gateway.publisherEmail is "{address}": {E_MAIL}'],
+        )
+        for address in ("me", "me@", "me@localhost", "@example.com", "a b@example.com", "a@b..com")
+    ),
+    (
+        "an e-mail address too long",
+        at({"gateway.publisherEmail": f"{'m' * 89}@example.com"}),
+        [f'gateway.publisherEmail is "{"m" * 56}...: {E_MAIL}'],
+    ),
+    (
+        "a gateway's location that is none",
+        at({"gateway.location": ""}),
+        [f'gateway.location is "": {PLACE}'],
+    ),
+    (
+        "a service that exists",
+        at({"gateway": {"existing": {"resourceGroup": "rg", "serviceName": "apim"}}}),
+        [
+            (
+                'gateway.existing is {"resourceGroup": "rg", "serviceName": "apim"}: deploying into a '
+                "service that exists is not built yet; leave the key out, and the stack makes its own"
+            )
+        ],
+    ),
+    (
+        "an account that exists",
+        at({"regions.1.existing": "foundry"}),
+        [
+            (
+                'regions[1].existing is "foundry": using an account that exists is not built yet; '
+                "leave the key out, and the stack makes its own"
+            )
+        ],
+    ),
+    *(
+        (
+            f"the suffix {suffix}",
+            at({"resourceSuffix": suffix}),
+            [f'resourceSuffix is "{suffix}": {SUFFIX}'],
+        )
+        for suffix in ("Dev", "dev_1", "dev.1", "-dev", "dev-", "é", "s" * 46)
+    ),
+    (
+        "a suffix that makes a subdomain too long",
+        at({"regions.1.name": "f" * 28, "resourceSuffix": "s" * 35}),
+        [
+            (
+                f'regions[1].name is "{"f" * 28}": with a resourceSuffix of 35 characters the '
+                "account's subdomain is 1 longer than the 63 allowed; shorten either"
+            )
+        ],
+    ),
+    (
+        "a word for true",
+        at({"revealBackend": "on"}),
+        ['revealBackend is "on": write true or false'],
+    ),
+    (
+        "many mistakes at once",
+        at(
+            {
+                "regions.0.name": "A",
+                "regions.1.weight": 0,
+                "regions.2.location": DROP,
+                "models.0.capacity": 0,
+                "gateway.sku": "Free",
+                "breaker.interval": "soon",
+                "routng": "priority",
+                "revealBackend": 1,
+            }
+        ),
+        [
+            'routng is "priority", but there is no such key: did you mean `routing`?',
+            "revealBackend is 1: write true or false",
+            f'regions[0].name is "A": {NAME}',
+            f"regions[1].weight is 0: {WEIGHT_0}",
+            f"regions[2].location is missing: {PLACE}",
+            f"models[0].capacity is 0: {AT_LEAST_1}",
+            (
+                'gateway.sku is "Free": write one of Consumption, Developer, Basic, Standard, '
+                "Premium, BasicV2, StandardV2, PremiumV2"
+            ),
+            f'breaker.interval is "soon": {DURATION}',
+        ],
+    ),
+]
+each_bad_config = pytest.mark.parametrize(
+    ("config", "lines"), [pytest.param(config, lines, id=wrong) for wrong, config, lines in BAD]
+)
+
+
+@each_bad_config
+def test_every_mistake_is_reported_with_key_value_and_remedy(config, lines):
+    with pytest.raises(SettingsError) as caught:
+        parse(config)
+    expected = [f"openai-gateway:{line}" for line in lines]
+    assert list(caught.value.problems) == expected
+    assert str(caught.value) == "\n".join(expected)
+
+
+@each_bad_config
+def test_the_program_reports_it_without_stack_trace_and_declares_nothing(
+    config, lines, monkeypatch
+):
+    def register(self, request):
+        assert request.type == "pulumi:pulumi:Stack"
+        return answer(self, request)
+
+    answer = recording.Recorder.RegisterResource
+    monkeypatch.setattr(recording.Recorder, "RegisterResource", register)
+    with pytest.raises(pulumi.RunError) as caught:
+        recording.declare(config)
+    assert sorted(str(caught.value).split("\n")) == sorted(f"openai-gateway:{n}" for n in lines)
+
+
+def test_a_config_may_have_no_more_than_the_regions():
+    settings = parse({"regions": REGIONS})
+    assert settings.regions == (
+        Region(name="foundry1", location="uksouth", priority=1, weight=1),
+        Region(name="foundry2", location="eastus", priority=1, weight=1),
+        Region(name="foundry3", location="norwayeast", priority=1, weight=1),
+    )
+    assert settings.routing == "round-robin"
+    assert settings.models == (
+        Model(
+            name="chat",
+            model="gpt-5.4-mini",
+            version="2026-03-17",
+            sku="GlobalStandard",
+            capacity=50,
+        ),
+    )
+    assert settings.gateway == Gateway(
+        sku="BasicV2",
+        capacity=1,
+        publisher_name="Platform team",
+        publisher_email="platform-team@example.com",
+        location="uksouth",
+    )
+    assert settings.resource_suffix is None
+    assert settings.breaker == Breaker(
+        count=3, interval="PT1M", trip_duration="PT1M", accept_retry_after=True
+    )
+    assert settings.reveal_backend is True
+    assert settings.members == tuple(
+        traffic.Member(name=name, priority=1, weight=1)
+        for name in ("foundry1", "foundry2", "foundry3")
+    )
+    assert settings.forecast == "UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)"
+
+
+def test_every_key_of_a_config_arrives():
+    settings = parse(
+        {
+            "regions": [
+                {"name": "a", "location": "UK South", "priority": 3, "weight": 7},
+                {"name": "b", "location": "eastus2", "priority": 5, "weight": 9},
+            ],
+            "routing": "priority",
+            "models": [CHAT, {**CHAT, "name": "embed", "model": "e", "version": "1", "sku": "S"}],
+            "gateway": {
+                "sku": "StandardV2",
+                "capacity": 2,
+                "publisherName": "Us",
+                "publisherEmail": "us@example.org",
+                "location": "Sweden Central",
+            },
+            "resourceSuffix": "dev-1",
+            "breaker": {
+                "count": 4,
+                "interval": "PT30S",
+                "tripDuration": "P1DT2H",
+                "acceptRetryAfter": False,
+            },
+            "revealBackend": False,
+        }
+    )
+    assert [(r.name, r.location, r.display_name) for r in settings.regions] == [
+        ("a", "uksouth", "UK South"),
+        ("b", "eastus2", "East US 2"),
+    ]
+    assert settings.members == (
+        traffic.Member(name="a", priority=3, weight=7),
+        traffic.Member(name="b", priority=5, weight=9),
+    )
+    assert settings.routing == "priority"
+    assert settings.models[1] == Model(name="embed", model="e", version="1", sku="S", capacity=50)
+    assert settings.gateway == Gateway(
+        sku="StandardV2",
+        capacity=2,
+        publisher_name="Us",
+        publisher_email="us@example.org",
+        location="swedencentral",
+    )
+    assert settings.resource_suffix == "dev-1"
+    assert settings.breaker == Breaker(
+        count=4, interval="PT30S", trip_duration="P1DT2H", accept_retry_after=False
+    )
+    assert settings.reveal_backend is False
+
+
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "Consumption"])
+def test_every_other_tier_has_one_unit_and_a_breaker_unless_told(tier):
+    settings = parse(at({"gateway": {"sku": tier}}))
+    assert (settings.gateway.sku, settings.gateway.capacity) == (tier, 1)
+    assert settings.breaker is not None
+
+
+@pytest.mark.parametrize("gateway", [{}, {"capacity": 0}])
+def test_consumption_has_no_units_and_no_breaker(gateway):
+    settings = parse(at({"gateway": {"sku": "Consumption", **gateway}, "breaker": None}))
+    assert (settings.gateway.capacity, settings.breaker) == (0, None)
+
+
+def test_a_breaker_may_change_one_value_and_keep_the_others():
+    assert parse(at({"breaker": {"count": 9}})).breaker == Breaker(
+        count=9, interval="PT1M", trip_duration="PT1M", accept_retry_after=True
+    )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        at({"regions": many(2)}),
+        at({"regions": many(30)}),
+        at({"regions.0.name": "f" * (63 - 1 - GENERATED_SUFFIX_LENGTH)}),
+        at({"regions.0.name": "f" * 17, "resourceSuffix": "s" * 45}),
+        at({"resourceSuffix": "1"}),
+        at({"gateway.publisherEmail": f"{'m' * 88}@example.com"}),
+        at({"gateway.publisherName": "p" * 100}),
+        at({"models.0.name": "Chat_4.1-x"}),
+        at({"breaker.interval": "PT1H30M5S"}),
+        at({"breaker.interval": "P10D"}),
+        at({f"regions.{n}.priority": 0 for n in range(3)}),
+        at({f"regions.{n}.priority": 100 for n in range(3)}),
+        at({f"regions.{n}.weight": 100 for n in range(3)}),
+        at({"regions.1.weight": 5}, routing="weighted"),
+        at({}, routing="weighted"),
+        at({"regions.1.weight": 5, "regions.1.priority": 2}, routing="priority"),
+        at({}, routing="priority"),
+    ],
+)
+def test_what_is_just_within_the_rules_is_good(config):
+    parse(config)
+
+
+@pytest.mark.parametrize("suffix", [None, ""])
+def test_no_suffix_and_an_empty_one_are_the_same(suffix):
+    assert parse(at({"resourceSuffix": suffix})).resource_suffix is None
+
+
+def test_a_date_is_reported_like_any_other_value():
+    with pytest.raises(SettingsError, match=r'models\[0\].version is "2026-03-17": write the'):
+        parse(at({"models.0.version": date(2026, 3, 17)}))
+
+
+def test_the_config_is_left_as_it_was():
+    config = at({"gateway": {"sku": "BasicV2"}, "breaker": {}})
+    before = copy.deepcopy(config)
+    parse(config)
+    assert config == before
+
+
+# Properties
+
+
+def problems(config) -> tuple[str, ...] | None:
+    """What is wrong with a config; None when it is good."""
+    try:
+        parse(config)
+    except SettingsError as error:
+        return error.problems
+    return None
+
+
+priorities = st.integers(0, 100)
+weights = st.integers(1, 100)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+key_names = st.sampled_from(
+    [
+        *("regions", "routing", "models", "gateway", "resourceSuffix", "breaker", "revealBackend"),
+        *("name", "location", "priority", "weight", "sku", "capacity", "count", "interval"),
+        "existing",
+    ]
+)
+
+
+@given(st.lists(st.tuples(priorities, weights), min_size=2, max_size=30), st.sampled_from(ROUTINGS))
+def test_a_routing_is_accepted_exactly_when_the_regions_are_as_it_says(numbers, routing):
+    regions = [
+        {**region, "priority": priority, "weight": weight}
+        for region, (priority, weight) in zip(many(len(numbers)), numbers, strict=True)
+    ]
+    one_priority = len({priority for priority, _ in numbers}) == 1
+    one_weight = len({weight for _, weight in numbers}) == 1
+    good = {
+        "round-robin": one_priority and one_weight,
+        "weighted": one_priority,
+        "priority": True,
+    }[routing]
+    if good:
+        settings = parse({"regions": regions, "routing": routing})
+        shares = traffic.expected_shares(settings.members)
+        assert sum(shares.values()) == 1
+        if routing == "round-robin":
+            assert set(shares.values()) == {Fraction(1, len(numbers))}
+            assert settings.forecast.endswith("(round robin)")
+    else:
+        with pytest.raises(SettingsError) as caught:
+            parse({"regions": regions, "routing": routing})
+        (problem,) = caught.value.problems
+        for region in regions:
+            assert f"{region['location']} " in problem  # with its share
+
+
+@given(json_values | st.dictionaries(key_names | st.text(), json_values))
+def test_any_config_is_either_read_or_refused_line_by_line(value):
+    config = value if isinstance(value, dict) else {"regions": value}
+    found = problems(config)
+    assert found is None or found
+    for problem in found or ():
+        assert problem.startswith("openai-gateway:")
+
+
+@given(st.integers(0, 2), st.sampled_from(["priority", "weight"]), json_values)
+def test_no_number_but_one_in_range_is_a_priority_or_a_weight(position, key, value):
+    low = {"priority": 0, "weight": 1}[key]
+    config = at({f"regions.{position}.{key}": value}, routing="priority")
+    good = type(value) is int and low <= value <= 100
+    if good:
+        assert getattr(parse(config).regions[position], key) == value
+    else:
+        with pytest.raises(
+            SettingsError, match=rf"^openai-gateway:regions\[{position}\]\.{key} is"
+        ):
+            parse(config)
+
+
+@given(st.text(alphabet="az09-_.A é\n", max_size=50), st.text(alphabet="az09-_.A", max_size=70))
+def test_what_is_accepted_makes_names_that_azure_accepts(suffix, name):
+    try:
+        settings = parse(at({"resourceSuffix": suffix, "regions.0.name": name}))
+    except SettingsError:
+        return
+    suffix = settings.resource_suffix or "x" * GENERATED_SUFFIX_LENGTH
+    assert re.fullmatch(r"[a-zA-Z](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?", f"apim-{suffix}")
+    assert len(f"apim-{suffix}") <= 50
+    for region in settings.regions:
+        assert 1 <= len(region.name) <= 80
+        subdomain = f"{region.name}-{suffix}"
+        assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", subdomain)
+        assert re.fullmatch(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", subdomain)
+        assert 2 <= len(subdomain) <= 63
+
+
+# The stack's config as Pulumi gives it
+
+
+@pytest.fixture
+def stack(monkeypatch):
+    """Set the config as the engine does: text, and JSON text for lists and objects."""
+
+    def set_config(values: dict[str, str]) -> pulumi.Config:
+        token = CONFIG.set({f"openai-gateway:{key}": text for key, text in values.items()})
+        monkeypatch.setattr("pulumi.config.get_project", lambda: "openai-gateway")
+        tokens.append(token)
+        return pulumi.Config()
+
+    tokens: list[Any] = []
+    yield set_config
+    for token in reversed(tokens):
+        CONFIG.reset(token)
+
+
+def test_load_reads_what_parse_reads(stack):
+    config = at(
+        {
+            "regions.1.weight": 3,
+            "resourceSuffix": "123",
+            "breaker": None,
+            "gateway.capacity": 2,
+            "revealBackend": False,
+        },
+        routing="weighted",
+    )
+    as_text = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
+    }
+    assert load(stack(as_text)) == parse(config)
+
+
+def test_load_takes_defaults_for_what_the_stack_leaves_out(stack):
+    assert load(stack({"regions": json.dumps(REGIONS)})) == parse({"regions": REGIONS})
+
+
+def test_null_in_a_stack_file_reaches_the_program_as_empty_text_and_switches_the_breaker_off(stack):
+    assert load(stack({"regions": json.dumps(REGIONS), "breaker": ""})).breaker is None
+
+
+def test_load_refuses_unknown_keys_of_the_namespace_and_leaves_others_alone(stack, monkeypatch):
+    config = stack({"regions": json.dumps(REGIONS), "routnig": "priority"})
+    CONFIG.get()["azure-native:location"] = "uksouth"
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"openai-gateway:model": "chat"}))
+    with pytest.raises(SettingsError) as caught:
+        load(config)
+    assert caught.value.problems == (
+        'openai-gateway:model is "chat", but there is no such key: did you mean `models`?',
+        'openai-gateway:routnig is "priority", but there is no such key: did you mean `routing`?',
+    )
+
+
+def test_load_reports_a_missing_config_as_parse_does(stack):
+    with pytest.raises(SettingsError, match=r"^openai-gateway:regions is missing: list 2 to 30"):
+        load(stack({}))
+
+
+def test_parse_needs_no_pulumi():
+    code = (
+        "import sys; from components.settings import parse; "
+        f"parse({{'regions': {REGIONS}}}); sys.exit('pulumi' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=recording.ROOT)
+
+
+# Pulumi.yaml and the stacks
+
+
+def stack_config(name: str) -> dict[str, Any]:
+    text = (recording.ROOT / f"Pulumi.{name}.yaml").read_text(encoding="utf-8")
+    return {
+        key.removeprefix("openai-gateway:"): value
+        for key, value in yaml.safe_load(text)["config"].items()
+    }
+
+
+def declared() -> dict[str, dict[str, Any]]:
+    return {key.removeprefix("openai-gateway:"): entry for key, entry in PROJECT["config"].items()}
+
+
+def test_the_project_declares_exactly_the_keys_that_the_program_takes():
+    taken = parse({"regions": REGIONS})
+    assert PROJECT["name"] == "openai-gateway"
+    assert PROJECT["runtime"] == {"name": "python", "options": {"virtualenv": ".venv"}}
+    snake = {"resourceSuffix": "resource_suffix", "revealBackend": "reveal_backend"}
+    assert {snake.get(key, key) for key in declared()} == set(vars(taken))
+
+
+def test_the_project_s_defaults_are_the_program_s():
+    defaults = {key: entry["default"] for key, entry in declared().items() if "default" in entry}
+    assert set(declared()) - set(defaults) == {"regions"}  # Pulumi asks for what has no default
+    plain = parse({"regions": REGIONS})
+    assert parse({"regions": REGIONS, **defaults}) == plain
+    for key, value in defaults.items():
+        assert parse({"regions": REGIONS, key: value}) == plain
+
+
+def test_every_key_has_a_description_and_a_type_that_allows_its_values():
+    types = {"array": list, "object": dict, "string": str, "boolean": bool}
+    for key, entry in declared().items():
+        assert len(entry["description"]) > 20
+        if key == "breaker":  # Pulumi refuses null for a key of type object
+            assert "type" not in entry
+            continue
+        assert isinstance(entry.get("default", []), types[entry["type"]])
+        assert (entry["type"] == "array") == ("items" in entry)
+
+
+def test_the_dev_stack_is_round_robin():
+    settings = parse(stack_config("dev"))
+    assert settings.routing == "round-robin"
+    assert [(r.name, r.location, r.priority, r.weight) for r in settings.regions] == [
+        ("foundry1", "uksouth", 1, 1),
+        ("foundry2", "eastus", 1, 1),
+        ("foundry3", "norwayeast", 1, 1),
+    ]
+
+
+def test_the_incident_stack_has_the_incident_s_pool_and_is_else_the_dev_stack():
+    incident, dev = stack_config("incident"), stack_config("dev")
+    settings = parse(incident)
+    assert settings.routing == "priority"
+    assert [(r.name, r.location, r.priority, r.weight) for r in settings.regions] == [
+        ("foundry1", "uksouth", 1, 100),
+        ("foundry2", "eastus", 2, 50),
+        ("foundry3", "norwayeast", 2, 50),
+    ]
+    assert settings.forecast.startswith("UK South 100.0 %, East US 0.0 %, Norway East 0.0 % (not")
+    assert {**incident, "regions": dev["regions"], "routing": "round-robin"} == {
+        "routing": "round-robin",
+        **dev,
+    }
