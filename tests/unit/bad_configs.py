@@ -1,0 +1,545 @@
+"""Every mistake a config can have, and the lines that a user reads about it."""
+
+import copy
+from typing import Any
+
+REGIONS = [
+    {"name": "foundry1", "location": "uksouth"},
+    {"name": "foundry2", "location": "eastus"},
+    {"name": "foundry3", "location": "norwayeast"},
+]
+CHAT = {
+    "name": "chat",
+    "model": "gpt-5.4-mini",
+    "version": "2026-03-17",
+    "sku": "GlobalStandard",
+    "capacity": 50,
+}
+DROP = object()
+
+LIST_REGIONS = "list 2 to 30 regions, each with a name and a location"
+LIST_MODELS = "list at least one model, each with name, model, version, sku and capacity"
+NAME = (
+    "write 1 to 80 lower-case letters, digits and hyphens, no hyphen first: it names the backend "
+    "and begins the account's subdomain"
+)
+SUFFIX = (
+    "write 1 to 45 lower-case letters, digits and hyphens, no hyphen first or last: it ends the "
+    "accounts' subdomains and the service's name. Left out, it is random"
+)
+PLACE = "write the name of an Azure location, as uksouth"
+DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
+E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
+PRIORITY = "write a whole number from 0 to 100"
+WEIGHT = "write a whole number from 1 to 100"
+WEIGHT_0 = "Azure does not document weight 0; write 1 to 100, or remove the region"
+AT_LEAST_1 = "write a whole number of at least 1"
+EQUAL = 'give every region the same priority and weight, or set routing to "weighted" or "priority"'
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    places = [f"region{first}{second}" for first in letters for second in letters]
+    return [{"name": f"foundry{n + 1}", "location": places[n]} for n in range(count)]
+
+
+def at(changes: dict[str, Any], **config: Any) -> dict[str, Any]:
+    """A good config with changes by path, as `regions.2.weight`; DROP takes a key away."""
+    whole = copy.deepcopy({"regions": REGIONS, "models": [CHAT], **config})
+    for path, value in changes.items():
+        *parents, last = [int(step) if step.isdecimal() else step for step in path.split(".")]
+        place: Any = whole
+        for step in parents:
+            place = place[step] if isinstance(step, int) else place.setdefault(step, {})
+        if value is DROP:
+            del place[last]
+        else:
+            place[last] = value
+    return whole
+
+
+# Each: what is wrong, the config, and every line that is reported.
+BAD: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("no regions", at({"regions": DROP}), [f"regions is missing: {LIST_REGIONS}"]),
+    ("empty regions", at({"regions": []}), [f"regions has 0 of them: {LIST_REGIONS}"]),
+    ("one region", at({"regions": many(1)}), [f"regions has 1 of them: {LIST_REGIONS}"]),
+    ("31 regions", at({"regions": many(31)}), [f"regions has 31 of them: {LIST_REGIONS}"]),
+    ("null regions", at({"regions": None}), [f"regions is null: {LIST_REGIONS}"]),
+    ("a string for a list", at({"regions": "uksouth"}), [f'regions is "uksouth": {LIST_REGIONS}']),
+    (
+        "a mapping for a list",
+        at({"regions": {"foundry1": "uksouth"}}),
+        [f'regions is {{"foundry1": "uksouth"}}: {LIST_REGIONS}'],
+    ),
+    (
+        "broken JSON",
+        at({"regions": '[{"name": "foundry1"'}),
+        [
+            (
+                rf'regions is "[{{\"name\": \"foundry1\"": {LIST_REGIONS} '
+                "(as JSON: Expecting ',' delimiter at character 21)"
+            )
+        ],
+    ),
+    (
+        "a string for a region",
+        at({"regions.1": "eastus"}),
+        ['regions[1] is "eastus": write a mapping with the keys name, location, priority, weight'],
+    ),
+    (
+        "a name twice",
+        at({"regions.2.name": "foundry1"}),
+        ['regions[2].name is "foundry1": regions[0] has this name already; give each its own'],
+    ),
+    (
+        "a location twice, in other words",
+        at({"regions.2.location": "UK South"}),
+        [
+            (
+                'regions[2].location is "uksouth": regions[0] has this location already; '
+                "give each its own"
+            )
+        ],
+    ),
+    ("no name", at({"regions.0.name": DROP}), [f"regions[0].name is missing: {NAME}"]),
+    ("an empty name", at({"regions.0.name": ""}), [f'regions[0].name is "": {NAME}']),
+    (
+        "a name that no backend may have",
+        at({"regions.0.name": "foundry#1"}),
+        [f'regions[0].name is "foundry#1": {NAME}'],
+    ),
+    (
+        "a name that no subdomain may have",
+        at({"regions.0.name": "foundry_1"}),
+        [f'regions[0].name is "foundry_1": {NAME}'],
+    ),
+    (
+        "a dot, which would make two labels",
+        at({"regions.0.name": "foundry.1"}),
+        [f'regions[0].name is "foundry.1": {NAME}'],
+    ),
+    (
+        "a hyphen first",
+        at({"regions.0.name": "-foundry"}),
+        [f'regions[0].name is "-foundry": {NAME}'],
+    ),
+    (
+        "a name that is no longer the same as a host",
+        at({"regions.0.name": "Foundry1"}),
+        [f'regions[0].name is "Foundry1": {NAME}'],
+    ),
+    (
+        "a name with a line end",
+        at({"regions.0.name": "foundry1\n"}),
+        [rf'regions[0].name is "foundry1\n": {NAME}'],
+    ),
+    (
+        "a name too long for a backend",
+        at({"regions.0.name": "f" * 81}),
+        [f'regions[0].name is "{"f" * 56}...: {NAME}'],
+    ),
+    (
+        "a name too long for a subdomain",
+        at({"regions.0.name": "f" * 55}),
+        [
+            (
+                f'regions[0].name is "{"f" * 55}": with a resourceSuffix of 8 characters the '
+                "account's subdomain is 1 longer than the 63 allowed; shorten either"
+            )
+        ],
+    ),
+    (
+        "the pool's name",
+        at({"regions.1.name": "inference-backend-pool"}),
+        [
+            (
+                'regions[1].name is "inference-backend-pool": the pool itself has this name; '
+                "choose another"
+            )
+        ],
+    ),
+    ("no location", at({"regions.1.location": DROP}), [f"regions[1].location is missing: {PLACE}"]),
+    (
+        "a null location",
+        at({"regions.1.location": None}),
+        [f"regions[1].location is null: {PLACE}"],
+    ),
+    (
+        "a location that is none",
+        at({"regions.1.location": "east-us"}),
+        [f'regions[1].location is "east-us": {PLACE}'],
+    ),
+    (
+        "a null priority",
+        at({"regions.1.priority": None}),
+        [f"regions[1].priority is null: {PRIORITY}"],
+    ),
+    ("a null weight", at({"regions.1.weight": None}), [f"regions[1].weight is null: {WEIGHT}"]),
+    (
+        "true for a number",
+        at({"regions.1.priority": True}),
+        [f"regions[1].priority is true: {PRIORITY}"],
+    ),
+    (
+        "a fraction of a priority",
+        at({"regions.1.priority": 1.5}),
+        [f"regions[1].priority is 1.5: {PRIORITY}"],
+    ),
+    (
+        "a number in quotes",
+        at({"regions.1.priority": "1"}),
+        [f'regions[1].priority is "1": {PRIORITY}, without quotes'],
+    ),
+    (
+        "a priority below the range",
+        at({"regions.1.priority": -1}),
+        [f"regions[1].priority is -1: {PRIORITY}"],
+    ),
+    (
+        "a priority above the range",
+        at({"regions.1.priority": 101}),
+        [f"regions[1].priority is 101: {PRIORITY}"],
+    ),
+    ("weight 0", at({"regions.2.weight": 0}), [f"regions[2].weight is 0: {WEIGHT_0}"]),
+    (
+        "false for weight",
+        at({"regions.2.weight": False}),
+        [f"regions[2].weight is false: {WEIGHT}"],
+    ),
+    (
+        "a weight above the range",
+        at({"regions.2.weight": 101}),
+        [f"regions[2].weight is 101: {WEIGHT}"],
+    ),
+    (
+        "a weight below the range",
+        at({"regions.2.weight": -5}),
+        [f"regions[2].weight is -5: {WEIGHT}"],
+    ),
+    (
+        "a key that is nearly one, at the top",
+        at({"resource_suffix": "dev"}),
+        ['resource_suffix is "dev", but there is no such key: did you mean `resourceSuffix`?'],
+    ),
+    (
+        "a key that is nearly one, in a region",
+        at({"regions.1.prioirty": 2}),
+        ["regions[1].prioirty is 2, but there is no such key: did you mean `priority`?"],
+    ),
+    (
+        "a key in capitals",
+        at({"regions.1.WEIGHT": 1}),
+        ["regions[1].WEIGHT is 1, but there is no such key: did you mean `weight`?"],
+    ),
+    (
+        "a key that is nearly one, in a model",
+        at({"models.0.capacty": 10}),
+        ["models[0].capacty is 10, but there is no such key: did you mean `capacity`?"],
+    ),
+    (
+        "a key that is nearly one, in the gateway",
+        at({"gateway.publisherMail": "me@example.com"}),
+        [
+            (
+                'gateway.publisherMail is "me@example.com", but there is no such key: '
+                "did you mean `publisherEmail`?"
+            )
+        ],
+    ),
+    (
+        "a key that is nearly one, in the breaker",
+        at({"breaker.tripduration": "PT2M"}),
+        ['breaker.tripduration is "PT2M", but there is no such key: did you mean `tripDuration`?'],
+    ),
+    (
+        "a key that is like none",
+        at({"regions.0.zzz": 1}),
+        [
+            (
+                "regions[0].zzz is 1, but there is no such key: "
+                "the keys are name, location, priority, weight"
+            )
+        ],
+    ),
+    (
+        "an unknown routing",
+        at({"routing": "roundrobin"}),
+        ['routing is "roundrobin": write one of round-robin, weighted, priority'],
+    ),
+    (
+        "the incident under round-robin",
+        at(
+            {
+                "regions.0.weight": 100,
+                "regions.1.priority": 2,
+                "regions.1.weight": 50,
+                "regions.2.priority": 2,
+                "regions.2.weight": 50,
+            }
+        ),
+        [
+            'regions would not be "round-robin", but UK South 100.0 %, East US 0.0 %, Norway East '
+            "0.0 % (not round robin: foundry2 and foundry3 have priority 2, foundry1 has priority "
+            "1; foundry2 and foundry3 have weight 50, foundry1 has weight 100): " + EQUAL
+        ],
+    ),
+    (
+        "one priority under round-robin",
+        at({"regions.2.priority": 2}),
+        [
+            'regions would not be "round-robin", but UK South 50.0 %, East US 50.0 %, Norway East '
+            "0.0 % (not round robin: foundry3 has priority 2, foundry1 and foundry2 have priority "
+            "1): " + EQUAL
+        ],
+    ),
+    (
+        "one weight under round-robin",
+        at({"regions.0.weight": 2}),
+        [
+            'regions would not be "round-robin", but UK South 50.0 %, East US 25.0 %, Norway East '
+            "25.0 % (not round robin: foundry2 and foundry3 have weight 1, foundry1 has weight "
+            "2): " + EQUAL
+        ],
+    ),
+    (
+        "priorities under weighted",
+        at({"regions.0.priority": 0}, routing="weighted"),
+        [
+            (
+                'regions would not be "weighted", but UK South 100.0 %, East US 0.0 %, Norway East '
+                "0.0 % (not round robin: foundry2 and foundry3 have priority 1, foundry1 has "
+                'priority 0): give every region the same priority, or set routing to "priority"'
+            )
+        ],
+    ),
+    ("no models", at({"models": []}), [f"models has none: {LIST_MODELS}"]),
+    ("a string for models", at({"models": "chat"}), [f'models is "chat": {LIST_MODELS}']),
+    (
+        "a deployment twice, but for case",
+        at({"models": [CHAT, {**CHAT, "name": "Chat"}]}),
+        ['models[1].name is "Chat": models[0] has this name already; give each its own'],
+    ),
+    (
+        "a deployment's bad name",
+        at({"models.0.name": "chat/1"}),
+        [
+            (
+                'models[0].name is "chat/1": write 1 to 64 letters, digits, `_`, `.` and `-`, '
+                "a letter or digit first"
+            )
+        ],
+    ),
+    (
+        "a deployment without model",
+        at({"models.0.model": DROP}),
+        ["models[0].model is missing: write a model's name, as gpt-5.4-mini"],
+    ),
+    (
+        "a version that YAML took for a date",
+        at({"models.0.version": "2026-03-17 00:00:00 +0000 UTC"}),
+        [
+            (
+                'models[0].version is "2026-03-17 00:00:00 +0000 UTC": '
+                'write the model\'s version in quotes, as "2026-03-17"'
+            )
+        ],
+    ),
+    (
+        "a version that YAML took for a number",
+        at({"models.0.version": 613}),
+        ['models[0].version is 613: write the model\'s version in quotes, as "2026-03-17"'],
+    ),
+    (
+        "a sku that is none",
+        at({"models.0.sku": "Global Standard"}),
+        ['models[0].sku is "Global Standard": write a deployment type, as GlobalStandard'],
+    ),
+    ("capacity 0", at({"models.0.capacity": 0}), [f"models[0].capacity is 0: {AT_LEAST_1}"]),
+    (
+        "no capacity",
+        at({"models.0.capacity": DROP}),
+        [f"models[0].capacity is missing: {AT_LEAST_1}"],
+    ),
+    ("a null breaker count", at({"breaker.count": None}), [f"breaker.count is null: {AT_LEAST_1}"]),
+    ("a breaker count of 0", at({"breaker.count": 0}), [f"breaker.count is 0: {AT_LEAST_1}"]),
+    (
+        "a duration that is none",
+        at({"breaker.interval": "1 minute"}),
+        [f'breaker.interval is "1 minute": {DURATION}'],
+    ),
+    (
+        "a duration without unit",
+        at({"breaker.tripDuration": "PT"}),
+        [f'breaker.tripDuration is "PT": {DURATION}'],
+    ),
+    (
+        "a duration of nothing",
+        at({"breaker.tripDuration": "PT0S"}),
+        [f'breaker.tripDuration is "PT0S": {DURATION}'],
+    ),
+    (
+        "minutes before the T",
+        at({"breaker.interval": "P1M"}),
+        [f'breaker.interval is "P1M": {DURATION}'],
+    ),
+    (
+        "seconds as a number",
+        at({"breaker.interval": 60}),
+        [f"breaker.interval is 60: {DURATION}"],
+    ),
+    (
+        "yes for true",
+        at({"breaker.acceptRetryAfter": "yes"}),
+        ['breaker.acceptRetryAfter is "yes": write true or false'],
+    ),
+    (
+        "false for null",
+        at({"breaker": False}),
+        ["breaker is false: write a mapping of keys to values"],
+    ),
+    (
+        "a breaker on Consumption",
+        at({"gateway": {"sku": "Consumption"}}),
+        [
+            (
+                "breaker is on: a Consumption service has none; set it to null, or choose another "
+                "gateway.sku"
+            )
+        ],
+    ),
+    (
+        "units on Consumption",
+        at({"gateway": {"sku": "Consumption", "capacity": 1}, "breaker": None}),
+        [
+            (
+                "gateway.capacity is 1: a Consumption service has no units; write 0, or leave the "
+                "key out"
+            )
+        ],
+    ),
+    (
+        "no units",
+        at({"gateway": {"sku": "StandardV2", "capacity": 0}}),
+        ["gateway.capacity is 0: a StandardV2 service has at least 1 unit"],
+    ),
+    (
+        "units below zero",
+        at({"gateway.capacity": -1}),
+        ["gateway.capacity is -1: write a whole number of at least 0"],
+    ),
+    (
+        "an unknown tier",
+        at({"gateway.sku": "Basicv2"}),
+        [
+            (
+                'gateway.sku is "Basicv2": write one of Consumption, Developer, Basic, Standard, '
+                "Premium, BasicV2, StandardV2, PremiumV2"
+            )
+        ],
+    ),
+    (
+        "a null gateway",
+        at({"gateway": None}),
+        ["gateway is null: write a mapping of keys to values"],
+    ),
+    (
+        "no publisher",
+        at({"gateway.publisherName": " "}),
+        ['gateway.publisherName is " ": write a name of 1 to 100 characters'],
+    ),
+    (
+        "a publisher's name too long",
+        at({"gateway.publisherName": "p" * 101}),
+        [f'gateway.publisherName is "{"p" * 56}...: write a name of 1 to 100 characters'],
+    ),
+    *(
+        (
+            f"the e-mail address {address}",
+            at({"gateway.publisherEmail": address}),
+            [f'gateway.publisherEmail is "{address}": {E_MAIL}'],
+        )
+        for address in ("me", "me@", "me@localhost", "@example.com", "a b@example.com", "a@b..com")
+    ),
+    (
+        "an e-mail address too long",
+        at({"gateway.publisherEmail": f"{'m' * 89}@example.com"}),
+        [f'gateway.publisherEmail is "{"m" * 56}...: {E_MAIL}'],
+    ),
+    (
+        "a gateway's location that is none",
+        at({"gateway.location": ""}),
+        [f'gateway.location is "": {PLACE}'],
+    ),
+    (
+        "a service that exists",
+        at({"gateway": {"existing": {"resourceGroup": "rg", "serviceName": "apim"}}}),
+        [
+            (
+                'gateway.existing is {"resourceGroup": "rg", "serviceName": "apim"}: deploying '
+                "into a service that exists is not built yet; leave the key out, and the stack "
+                "makes its own"
+            )
+        ],
+    ),
+    (
+        "an account that exists",
+        at({"regions.1.existing": "foundry"}),
+        [
+            (
+                'regions[1].existing is "foundry": using an account that exists is not built yet; '
+                "leave the key out, and the stack makes its own"
+            )
+        ],
+    ),
+    *(
+        (
+            f"the suffix {suffix}",
+            at({"resourceSuffix": suffix}),
+            [f'resourceSuffix is "{suffix}": {SUFFIX}'],
+        )
+        for suffix in ("Dev", "dev_1", "dev.1", "-dev", "dev-", "é", "s" * 46)
+    ),
+    (
+        "a suffix that makes a subdomain too long",
+        at({"regions.1.name": "f" * 28, "resourceSuffix": "s" * 35}),
+        [
+            (
+                f'regions[1].name is "{"f" * 28}": with a resourceSuffix of 35 characters the '
+                "account's subdomain is 1 longer than the 63 allowed; shorten either"
+            )
+        ],
+    ),
+    (
+        "a word for true",
+        at({"revealBackend": "on"}),
+        ['revealBackend is "on": write true or false'],
+    ),
+    (
+        "many mistakes at once",
+        at(
+            {
+                "regions.0.name": "A",
+                "regions.1.weight": 0,
+                "regions.2.location": DROP,
+                "models.0.capacity": 0,
+                "gateway.sku": "Free",
+                "breaker.interval": "soon",
+                "routng": "priority",
+                "revealBackend": 1,
+            }
+        ),
+        [
+            'routng is "priority", but there is no such key: did you mean `routing`?',
+            "revealBackend is 1: write true or false",
+            f'regions[0].name is "A": {NAME}',
+            f"regions[1].weight is 0: {WEIGHT_0}",
+            f"regions[2].location is missing: {PLACE}",
+            f"models[0].capacity is 0: {AT_LEAST_1}",
+            (
+                'gateway.sku is "Free": write one of Consumption, Developer, Basic, Standard, '
+                "Premium, BasicV2, StandardV2, PremiumV2"
+            ),
+            f'breaker.interval is "soon": {DURATION}',
+        ],
+    ),
+]
