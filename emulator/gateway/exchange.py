@@ -1,0 +1,213 @@
+"""One request on its way through the gateway: what a policy reads and changes."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from multidict import CIMultiDict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Url:
+    """A url in parts, `path` and `query` as they are sent; a policy's `IUrl`."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Url":
+        """Read an absolute http or https url. Raises ValueError."""
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{text!r} is no absolute http or https url")
+        return cls(
+            scheme=parts.scheme,
+            host=parts.hostname,
+            port=parts.port or (443 if parts.scheme == "https" else 80),
+            path=parts.path,
+            query=parts.query,
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, list[str]]:
+        """The query's values by name, decoded."""
+        return parse_qs(self.query, keep_blank_values=True)
+
+
+@dataclass(kw_only=True)
+class Request:
+    """The client's request, then what is sent on: `url` is the resolved backend's once it is."""
+
+    method: str
+    url: Url
+    original_url: Url
+    ip_address: str
+    headers: CIMultiDict[str]
+    body: bytes
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    relative_path: str = ""
+    query: str = ""
+
+    def set_query_parameter(self, name: str, values: list[str], exists_action: str) -> None:
+        """Change a parameter of the request that is sent on, as the policy of that name does."""
+        pairs = parse_qs(self.query, keep_blank_values=True)
+        present = pairs.get(name, [])
+        if exists_action == "append":
+            values = present + values
+        if not (exists_action == "skip" and present):
+            pairs[name] = values
+        self.query = urlencode(pairs, doseq=True, quote_via=quote)
+
+
+class Stream(Protocol):
+    """The rest of a backend's response, relayed as it arrives."""
+
+    def close(self) -> None:
+        """Give the response up."""
+
+
+@dataclass(kw_only=True)
+class Response:
+    """The backend's response, or the gateway's own; `stream` carries the body when it is set."""
+
+    status: int
+    reason: str | None = None
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+    body: bytes = b""
+    stream: Stream | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastError:
+    """`context.LastError`: where a request went wrong and why."""
+
+    source: str
+    reason: str | None
+    message: str
+    section: str
+    scope: str = "api"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """`context.Api`."""
+
+    id: str
+    name: str
+    path: str
+    service_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """`context.Operation`."""
+
+    id: str
+    name: str
+    method: str
+    url_template: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """`context.Subscription`; no policy sees its keys."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """`context.Deployment`: the gateway itself; `region` is a display name such as "UK South"."""
+
+    region: str
+    service_name: str
+
+
+class ProxyError(Exception):
+    """A request that cannot go on: processing jumps to `on-error`, with this as `LastError`.
+
+    The name is API Management's own for it. `reason` is Azure's where its documentation has one
+    (API Management, "Error handling"), `status` what the client sees unless `on-error` says
+    otherwise. `response` is a backend's response that counts as the error.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str,
+        reason: str | None = None,
+        status: int = 500,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.source = source
+        self.reason = reason
+        self.status = status
+        self.response = response
+
+
+class ReturnedResponse(Exception):  # noqa: N818 - no error: `return-response` ends the pipeline
+    """The pipeline ends here; the response is the exchange's."""
+
+
+class Services(Protocol):
+    """What a policy needs of the gateway that runs it."""
+
+    async def forward(
+        self, exchange: "Exchange", *, header_timeout: float, buffer_response: bool
+    ) -> Response:
+        """Send the request to the exchange's backend; `header_timeout` in seconds.
+
+        Raises ProxyError when there is no response.
+        """
+
+    def identity_token(self, resource: str) -> str:
+        """Return a token of the service's own identity. Raises ProxyError when it has none."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between retries."""
+
+
+@dataclass(kw_only=True)
+class Exchange:
+    """`context`: one request and everything known about it.
+
+    `backend_id` names the backend or pool that a policy chose, `base_url` one it gave as a url;
+    without either the API's own service url is used.
+    """
+
+    services: Services
+    request: Request
+    deployment: Deployment
+    request_id: str
+    api: Api
+    operation: Operation
+    subscription: Subscription | None = None
+    response: Response | None = None
+    variables: dict[str, object] = field(default_factory=dict)
+    last_error: LastError | None = None
+    backend_id: str | None = None
+    base_url: str | None = None
+    body_sent: bool = False
+    started: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the request arrived."""
+        return self.clock() - self.started
+
+    def respond(self, response: Response | None) -> None:
+        """Replace the response, giving up one that is still arriving."""
+        old = self.response
+        if old is not None and old is not response and old.stream is not None:
+            old.stream.close()
+        self.response = response
