@@ -252,9 +252,9 @@ def parse(config: Mapping[str, Any]) -> Settings:
     found_regions = report.entries("regions", top.get("regions"), _REGION)
     found_models = report.entries("models", top.get("models"), _MODEL)
     if "regions" in top and not 2 <= len(found_regions) <= 30:
-        report.refuse("regions", f"has {len(found_regions)} of them", _REGIONS_REMEDY)
+        report.refuse("regions", f"is a list of {len(found_regions)}", _REGIONS_REMEDY)
     if "models" in top and not found_models:
-        report.refuse("models", "has none", _MODELS_REMEDY)
+        report.refuse("models", "is an empty list", _MODELS_REMEDY)
     gateway = report.section("gateway", top.get("gateway"), _GATEWAY)
     breaker = report.section("breaker", top.get("breaker"), _BREAKER)
 

@@ -76,11 +76,12 @@ def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:
 
 def percent(share: Fraction) -> str:
     """Write a share as `33.3 %`; rounding never makes a member look idle, or alone."""
-    if 0 < share < Fraction(5, 10_000):
+    rounded = f"{float(100 * share):.1f} %"
+    if rounded == "0.0 %" and share > 0:
         return "< 0.1 %"
-    if Fraction(9_995, 10_000) <= share < 1:
+    if rounded == "100.0 %" and share < 1:
         return "> 99.9 %"
-    return f"{float(100 * share):.1f} %"
+    return rounded
 
 
 def _contrast(what: str, values: Mapping[str, int], order: Sequence[int]) -> str:

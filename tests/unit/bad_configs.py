@@ -61,9 +61,9 @@ def at(changes: dict[str, Any], **config: Any) -> dict[str, Any]:
 # Each: what is wrong, the config, and every line that is reported.
 BAD: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no regions", at({"regions": DROP}), [f"regions is missing: {LIST_REGIONS}"]),
-    ("empty regions", at({"regions": []}), [f"regions has 0 of them: {LIST_REGIONS}"]),
-    ("one region", at({"regions": many(1)}), [f"regions has 1 of them: {LIST_REGIONS}"]),
-    ("31 regions", at({"regions": many(31)}), [f"regions has 31 of them: {LIST_REGIONS}"]),
+    ("empty regions", at({"regions": []}), [f"regions is a list of 0: {LIST_REGIONS}"]),
+    ("one region", at({"regions": many(1)}), [f"regions is a list of 1: {LIST_REGIONS}"]),
+    ("31 regions", at({"regions": many(31)}), [f"regions is a list of 31: {LIST_REGIONS}"]),
     ("null regions", at({"regions": None}), [f"regions is null: {LIST_REGIONS}"]),
     ("a string for a list", at({"regions": "uksouth"}), [f'regions is "uksouth": {LIST_REGIONS}']),
     (
@@ -312,7 +312,7 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
             )
         ],
     ),
-    ("no models", at({"models": []}), [f"models has none: {LIST_MODELS}"]),
+    ("no models", at({"models": []}), [f"models is an empty list: {LIST_MODELS}"]),
     ("a string for models", at({"models": "chat"}), [f'models is "chat": {LIST_MODELS}']),
     (
         "a deployment twice, but for case",

@@ -177,8 +177,8 @@ def test_the_forecast_of_an_empty_pool():
         (Fraction(2, 3), "66.7 %"),
         (Fraction(1, 2901), "< 0.1 %"),
         (Fraction(2900, 2901), "> 99.9 %"),
-        (Fraction(5, 10_000), "0.1 %"),
-        (Fraction(9_994, 10_000), "99.9 %"),
+        (Fraction(1, 1000), "0.1 %"),
+        (Fraction(999, 1000), "99.9 %"),
     ],
 )
 def test_a_percentage(share, written):
