@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components.settings import Breaker, Region
-
-POOL_NAME = "inference-backend-pool"
+from components.settings import POOL_NAME, Breaker, Region
 
 
 class BackendPool(pulumi.ComponentResource):

@@ -10,7 +10,7 @@ from components.api_gateway import ApiGateway
 from components.backend_pool import BackendPool
 from components.inference_api import API_PATH, InferenceApi
 from components.openai_region import RegionalOpenAI
-from components.settings import Settings
+from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
 API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
 
@@ -32,7 +32,13 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
 
         suffix: pulumi.Input[str] = (
             settings.resource_suffix
-            or RandomString("suffix", length=8, upper=False, special=False, opts=children).result
+            or RandomString(
+                "suffix",
+                length=GENERATED_SUFFIX_LENGTH,
+                upper=False,
+                special=False,
+                opts=children,
+            ).result
         )
         resource_group = resources.ResourceGroup(
             name,

@@ -1,0 +1,35 @@
+# `make` prints what there is. Set-up happens by itself, and again only when requirements change.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench docs clean
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(READY) ## the incident, the fix and the proof, on a local Azure
+	@$(BIN)/python -m emulator demo
+
+test: $(READY) ## every test, shuffled, on all cores
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(READY) ## ruff and mypy, as CI runs them
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(READY) ## re-measure every claim of speed or cost
+	@$(BIN)/python benchmarks/run.py
+
+docs: $(READY) ## the README's picture, from a real run of the demo
+	@$(BIN)/python docs/picture.py
+
+clean: ## remove the environment and every cache; the local Azure's state stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"error: Python {v[0]}.{v[1]} is too old: 3.11 or newer, for example make PYTHON=python3.12")'
+	@echo "Setting up $(VENV), once (about two minutes)..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on -r requirements-dev.txt
+	@touch $(READY)

@@ -1,0 +1,156 @@
+"""`python -m emulator`: the local Azure's command line; the work is in `commands.py`."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+
+from emulator.local import DEFAULT_PORT, STATE_VARIABLE, LocalAzureError
+
+EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    from emulator import commands  # noqa: PLC0415 - --help needs none of it
+
+    command: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
+    try:
+        return command(options)
+    except LocalAzureError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; nothing is left to tell it
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator",
+        description="A local Azure for this project: Resource Manager, API Management gateway and"
+        " Azure OpenAI regions on loopback. A development tool; it spends nothing.",
+        epilog=EXIT_CODES,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = _command(commands, "serve", "run the local Azure until Ctrl-C")
+    serve.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="of Resource Manager; 0: any free port"
+    )
+    serve.add_argument(
+        "--gateway-instances",
+        type=_instances,
+        default=1,
+        metavar="N",
+        help="units of the gateway, each with a rotation and breakers of its own (1 to 64)",
+    )
+    serve.add_argument(
+        "--latency",
+        type=_latency,
+        action="append",
+        default=[],
+        metavar="[LOCATION=]SECONDS",
+        help="time a region takes to answer, such as 0.8 or uksouth=0.75; may be repeated",
+    )
+    serve.add_argument(
+        "--provisioning",
+        type=_seconds,
+        default=0.2,
+        metavar="SECONDS",
+        help="time a long-running operation takes (default: %(default)s)",
+    )
+
+    environment = _command(commands, "env", "print the variables that point tools at it")
+    environment.add_argument("--port", type=_port, default=DEFAULT_PORT, help=argparse.SUPPRESS)
+
+    for name, text in (
+        ("preview", "show what `up` would change, and where traffic would go"),
+        ("up", "deploy the program in this folder to it"),
+        ("destroy", "delete what a stack deployed"),
+    ):
+        deploy = _command(commands, name, text)
+        _stack(deploy)
+        deploy.add_argument("--config-file", metavar="FILE", help="in place of Pulumi.<stack>.yaml")
+        if name == "preview":
+            deploy.add_argument("--json", action="store_true", help="as `pulumi preview --json`")
+            deploy.add_argument(
+                "--show-sames", action="store_true", help="unchanged resources as well"
+            )
+
+    output = _command(commands, "output", "print a stack's outputs as JSON, for the probe")
+    _stack(output)
+    output.add_argument(
+        "--show-secrets", action="store_true", help="the subscription key in plain text"
+    )
+
+    fault = _command(commands, "fault", "make a region fail, or list what fails")
+    fault.add_argument("region", nargs="?", help="a backend or account, such as foundry2")
+    fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
+    fault.add_argument("--retry-after", metavar="VALUE", help="Retry-After of that answer")
+    fault.add_argument("--down", action="store_true", help="close each connection at once")
+    fault.add_argument("--latency", type=_seconds, metavar="SECONDS", help="answer that much later")
+    fault.add_argument("--reset", action="store_true", help="cut the answer in the middle")
+    fault.add_argument("--clear", action="store_true", help="heal the region, or all of them")
+
+    text = "the incident, the fix, and the proof, in half a minute"
+    commands.add_parser("demo", help=text, description=text, epilog=EXIT_CODES)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
+    parser.add_argument(
+        "--state",
+        metavar="FOLDER",
+        help=f"state folder (default: ${STATE_VARIABLE}, else .local-azure)",
+    )
+    return parser
+
+
+def _stack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-s", "--stack", default="dev", type=_stack_name, help="(default: %(default)s)"
+    )
+
+
+def _stack_name(text: str) -> str:
+    # Pulumi's own rule; the name becomes a file name.
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text) or text in {".", ".."}:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no stack name: letters, digits, hyphen, underscore and period"
+        )
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def _instances(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not in 1 to 64")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s)?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 0.8, 2s or 750ms")
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)
+
+
+def _latency(text: str) -> tuple[str, float]:
+    location, _, value = text.rpartition("=")
+    return location, _seconds(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""What each command of `python -m emulator` does; each imports what it needs, and no more."""
+
+# ruff: noqa: PLC0415 - a preview must not pay for the server's imports
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from emulator.local import (
+    STATE_VARIABLE,
+    SUBSCRIPTION_ID,
+    TENANT_ID,
+    LocalAzureError,
+    find_server,
+    state_folder,
+)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the local Azure until Ctrl-C or SIGTERM."""
+    import asyncio
+    import signal
+
+    from emulator import server
+
+    def ready(endpoint: str) -> None:
+        print(f"Local Azure: Resource Manager at {endpoint}, state in {state}.", flush=True)
+        print("Ctrl-C stops it; what is deployed stays.", flush=True)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await server.serve(
+            state,
+            server.Options(
+                port=options.port,
+                gateway_instances=options.gateway_instances,
+                provisioning_seconds=options.provisioning,
+                latency={place: seconds for place, seconds in options.latency if place},
+                default_latency=next((s for place, s in options.latency if not place), 0.0),
+            ),
+            ready=ready,
+            stop=stop,
+        )
+
+    state = state_folder(options.state)
+    asyncio.run(run())
+    return 0
+
+
+def env(options: argparse.Namespace) -> int:
+    """Print `export` lines for the shell's `eval`."""
+    state = state_folder(options.state)
+    running = find_server(state)
+    endpoint = running.endpoint if running else f"http://127.0.0.1:{options.port}"
+    for name, value in {
+        "ARM_ENDPOINT": endpoint,
+        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "ARM_TENANT_ID": TENANT_ID,
+        STATE_VARIABLE: str(state),
+    }.items():
+        print(f"export {name}={shlex.quote(value)}")
+    if not running:
+        print("note: no local Azure runs; start it: python -m emulator serve", file=sys.stderr)
+    return 0
+
+
+def preview(options: argparse.Namespace) -> int:
+    """Show what `up` would change; no lock, no change, and mostly no request."""
+    return _deploy("preview", options, as_json=options.json, show_sames=options.show_sames)
+
+
+def up(options: argparse.Namespace) -> int:
+    """Deploy the program in the current folder."""
+    return _deploy("up", options)
+
+
+def destroy(options: argparse.Namespace) -> int:
+    """Delete what the stack deployed."""
+    return _deploy("destroy", options)
+
+
+def _deploy(
+    operation: str,
+    options: argparse.Namespace,
+    *,
+    as_json: bool = False,
+    show_sames: bool = False,
+) -> int:
+    from emulator import deployment
+
+    state = state_folder(options.state)
+    with ExitStack() as until_done:
+        return deployment.run(
+            operation,
+            project_dir=Path.cwd(),
+            stack=options.stack,
+            config_file=Path(options.config_file) if options.config_file else None,
+            state_dir=state,
+            arm_endpoint=_endpoint(state, until_done),
+            json=as_json,
+            show_sames=show_sames,
+        )
+
+
+def _endpoint(state: Path, until_done: ExitStack) -> Callable[[], str]:
+    """Find Resource Manager when it is first asked for: the running server, else one of our own."""
+    found: list[str] = []
+
+    def endpoint() -> str:
+        if not found:
+            running = find_server(state)
+            if running:
+                found.append(running.endpoint)
+            else:
+                from emulator import server
+
+                own = server.running(state, server.Options(port=0))
+                found.append(until_done.enter_context(own))
+        return found[0]
+
+    return endpoint
+
+
+def output(options: argparse.Namespace) -> int:
+    """Print a stack's outputs as JSON."""
+    from emulator import deployment
+
+    outputs = deployment.outputs(
+        state_folder(options.state), options.stack, show_secrets=options.show_secrets
+    )
+    print(json.dumps(outputs, indent=2))
+    return 0
+
+
+def fault(options: argparse.Namespace) -> int:
+    """Set, clear or list the faults of the running server."""
+    import httpx
+
+    running = find_server(state_folder(options.state))
+    if running is None:
+        raise LocalAzureError("no local Azure runs here; start it: python -m emulator serve")
+    wanted = {
+        "status": options.status,
+        "retry_after": options.retry_after,
+        "down": options.down or None,
+        "latency": options.latency,
+        "reset": options.reset or None,
+    }
+    body = {name: value for name, value in wanted.items() if value is not None}
+    if body and options.region is None:
+        raise LocalAzureError("name the region that fails, such as foundry2")
+    if body and options.clear:
+        raise LocalAzureError("--clear heals; it goes with no other fault")
+    url = f"{running.endpoint}/_emulator/faults"
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        if options.clear:
+            answer = client.delete(f"{url}/{options.region}" if options.region else url)
+        elif body:
+            answer = client.put(f"{url}/{options.region}", json=body)
+        else:
+            answer = client.get(url)
+    if answer.is_error:
+        raise LocalAzureError(answer.json()["error"]["message"])
+    print(json.dumps(answer.json() if answer.content else {}, indent=2))
+    return 0
+
+
+def demo(_options: argparse.Namespace) -> int:
+    """Show the incident, the fix, and the proof."""
+    from emulator import demo as story
+
+    return story.run(Path.cwd())

@@ -1,0 +1,108 @@
+"""Where the local Azure lives: its ids, its state folder, and how a command finds the server.
+
+The server holds a lock on `<state>/server.json` for as long as it lives, so that a file left by a
+killed server is never mistaken for a running one.
+"""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000000"
+TENANT_ID = "00000000-0000-0000-0000-000000000001"
+DEFAULT_PORT = 8700
+STATE_VARIABLE = "LOCAL_AZURE_STATE"
+
+
+class LocalAzureError(Exception):
+    """What a user can mend: printed as one line, without a stack trace."""
+
+
+def state_folder(flag: str | None = None) -> Path:
+    """Return the state folder, made if needed, readable by its owner alone.
+
+    The flag goes before the variable `LOCAL_AZURE_STATE`, that before `.local-azure` here.
+    """
+    folder = Path(flag or os.environ.get(STATE_VARIABLE) or ".local-azure").absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalAzureError(
+            f"state folder {folder}: {error.strerror}; choose another with --state"
+        ) from None
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server: its process and the endpoint of its Resource Manager."""
+
+    pid: int
+    endpoint: str
+
+
+class ServerFile:
+    """The running server's own hold on its state folder; a context manager."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Take hold of the folder. Raises LocalAzureError when another server has it."""
+        descriptor = os.open(_path(self._state), os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            other = find_server(self._state)
+            who = f"by the server at {other.endpoint} (pid {other.pid})" if other else "already"
+            raise LocalAzureError(
+                f"state folder {self._state} is in use {who}; stop it, or choose another folder"
+                " with --state"
+            ) from None
+        self._file.truncate()
+        return self
+
+    def announce(self, endpoint: str) -> None:
+        """Let other commands find the server, once it listens."""
+        if self._file is None:
+            raise RuntimeError("the state folder is not held")
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(json.dumps({"pid": os.getpid(), "endpoint": endpoint}))
+        self._file.flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.truncate(0)
+            self._file.close()
+
+
+def find_server(state: Path) -> Server | None:
+    """Return the server that runs on this state folder, or None."""
+    try:
+        file = _path(state).open(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = file.read()
+            return Server(**json.loads(text)) if text else None
+    return None
+
+
+def _path(state: Path) -> Path:
+    return state / "server.json"

@@ -1,0 +1,220 @@
+"""One process: Resource Manager, a gateway for each service, an endpoint for each account.
+
+Which sockets listen follows from what is deployed: a service or an account that Resource Manager
+has gets its own loopback socket, and loses it when it is deleted.
+"""
+
+import asyncio
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from emulator import faults, gateway, openai_region, resource_manager
+from emulator.gateway import policy
+from emulator.identity import Tokens
+from emulator.local import LocalAzureError, ServerFile
+from emulator.store import Store
+
+HOST = "127.0.0.1"
+SERVICE = "Microsoft.ApiManagement/service"
+ACCOUNT = "Microsoft.CognitiveServices/accounts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the local Azure behaves; seconds, and one entry a location in `latency`."""
+
+    port: int
+    gateway_instances: int = 1
+    provisioning_seconds: float = 0.2
+    latency: Mapping[str, float] = field(default_factory=dict)
+    default_latency: float = 0.0
+
+
+class LocalAzure:
+    """The whole local Azure on one event loop; `start`, then `stop`."""
+
+    def __init__(self, state: Path, options: Options) -> None:
+        self._options = options
+        self._store = Store(state / "azure.sqlite3")
+        self._tokens = Tokens(secrets.token_bytes(32))
+        self._faults = faults.Faults()
+        self._sites: dict[str, _Site] = {}
+        self._reserved: dict[str, socket.socket] = {}
+        self._reconciling = asyncio.Lock()
+        self.endpoint = ""
+
+    async def start(self) -> None:
+        """Listen. Raises LocalAzureError when a port is taken."""
+        listener = _listen(self._options.port, "Resource Manager")
+        app = resource_manager.create_app(
+            self._store,
+            gateway_url=self._gateway_url,
+            provisioning_seconds=self._options.provisioning_seconds,
+            on_change=self._reconcile,
+            compile_policy=policy.compile_policy,
+        )
+        faults.add_routes(app, self._faults)
+        self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
+        self._sites["resource manager"] = await _Site.open(app, listener)
+        await self._reconcile()
+
+    async def stop(self) -> None:
+        """Close every socket; what is deployed stays in the state folder."""
+        for site in self._sites.values():
+            await site.close()
+        for reserved in self._reserved.values():
+            reserved.close()
+        self._store.close()
+
+    def _gateway_url(self, service_id: str) -> str:
+        """Return the url a service answers at: a port is bound for it before it is written down."""
+        key = service_id.lower()
+        if key in self._sites:
+            return self._sites[key].url
+        if key not in self._reserved:
+            first = urlsplit(self.endpoint).port or 0
+            self._reserved[key] = _listen_after(first if self._options.port else 0)
+        return f"http://{HOST}:{self._reserved[key].getsockname()[1]}"
+
+    def _resolve(self, host: str) -> str | None:
+        """Return the loopback url of an account's host name, as DNS would; None is NXDOMAIN."""
+        for account in self._store.list(ACCOUNT):
+            endpoint = account.body["properties"].get("endpoint", "")
+            if urlsplit(endpoint).hostname == host.lower():
+                site = self._sites.get(account.id.lower())
+                return site.url if site else None
+        return None
+
+    async def _reconcile(self) -> None:
+        """Open a socket for what is new, close it for what is gone."""
+        async with self._reconciling:
+            wanted = {
+                resource.id.lower(): resource
+                for kind in (SERVICE, ACCOUNT)
+                for resource in self._store.list(kind)
+            }
+            for key in set(self._sites) - set(wanted) - {"resource manager"}:
+                await self._sites.pop(key).close()
+            for key, resource in wanted.items():
+                if key in self._sites:
+                    continue
+                if resource.type == ACCOUNT:
+                    listener = _listen(0, resource.id)
+                    app = openai_region.create_app(
+                        self._store,
+                        resource.id,
+                        tokens=self._tokens,
+                        faults=self._faults,
+                        latency=self._latency,
+                    )
+                else:
+                    listener = self._reserved.pop(key, None) or _listen(
+                        urlsplit(resource.body["properties"]["gatewayUrl"]).port or 0,
+                        f"the gateway of {resource.body['name']}",
+                    )
+                    app = gateway.create_app(
+                        self._store,
+                        resource.id,
+                        instances=self._options.gateway_instances,
+                        resolve=self._resolve,
+                        tokens=self._tokens,
+                    )
+                self._sites[key] = await _Site.open(app, listener)
+
+    def _latency(self, location: str) -> float:
+        return self._options.latency.get(location, self._options.default_latency)
+
+
+@dataclass(frozen=True)
+class _Site:
+    runner: web.AppRunner
+    url: str
+
+    @classmethod
+    async def open(cls, app: web.Application, listener: socket.socket) -> "_Site":
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        return cls(runner, f"http://{HOST}:{listener.getsockname()[1]}")
+
+    async def close(self) -> None:
+        await self.runner.cleanup()
+
+
+def _listen(port: int, what: str) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port), backlog=1024)
+    except OSError as error:
+        raise LocalAzureError(
+            f"port {port} on {HOST}, for {what}: {error.strerror}; stop what listens there,"
+            " or choose another port with --port"
+        ) from None
+
+
+def _listen_after(port: int) -> socket.socket:
+    """Bind the first free port after `port`, so that a restarted server finds it free again."""
+    for candidate in range(port + 1, port + 100) if port else ():
+        try:
+            return socket.create_server((HOST, candidate), backlog=1024)
+        except OSError:
+            continue
+    return _listen(0, "a gateway")
+
+
+async def serve(
+    state: Path, options: Options, *, ready: Callable[[str], None], stop: asyncio.Event
+) -> None:
+    """Run until `stop` is set; `ready` gets the endpoint once everything listens."""
+    with ServerFile(state) as file:
+        azure = LocalAzure(state, options)
+        try:
+            await azure.start()
+            file.announce(azure.endpoint)
+            ready(azure.endpoint)
+            await stop.wait()
+        finally:
+            await azure.stop()
+
+
+@contextmanager
+def running(state: Path, options: Options) -> Iterator[str]:
+    """Run a server in a thread for the length of a `with`; gives its endpoint."""
+    endpoint: list[str] = []
+    failure: list[BaseException] = []
+    started = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def ready(url: str) -> None:
+        endpoint.append(url)
+        started.set()
+
+    def body() -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(serve(state, options, ready=ready, stop=stop))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            failure.append(error)
+        finally:
+            loop.close()
+            started.set()
+
+    thread = threading.Thread(target=body, name="local-azure", daemon=True)
+    thread.start()
+    started.wait()
+    if failure:
+        raise failure[0]
+    try:
+        yield endpoint[0]
+    finally:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()

@@ -1,0 +1,234 @@
+"""Run the program on Pulumi's mocks and record what it declares.
+
+Plain mocks hide parents and dependencies, accept two resources of one URN, and echo inputs, so that
+a dependant of an output silently gets None. This monitor records the whole registration, refuses
+what the engine refuses, and answers with the outputs that Azure would add.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import runpy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.stack import run_in_stack
+
+ROOT = Path(__file__).parents[2]
+SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-00000000000f"
+PRINCIPAL = "11111111-2222-3333-4444-555555555555"
+KEY = "the-subscription-key"
+SUFFIX = "abcd1234"
+SECRET = "4dabf18193072939515e22adb298388d"
+
+# Where each type lives in Azure: the id is what a dependant gets, and what a pool names.
+PATHS = {
+    "azure-native:resources:ResourceGroup": "/resourceGroups/{resourceGroupName}",
+    "azure-native:cognitiveservices:Account": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.CognitiveServices/accounts/{accountName}",
+    "azure-native:cognitiveservices:Deployment": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.CognitiveServices/accounts/{accountName}/deployments/{deploymentName}",
+    "azure-native:authorization:RoleAssignment": "{scope}/providers"
+    "/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
+    "azure-native:apimanagement:ApiManagementService": "{apim}",
+    "azure-native:apimanagement:Backend": "{apim}/backends/{backendId}",
+    "azure-native:apimanagement:Api": "{apim}/apis/{apiId}",
+    "azure-native:apimanagement:ApiOperation": "{apim}/apis/{apiId}/operations/{operationId}",
+    "azure-native:apimanagement:ApiPolicy": "{apim}/apis/{apiId}/policies/{policyId}",
+    "azure-native:apimanagement:Subscription": "{apim}/subscriptions/{sid}",
+}
+APIM = "/resourceGroups/{resourceGroupName}/providers/Microsoft.ApiManagement/service/{serviceName}"
+
+
+@dataclass
+class Declared:
+    """One registered resource, with everything the engine would have been told."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    inputs: dict[str, Any]
+    parent: str
+    depends_on: set[str]
+    property_dependencies: dict[str, set[str]]
+    id: str = ""
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+class Azure(mocks.Mocks):
+    """Synthesises ids and computed outputs; refuses what it does not know."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not args.custom:
+            return None, args.inputs
+        inputs = unwrap(args.inputs)
+        if args.typ == "random:index/randomString:RandomString":
+            result = (SUFFIX * 4)[: int(inputs["length"])]
+            return result, {**inputs, "result": result}
+        if args.typ == "random:index/randomUuid:RandomUuid":
+            return args.name, {**inputs, "result": f"uuid-of-{args.name}"}
+        if args.typ not in PATHS:
+            raise AssertionError(f"the program declares an unknown type: {args.typ}")
+        path = PATHS[args.typ].replace("{apim}", APIM).format_map(inputs)
+        resource_id = path if path.startswith("/subscriptions") else SUBSCRIPTION + path
+        outputs = {**inputs, "name": resource_id.rpartition("/")[2]}
+        if args.typ.endswith(":Account"):
+            host = f"{inputs['properties']['customSubDomainName']}.openai.azure.com"
+            outputs["properties"] = {**inputs["properties"], "endpoint": f"https://{host}/"}
+        if args.typ.endswith(":ApiManagementService"):
+            outputs["gatewayUrl"] = f"https://{inputs['serviceName']}.azure-api.net"
+            outputs["identity"] = {**inputs.get("identity", {}), "principalId": PRINCIPAL}
+        return resource_id, outputs
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        if args.token != "azure-native:apimanagement:listSubscriptionSecrets":
+            raise AssertionError(f"the program calls an unknown function: {args.token}")
+        return {"primaryKey": KEY, "secondaryKey": "the-other-key"}
+
+
+class Recorder(mocks.MockMonitor):
+    """A monitor that keeps every registration, and the stack's outputs as they were sent."""
+
+    def __init__(self) -> None:
+        super().__init__(Azure())
+        self.declared: dict[str, Declared] = {}
+        self.outputs: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the service's own name
+        with _event_loop():
+            return self._register(request)
+
+    def _register(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)
+        if answer.urn in self.declared:
+            raise AssertionError(f"declared twice: {answer.urn}")
+        self.declared[answer.urn] = Declared(
+            urn=answer.urn,
+            type=request.type,
+            name=request.name,
+            custom=request.custom,
+            inputs=rpc.deserialize_properties(request.object),
+            parent=request.parent,
+            depends_on=set(request.dependencies),
+            property_dependencies={
+                name: set(found.urns) for name, found in request.propertyDependencies.items()
+            },
+            id=answer.id,
+            outputs=rpc.deserialize_properties(answer.object) if request.custom else {},
+        )
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+        if "pulumi:pulumi:Stack" in request.urn:
+            with _event_loop():
+                self.outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        return super().RegisterResourceOutputs(request)
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802
+        with _event_loop():
+            return super().Invoke(request)
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """A loop for this worker thread: the mocks open one a thread, and never close it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+class _Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.levelname, record.getMessage()))
+
+
+@dataclass
+class Program:
+    """What the program declared: look resources up by type and name."""
+
+    resources: list[Declared]
+    outputs: dict[str, Any]
+    log: list[tuple[str, str]]
+
+    def all(self, kind: str) -> list[Declared]:
+        """Every resource whose type ends in `:kind`."""
+        return [found for found in self.resources if found.type.rpartition(":")[2] == kind]
+
+    def one(self, kind: str, name: str) -> Declared:
+        (found,) = [each for each in self.all(kind) if each.name == name]
+        return found
+
+
+def declare(config: dict[str, Any], root: Path = ROOT) -> Program:
+    """Run `__main__.py` with this config (values as in YAML, keys without the namespace)."""
+    recorder, log = Recorder(), _Log()
+    logger = logging.Logger("pulumi-program")  # noqa: LOG001 - of this run alone
+    logger.addHandler(log)
+
+    async def run() -> None:
+        settings.set_root_resource(recorder)  # else set_mocks makes a stack of its own
+        mocks.set_mocks(
+            recorder.mocks,
+            project="openai-gateway",
+            stack="dev",
+            preview=False,
+            logger=logger,
+            monitor=recorder,
+        )
+        settings.set_root_resource(None)
+        pulumi.runtime.set_all_config(
+            {
+                f"openai-gateway:{key}": value if isinstance(value, str) else json.dumps(value)
+                for key, value in config.items()
+            }
+        )
+        await run_in_stack(lambda: _program(root))
+
+    gc.disable()  # a third of the time: the SDK makes some ten thousand short-lived outputs
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
+        pulumi.runtime.set_all_config({})
+        settings.set_root_resource(None)
+    return Program(list(recorder.declared.values()), recorder.outputs, log.lines)
+
+
+def _program(root: Path) -> None:
+    path = sys.path[:]
+    sys.path.insert(0, str(root))
+    try:
+        runpy.run_path(str(root / "__main__.py"))
+    finally:
+        sys.path[:] = path
+
+
+def unwrap(value: Any) -> Any:
+    """The value without Pulumi's secret wrappers."""
+    if isinstance(value, dict):
+        if SECRET in value:
+            return unwrap(value["value"])
+        return {key: unwrap(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [unwrap(each) for each in value]
+    return value
+
+
+def is_secret(value: Any) -> bool:
+    return isinstance(value, dict) and SECRET in value

@@ -1,0 +1,178 @@
+# ruff: noqa: E501 - a row of the table is a line
+"""Are the unit tests worth anything? Each single change below must make one of them fail.
+
+The program and its tests are copied, one line is changed, and the copy's tests are run. A change
+that no test notices is a hole in the tests, and fails here by its name.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Mutation(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+C = "components/"
+DEV = "Pulumi.dev.yaml"
+MUTATIONS = [
+    # config
+    Mutation("location changed", DEV, "location: norwayeast", "location: swedencentral"),
+    Mutation("backend renamed", DEV, "name: foundry3", "name: foundry4"),
+    # accounts
+    Mutation("local auth on", C + "openai_region.py", "local_auth=True", "local_auth=False"),
+    Mutation("kind AIServices", C + "openai_region.py", 'kind="OpenAI"', 'kind="AIServices"'),
+    Mutation("no subdomain", C + "openai_region.py", "custom_sub_domain_name=subdomain,", ""),
+    Mutation("same location", C + "openai_region.py", "=region.location", '="uksouth"'),
+    Mutation("deployments in parallel", C + "openai_region.py", "depends_on=[previous]", ""),
+    Mutation("chain broken", C + "openai_region.py", "previous = cog", "_ = cog"),
+    Mutation("capacity lost", C + "openai_region.py", ", capacity=model.capacity", ""),
+    # roles
+    Mutation("principal is a User", C + "openai_region.py", '"ServicePrincipal"', '"User"'),
+    Mutation("another role", C + "openai_region.py", "5e0bd9bd", "a97b65f3"),
+    Mutation("no principal type", C + "openai_region.py", 'principal_type="Serv', '#"'),
+    Mutation("role on the wrong scope", C + "openai_region.py", "account.id", "resource_group_name"),
+    # gateway
+    Mutation("no identity", C + "api_gateway.py", '="SystemAssigned"', '="None"'),
+    Mutation("capacity of two", C + "api_gateway.py", "=gateway.capacity", "=2"),
+    # backends
+    Mutation("protocol https", C + "backend_pool.py", 'protocol="http"', 'protocol="https"'),
+    Mutation(
+        "one url for all",
+        C + "backend_pool.py",
+        "url=backend_urls[region.name]",
+        "url=backend_urls[regions[-1].name]",
+    ),
+    Mutation(
+        "url bound late",
+        C + "load_balanced_openai.py",
+        "{key: region.backend_url for key, region in regions.items()}",
+        "{key: pool_name.backend_url for key in regions for pool_name in regions.values()}",
+    ),
+    Mutation("url without openai", C + "openai_region.py", "}/openai", "}"),
+    Mutation("no breaker", C + "backend_pool.py", "circuit_breaker=_circuit_breaker(breaker),", ""),
+    Mutation("two rules", C + "backend_pool.py", "rules=[", "rules=2*["),
+    Mutation("429 trips nothing", C + "backend_pool.py", "min=429, max=429", "min=428, max=428"),
+    Mutation("5xx ends early", C + "backend_pool.py", "max=599", "max=500"),
+    Mutation("Retry-After ignored", C + "backend_pool.py", "=breaker.accept_retry_after", "=False"),
+    # the pool
+    Mutation("priority 2", C + "backend_pool.py", "priority=region.priority", "priority=2"),
+    Mutation("weight 50", C + "backend_pool.py", "weight=region.weight", "weight=50"),
+    Mutation("no priority", C + "backend_pool.py", "priority=region.priority,", ""),
+    Mutation("no weight", C + "backend_pool.py", "weight=region.weight,", ""),
+    Mutation(
+        "one member preferred",
+        C + "backend_pool.py",
+        "priority=region.priority",
+        "priority=1 + (region is not regions[0])",
+    ),
+    Mutation(
+        "a member dropped",
+        C + "backend_pool.py",
+        "                    for region in regions\n                ]",
+        "                    for region in regions[:-1]\n                ]",
+    ),
+    Mutation(
+        "one member three times",
+        C + "backend_pool.py",
+        "id=backends[region.name].id",
+        "id=backends[regions[0].name].id",
+    ),
+    Mutation("member by name", C + "backend_pool.py", "].id,", "].name,"),
+    Mutation("url on the pool", C + "backend_pool.py", 'type="Pool"', 'type="Pool", url="https://x"'),
+    Mutation(
+        "protocol on the pool", C + "backend_pool.py", 'type="Pool"', 'type="Pool", protocol="http"'
+    ),
+    Mutation("type Single", C + "backend_pool.py", 'type="Pool"', 'type="Single"'),
+    Mutation("pool renamed", C + "settings.py", '"inference-backend-pool"', '"pool"'),
+    # API
+    Mutation("no key needed", C + "inference_api.py", "required=True,\n            sub", "required=False,\n            sub"),
+    Mutation("another key header", C + "inference_api.py", 'header="api-key"', 'header="x-key"'),
+    Mutation("doubled path", C + "inference_api.py", '"/v1/chat', '"/openai/v1/chat'),
+    Mutation("subscription to all", C + "inference_api.py", '"/apis/{api_name}"', '"/apis"'),
+    Mutation("key in plain", C + "inference_api.py", "pulumi.Output.secret(", "("),
+    Mutation("policy as xml", C + "inference_api.py", '"rawxml"', '"xml"'),
+    Mutation("a retry too many", C + "inference_api.py", "members - 1", "members"),
+    Mutation("policy names no pool", C + "load_balanced_openai.py", "=pool.pool_name", '="pool"'),
+    # policy
+    Mutation(
+        "retry keeps the member",
+        C + "inference-policy.xml",
+        """      <set-backend-service backend-id="${backend_pool}" />
+      <forward""",
+        "      <forward",
+    ),
+    Mutation("429 not retried", C + "inference-policy.xml", "StatusCode == 429", "StatusCode == 408"),
+    Mutation("no body for a retry", C + "inference-policy.xml", 'request-body="true"', 'request-body="false"'),
+    Mutation("key reaches regions", C + "inference-policy.xml", '<set-header name="api-key" exists-action="delete" />', ""),
+    Mutation("token of another audience", C + "inference-policy.xml", "cognitiveservices.azure", "management.azure"),
+    Mutation("gateway's region revealed", C + "inference_api.py", "context.Request.Url.Host", "context.Deployment.Region"),
+    Mutation("Retry-After lost", C + "inference_api.py", '"Retry-After"', '"X-Retry"'),
+    # outputs and messages
+    Mutation("outputs without url", C + "load_balanced_openai.py", '"url": regions', '"uri": regions'),
+    Mutation("pool id is a name", C + "load_balanced_openai.py", '"id": pool.pool_id', '"id": pool.pool_name'),
+    Mutation("no forecast", "__main__.py", "report(f", "str(f"),
+    Mutation("component unparented", C + "load_balanced_openai.py", "ResourceOptions(parent=self)", "ResourceOptions()"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unit_tests():
+    """Run a folder's unit tests: their exit code and their report."""
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("mutant_runner.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as runner:
+
+        def run(folder: Path) -> tuple[int, str]:
+            runner.stdin.write(f"{folder}\n")
+            runner.stdin.flush()
+            code = int(runner.stdout.readline())
+            return code, (folder / "out.txt").read_text(encoding="utf-8")
+
+        yield run
+        runner.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory, unit_tests):
+    """A copy of the program and its tests, seen to pass."""
+    folder = tmp_path_factory.mktemp("program")
+    for part in ("components", "tests/unit"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("__main__.py", "pyproject.toml", "Pulumi.yaml", DEV, "Pulumi.incident.yaml"):
+        shutil.copy(ROOT / part, folder / part)
+    code, report = unit_tests(folder)
+    assert code == 0, report
+    return folder
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_single_change_is_noticed(pristine, unit_tests, tmp_path, mutation):
+    folder = tmp_path / "program"
+    shutil.copytree(pristine, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / mutation.file
+    text = file.read_text(encoding="utf-8")
+    assert text.count(mutation.old) == 1, f"the table is out of date: {mutation.old!r}"
+    file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+    code, report = unit_tests(folder)
+    assert code == 1, f"no test noticed: {mutation.name}\n{report}"
+
+
+def test_the_table_is_long_enough():
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS) >= 25

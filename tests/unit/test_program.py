@@ -1,0 +1,462 @@
+"""What the program declares, property by property: what a user relies on after `pulumi up`."""
+
+import json
+import re
+from xml.etree import ElementTree as ET
+
+import pulumi
+import pytest
+import recording
+from recording import APIM, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
+
+REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
+GROUP = "rg-openai-gateway-abcd1234"
+SERVICE = SUBSCRIPTION + APIM.format(resourceGroupName=GROUP, serviceName="apim-abcd1234")
+POOL = "inference-backend-pool"
+BACKEND = "azure-native:apimanagement:Backend"
+STACK_URN = "urn:pulumi:dev::openai-gateway::"
+
+
+TWO = [{"name": "east", "location": "eastus"}, {"name": "west", "location": "westus"}]
+MODELS = [
+    {"name": name, "model": "m", "version": "1", "sku": "GlobalStandard", "capacity": 7 + index}
+    for index, name in enumerate(["chat", "small", "embed"])
+]
+
+
+@pytest.fixture
+def custom(declare):
+    """Every setting other than its default, in one run of the program."""
+    return declare(
+        models=MODELS,
+        gateway={"sku": "StandardV2", "capacity": 3, "location": "swedencentral"},
+        resourceSuffix="team7",
+        breaker={
+            "count": 9,
+            "interval": "PT5M",
+            "tripDuration": "PT30S",
+            "acceptRetryAfter": False,
+        },
+        revealBackend=False,
+    )
+
+
+def policy_of(program) -> ET.Element:
+    return ET.fromstring(program.one("ApiPolicy", "inference-policy").inputs["value"])
+
+
+# Accounts
+
+
+def test_three_accounts_each_in_its_own_location(dev):
+    assert {account.name: account.inputs["location"] for account in dev.all("Account")} == REGIONS
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_an_account_takes_entra_tokens_only_at_its_own_subdomain(dev, name):
+    account = dev.one("Account", name).inputs
+    assert account["kind"] == "OpenAI"
+    assert account["sku"] == {"name": "S0"}
+    assert account["accountName"] == f"{name}-abcd1234"
+    assert account["resourceGroupName"] == GROUP
+    assert account["properties"] == {
+        "customSubDomainName": f"{name}-abcd1234",
+        "disableLocalAuth": True,
+    }
+
+
+def test_the_suffix_is_random_lower_case_letters_and_digits(dev):
+    suffix = dev.one("RandomString", "suffix").inputs
+    assert suffix == {"length": 8, "special": False, "upper": False}
+
+
+def test_a_given_suffix_is_used_and_none_is_generated(custom):
+    program = custom
+    assert program.all("RandomString") == []
+    assert program.one("Account", "foundry1").inputs["accountName"] == "foundry1-team7"
+    assert program.one("ApiManagementService", "gateway").inputs["serviceName"] == "apim-team7"
+    assert unwrap(program.outputs["resource_group"]) == "rg-openai-gateway-team7"
+
+
+# Deployments
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_deployments_of_an_account_are_made_one_after_another(custom, region):
+    before = custom.one("Account", region)
+    for model in MODELS:
+        deployment = custom.one("Deployment", f"{region}-{model['name']}")
+        assert before.urn in deployment.depends_on
+        assert deployment.inputs["accountName"] == f"{region}-team7"
+        assert deployment.inputs["resourceGroupName"] == "rg-openai-gateway-team7"
+        assert deployment.inputs["deploymentName"] == model["name"]
+        assert deployment.inputs["sku"] == {"name": "GlobalStandard", "capacity": model["capacity"]}
+        assert deployment.inputs["properties"] == {
+            "model": {"format": "OpenAI", "name": "m", "version": "1"}
+        }
+        before = deployment
+    assert len(custom.all("Deployment")) == 9
+
+
+# Roles
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_gateway_may_use_each_account_and_nothing_else(dev, region):
+    account = dev.one("Account", region)
+    role = dev.one("RoleAssignment", f"{region}-openai-user").inputs
+    assert role == {
+        "scope": account.id,
+        "principalId": PRINCIPAL,
+        "principalType": "ServicePrincipal",
+        "roleAssignmentName": f"uuid-of-{region}-openai-user",
+        "roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/"
+        "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd",
+    }
+
+
+def test_every_account_has_exactly_one_role_assignment(dev):
+    scopes = [role.inputs["scope"] for role in dev.all("RoleAssignment")]
+    assert sorted(scopes) == sorted(account.id for account in dev.all("Account"))
+
+
+# Gateway
+
+
+def test_the_service_has_an_identity_of_its_own(dev):
+    service = dev.one("ApiManagementService", "gateway").inputs
+    assert service["identity"] == {"type": "SystemAssigned"}
+    assert service["sku"] == {"name": "BasicV2", "capacity": 1}
+    assert service["location"] == "uksouth"
+    assert service["serviceName"] == "apim-abcd1234"
+    assert "@" in service["publisherEmail"]
+    assert service["publisherName"]
+
+
+def test_the_gateway_s_tier_and_place_come_from_config(custom):
+    service = custom.one("ApiManagementService", "gateway").inputs
+    assert service["sku"] == {"name": "StandardV2", "capacity": 3}
+    assert service["location"] == "swedencentral"
+
+
+# Backends
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_a_backend_forwards_to_its_own_region(dev, name):
+    backend = dev.one("Backend", name).inputs
+    assert backend["backendId"] == name
+    assert backend["url"] == f"https://{name}-abcd1234.openai.azure.com/openai"
+    assert backend["protocol"] == "http"
+    assert backend["serviceName"] == "apim-abcd1234"
+    assert backend["resourceGroupName"] == GROUP
+    assert "pool" not in backend
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_a_backend_has_the_one_breaker_rule_that_the_service_allows(dev, name):
+    assert dev.one("Backend", name).inputs["circuitBreaker"] == {
+        "rules": [
+            {
+                "name": "throttled-or-failing",
+                "failureCondition": {
+                    "count": 3,
+                    "interval": "PT1M",
+                    "statusCodeRanges": [{"min": 429, "max": 429}, {"min": 500, "max": 599}],
+                },
+                "tripDuration": "PT1M",
+                "acceptRetryAfter": True,
+            }
+        ]
+    }
+
+
+def test_the_breaker_comes_from_config_and_can_be_off(custom, declare):
+    (found,) = custom.one("Backend", "foundry2").inputs["circuitBreaker"]["rules"]
+    assert found["failureCondition"]["count"] == 9
+    assert found["failureCondition"]["interval"] == "PT5M"
+    assert found["tripDuration"] == "PT30S"
+    assert found["acceptRetryAfter"] is False
+    off = declare(breaker=None, regions=TWO)
+    assert "circuitBreaker" not in off.one("Backend", "east").inputs
+
+
+# The pool
+
+
+def test_the_pool_is_a_round_robin_over_every_backend_by_its_full_id(dev):
+    pool = dev.one("Backend", POOL).inputs
+    assert pool["type"] == "Pool"
+    assert pool["backendId"] == POOL
+    assert pool["pool"] == {
+        "services": [
+            {"id": f"{SERVICE}/backends/{name}", "priority": 1, "weight": 1} for name in REGIONS
+        ]
+    }
+
+
+def test_the_pool_has_neither_url_nor_protocol_nor_breaker(dev):
+    assert set(dev.one("Backend", POOL).inputs) == {
+        "backendId",
+        "description",
+        "pool",
+        "resourceGroupName",
+        "serviceName",
+        "type",
+    }
+
+
+def test_the_pool_waits_for_each_of_its_members(dev):
+    members = {dev.one("Backend", name).urn for name in REGIONS}
+    assert members <= dev.one("Backend", POOL).property_dependencies["pool"]
+
+
+def test_the_incident_s_pool_differs_in_the_pool_alone(declare, dev):
+    incident = declare("incident")
+    services = incident.one("Backend", POOL).inputs["pool"]["services"]
+    assert [(each["priority"], each["weight"]) for each in services] == [(1, 100), (2, 50), (2, 50)]
+
+    def rest(program):
+        return {
+            each.urn: each.inputs for each in program.resources if each.custom and each.name != POOL
+        }
+
+    assert rest(incident) == rest(dev)
+
+
+# API
+
+
+def test_the_api_answers_where_the_openai_sdk_calls_it(dev):
+    api = dev.one("Api", "inference").inputs
+    assert api["path"] == "inference/openai"
+    assert api["protocols"] == ["https"]
+    assert api["subscriptionRequired"] is True
+    assert api["subscriptionKeyParameterNames"]["header"] == "api-key"
+    assert {(o.inputs["method"], o.inputs["urlTemplate"]) for o in dev.all("ApiOperation")} == {
+        ("POST", "/deployments/{deployment-id}/chat/completions"),
+        ("POST", "/deployments/{deployment-id}/embeddings"),
+        ("GET", "/models"),
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
+        ("GET", "/v1/models"),
+    }
+
+
+def test_every_template_parameter_is_declared(dev):
+    for operation in dev.all("ApiOperation"):
+        declared = [each["name"] for each in operation.inputs.get("templateParameters", [])]
+        assert declared == re.findall(r"{([^}]+)}", operation.inputs["urlTemplate"])
+        assert operation.inputs["apiId"] == "inference"
+
+
+def test_the_subscription_opens_this_api_and_no_other(dev):
+    subscription = dev.one("Subscription", "inference-clients").inputs
+    assert subscription["scope"] == "/apis/inference"
+    assert subscription["state"] == "active"
+
+
+# Policy
+
+
+def test_the_policy_is_raw_xml_on_the_api_and_well_formed(dev):
+    policy = dev.one("ApiPolicy", "inference-policy").inputs
+    assert policy["format"] == "rawxml"
+    assert policy["policyId"] == "policy"
+    assert policy["apiId"] == "inference"
+    assert "${" not in policy["value"]
+    sections = [section.tag for section in policy_of(dev)]
+    assert sections == ["inbound", "backend", "outbound", "on-error"]
+
+
+def test_the_policy_sends_to_the_pool_on_arrival_and_again_in_each_retry(dev):
+    policy = policy_of(dev)
+    inbound = [s.get("backend-id") for s in policy.find("inbound").iter("set-backend-service")]
+    assert inbound == [POOL]
+    steps = [step.tag for step in policy.find("backend/retry")]
+    assert steps == ["set-variable", "set-backend-service", "forward-request"]
+    assert policy.find("backend/retry/set-backend-service").get("backend-id") == POOL
+
+
+def test_the_policy_waits_for_the_pool(dev):
+    dependencies = dev.one("ApiPolicy", "inference-policy").property_dependencies["value"]
+    assert dev.one("Backend", POOL).urn in dependencies
+
+
+def test_the_policy_retries_once_for_every_other_member(dev):
+    (retry,) = policy_of(dev).iter("retry")
+    assert (retry.get("count"), retry.get("interval")) == ("2", "0")
+    assert retry.get("first-fast-retry") == "true"
+    condition = retry.get("condition")
+    for part in ("Response == null", "StatusCode == 429", "StatusCode >= 500"):
+        assert part in condition
+    forward = retry.find("forward-request")
+    assert forward.get("buffer-request-body") == "true"
+    assert forward.get("buffer-response") == "false"  # streams pass as they arrive
+    assert 0 < int(forward.get("timeout")) <= 240
+
+
+def test_the_policy_signs_in_with_the_gateway_s_identity_and_drops_the_client_s_key(dev):
+    inbound = policy_of(dev).find("inbound")
+    token = inbound.find("authentication-managed-identity")
+    assert token.get("resource") == "https://cognitiveservices.azure.com"
+    assert token.get("ignore-error") == "false"
+    headers = {each.get("name"): each for each in inbound.iter("set-header")}
+    assert headers["api-key"].get("exists-action") == "delete"
+    assert headers["Authorization"].get("exists-action") == "override"
+    value = headers["Authorization"].findtext("value")
+    assert value.startswith('@("Bearer " + ')
+    assert token.get("output-token-variable-name") in value
+
+
+def test_the_policy_reveals_the_backend_and_the_attempts(dev, custom):
+    def headers(program):
+        return {
+            each.get("name"): each.findtext("value")
+            for each in policy_of(program).find("outbound").findall("set-header")
+        }
+
+    assert headers(dev) == {
+        "x-backend-host": "@(context.Request.Url.Host)",
+        "x-backend-attempts": '@(((int)context.Variables["attempts"]).ToString())',
+    }
+    assert headers(custom) == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "condition"),
+    [("outbound", "Response.StatusCode >= 500"), ("on-error", 'LastError.Section == "backend"')],
+)
+def test_exhaustion_is_a_503_with_retry_after_and_no_name(dev, section, condition):
+    (when,) = policy_of(dev).find(section).iter("when")
+    assert condition in when.get("condition")
+    answer = when.find("return-response")
+    assert answer.find("set-status").get("code") == "503"
+    headers = {each.get("name"): each.findtext("value") for each in answer.iter("set-header")}
+    assert int(headers["Retry-After"]) > 0
+    body = answer.findtext("set-body")
+    assert json.loads(body)["error"]["code"] == "503"
+    assert not re.search("foundry|pool|openai", body)
+
+
+# Order and structure
+
+
+PARENTS = {
+    "azure-native:resources:ResourceGroup": "openai-gateway:index:LoadBalancedOpenAI",
+    "azure-native:cognitiveservices:Account": "openai-gateway:index:RegionalOpenAI",
+    "azure-native:cognitiveservices:Deployment": "openai-gateway:index:RegionalOpenAI",
+    "azure-native:authorization:RoleAssignment": "openai-gateway:index:RegionalOpenAI",
+    "azure-native:apimanagement:ApiManagementService": "openai-gateway:index:ApiGateway",
+    "azure-native:apimanagement:Backend": "openai-gateway:index:BackendPool",
+    "azure-native:apimanagement:Api": "openai-gateway:index:InferenceApi",
+    "azure-native:apimanagement:ApiOperation": "openai-gateway:index:InferenceApi",
+    "azure-native:apimanagement:ApiPolicy": "openai-gateway:index:InferenceApi",
+    "azure-native:apimanagement:Subscription": "openai-gateway:index:InferenceApi",
+    "random:index/randomString:RandomString": "openai-gateway:index:LoadBalancedOpenAI",
+    "random:index/randomUuid:RandomUuid": "openai-gateway:index:RegionalOpenAI",
+    "openai-gateway:index:RegionalOpenAI": "openai-gateway:index:LoadBalancedOpenAI",
+    "openai-gateway:index:ApiGateway": "openai-gateway:index:LoadBalancedOpenAI",
+    "openai-gateway:index:BackendPool": "openai-gateway:index:LoadBalancedOpenAI",
+    "openai-gateway:index:InferenceApi": "openai-gateway:index:LoadBalancedOpenAI",
+}
+
+
+def test_every_resource_belongs_to_its_component(dev):
+    types = {each.urn: each.type for each in dev.resources}
+    found = {each.type: types[each.parent] for each in dev.resources if each.type in PARENTS}
+    assert found == PARENTS
+    unlisted = {each.type for each in dev.resources} - set(PARENTS)
+    assert unlisted == {"pulumi:pulumi:Stack", "openai-gateway:index:LoadBalancedOpenAI"}
+
+
+def test_urns_stay_what_they_are(dev):
+    # A changed URN is a replacement of the resource in every stack that there is.
+    urns = {each.urn for each in dev.resources}
+    for tail in (
+        "openai-gateway:index:RegionalOpenAI$azure-native:cognitiveservices:Account::foundry1",
+        "openai-gateway:index:ApiGateway$azure-native:apimanagement:ApiManagementService::gateway",
+        f"openai-gateway:index:BackendPool${BACKEND}::{POOL}",
+        "openai-gateway:index:InferenceApi$azure-native:apimanagement:Api::inference",
+    ):
+        assert STACK_URN + tail in urns
+
+
+# Outputs
+
+
+def test_the_outputs_are_the_contract_with_the_probe(dev):
+    assert unwrap(dev.outputs) == {
+        "resource_group": GROUP,
+        "gateway_url": "https://apim-abcd1234.azure-api.net",
+        "inference_url": "https://apim-abcd1234.azure-api.net/inference",
+        "subscription_key": KEY,
+        "deployment": "chat",
+        "api_version": "2024-10-21",
+        "pool": {"id": f"{SERVICE}/backends/{POOL}", "name": POOL},
+        "routing": "round-robin",
+        "backends": [
+            {
+                "id": name,
+                "location": location,
+                "region": region,
+                "url": f"https://{name}-abcd1234.openai.azure.com/openai",
+                "priority": 1,
+                "weight": 1,
+            }
+            for (name, location), region in zip(
+                REGIONS.items(), ["UK South", "East US", "Norway East"], strict=True
+            )
+        ],
+    }
+
+
+def test_the_key_is_a_secret_and_stands_nowhere_else(dev):
+    assert is_secret(dev.outputs["subscription_key"])
+    plain = {key: value for key, value in dev.outputs.items() if key != "subscription_key"}
+    assert KEY not in json.dumps(plain)
+    for each in dev.resources:
+        assert KEY not in json.dumps(each.inputs)
+    assert all(KEY not in line for _, line in dev.log)
+
+
+# What a user is told
+
+
+def told(program) -> list[tuple[str, str]]:
+    return [line for line in program.log if line[0] != "DEBUG"]
+
+
+def test_the_forecast_is_a_diagnostic(dev):
+    assert told(dev) == [
+        (
+            "INFO",
+            "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)",
+        )
+    ]
+
+
+def test_an_unequal_pool_is_a_warning_with_its_shares(declare):
+    ((level, line),) = told(declare("incident"))
+    assert level == "WARNING"
+    assert line.startswith(
+        "Expected traffic: UK South 100.0 %, East US 0.0 %, Norway East 0.0 % (not round robin"
+    )
+
+
+def test_a_mistake_in_the_config_declares_nothing_and_shows_no_stack_trace(declare):
+    with pytest.raises(pulumi.RunError) as caught:
+        declare(regions=[])
+    assert "openai-gateway:regions" in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_the_recorder_refuses_what_the_engine_would_refuse():
+    azure = recording.Azure()
+    with pytest.raises(AssertionError, match="unknown type"):
+        azure.new_resource(
+            recording.mocks.MockResourceArgs(
+                typ="azure-native:x:Y", name="y", inputs={}, custom=True
+            )
+        )
