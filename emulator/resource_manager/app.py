@@ -1,0 +1,385 @@
+"""Resource Manager over HTTP: from a request to its answer."""
+
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from emulator.resource_manager import operations, rules
+from emulator.resource_manager import resource_types as types
+from emulator.resource_manager.errors import ArmError
+from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath, parse
+from emulator.resource_manager.request import (
+    Azure,
+    Request,
+    ResourceType,
+    Unreadable,
+    timestamp,
+)
+from emulator.resource_manager.resource_types import RESOURCE_TYPES
+from emulator.store import Resource, Store, Transaction, View
+
+logger = logging.getLogger("emulator.requests")
+
+# Resource Manager's own limit on a request ("Azure subscription and service limits").
+CONTENT_LIMIT = 4 * 1024 * 1024
+PAGE_SIZE = 100
+SOFT_DELETED_SECONDS = 48 * 3600.0
+
+_SPELLING = {
+    spelling.lower(): spelling
+    for kind in RESOURCE_TYPES.values()
+    for spelling in (kind.name, kind.namespace, *rules.ACTIONS)
+}
+
+
+def create_app(
+    store: Store,
+    *,
+    gateway_url: Callable[[str], str],
+    compile_policy: Callable[[str], object],
+    provisioning_seconds: float = 0.2,
+    clock: Callable[[], float] = time.time,
+    on_change: Callable[[], Awaitable[None]] | None = None,
+    subscription_id: str = "00000000-0000-0000-0000-000000000000",
+    tenant_id: str = "00000000-0000-0000-0000-000000000001",
+) -> web.Application:
+    """Return Resource Manager as an application that keeps everything in `store`.
+
+    `gateway_url(service_id)` gives a new API Management service the url it answers at.
+    `compile_policy(xml)` raises an exception with `line` and `message` for a policy that the
+    gateway would not run. `on_change` is awaited after each committed change, before its answer.
+    `clock` is wall time in seconds.
+    """
+    azure = Azure(
+        subscription_id=subscription_id,
+        tenant_id=tenant_id,
+        gateway_url=gateway_url,
+        compile_policy=compile_policy,
+        provisioning_seconds=provisioning_seconds,
+    )
+    with store.transaction() as transaction:
+        for resource in types.given_resources(azure):
+            transaction.put(resource)
+    manager = _ResourceManager(store, azure, clock, on_change)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", manager.handle)
+    return app
+
+
+class _ResourceManager:
+    def __init__(
+        self,
+        store: Store,
+        azure: Azure,
+        clock: Callable[[], float],
+        on_change: Callable[[], Awaitable[None]] | None,
+    ) -> None:
+        self._store = store
+        self._azure = azure
+        self._clock = clock
+        self._on_change = on_change
+
+    async def handle(self, http: web.Request) -> web.Response:
+        started = time.perf_counter()
+        try:
+            answer = await self._answer(http)
+            code = ""
+        except ArmError as error:
+            answer = _json(error.envelope, status=error.status)
+            code = error.code
+        milliseconds = (time.perf_counter() - started) * 1000
+        _log(http, answer.status, code, milliseconds)
+        return answer
+
+    async def _answer(self, http: web.Request) -> web.Response:
+        path = parse(http.rel_url.raw_path, _SPELLING)
+        if path is None:
+            raise ArmError(
+                404, "NotFound", f"No resource of Resource Manager has the path '{http.path}'."
+            )
+        content = _decoded(await _read(http)) if http.method == "PUT" else None
+
+        def request(view: View) -> Request:
+            return Request(
+                method=http.method,
+                path=path,
+                kind=_kind_of(path),
+                query=http.query,
+                headers=http.headers,
+                content=content,
+                view=view,
+                now=self._clock(),
+                azure=self._azure,
+            )
+
+        base_url = f"{http.scheme}://{http.host}"
+        change = {"PUT": _put, "DELETE": _delete}.get(http.method)
+        if change is None:
+            asked = request(self._store.view())
+            rules.enforce(asked)
+            return {"GET": _get, "HEAD": _head, "POST": _post}[http.method](asked, base_url)
+        with self._store.transaction() as transaction:
+            transaction.expire(self._clock())
+            asked = request(transaction)
+            rules.enforce(asked)
+            answer = change(transaction, asked, base_url)
+        if self._on_change:
+            await self._on_change()
+        return answer
+
+
+def _kind_of(path: ArmPath) -> ResourceType | None:
+    """Return the type that the rules for a request are those of."""
+    is_action = path.tail in rules.ACTIONS
+    return RESOURCE_TYPES.get((path.steps[-1].type if is_action else path.type).lower())
+
+
+async def _read(http: web.Request) -> bytes | None:
+    """Return the request body; None when it is longer than Resource Manager takes."""
+    content = bytearray()
+    async for chunk in http.content.iter_any():
+        content += chunk
+        if len(content) > CONTENT_LIMIT:
+            return None
+    return bytes(content)
+
+
+def _decoded(content: bytes | None) -> Any:
+    if content is None:
+        return Unreadable(reason=f"it is longer than {CONTENT_LIMIT} bytes")
+    try:
+        return json.loads(content, parse_constant=_refuse_constant)
+    except RecursionError:
+        return Unreadable(reason="it is nested too deeply")
+    except ValueError as error:
+        return Unreadable(reason=str(error))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# -- changes --------------------------------------------------------------------------------------
+
+
+def _put(transaction: Transaction, request: Request, base_url: str) -> web.Response:
+    created = not request.existing
+    record = rules.record_of(request) if rules.restores(request) else None
+    if record:
+        transaction.restore(record.id)
+    kind = _known(request)
+    if record and kind.name == types.SERVICE and request.existing:
+        # API Management: with `restore`, all other properties are ignored.
+        body, keys = dict(request.existing.body), None
+    else:
+        if kind.build is None:
+            raise TypeError(f"{kind.name} is not built by a PUT")
+        built = kind.build(request)
+        keys = built.secrets
+        body = {
+            "id": request.existing.id if request.existing else request.id,
+            "name": request.path.name,
+            "type": kind.name,
+            **built.body,
+        }
+    operation = None
+    if kind.creating:
+        operation = operations.start(transaction, request, request.place or request.location)
+    if kind.creating and not kind.entity_tags:
+        body["etag"] = transaction.etag
+    resource = Resource(
+        id=body["id"],
+        type=kind.name,
+        body=body,
+        etag=transaction.etag,
+        pending=(kind.creating if created else kind.updating) if operation else "",
+        ready_at=operation.ready_at if operation else 0.0,
+    )
+    transaction.put(resource, keys)
+    headers = operations.headers(operation, request, base_url) if operation else {}
+    return _resource(resource, request, status=201 if created else 200, headers=headers)
+
+
+def _delete(transaction: Transaction, request: Request, base_url: str) -> web.Response:
+    resource = request.existing
+    if resource is None:
+        return web.Response(status=204)
+    kind = _known(request)
+    is_long = bool(kind.creating) or kind.name == RESOURCE_GROUP
+    location = request.place or request.location
+    for soft in (types.ACCOUNT, types.SERVICE):
+        for deleted in transaction.list(soft, under=request.id):
+            _soft_delete(transaction, deleted, request)
+    transaction.delete(request.id)
+    if is_long:
+        operation = operations.start(transaction, request, location)
+        headers = operations.headers(operation, request, base_url)
+        return web.Response(status=202, headers=headers)
+    if kind.name == types.ROLE_ASSIGNMENT:
+        return _json(resource.body)
+    return web.Response(status=200)
+
+
+def _soft_delete(transaction: Transaction, resource: Resource, request: Request) -> None:
+    """Put a record in the place of a resource; what it keeps can be restored for 48 hours."""
+    location = resource.body["location"]
+    purged_at = request.now + SOFT_DELETED_SECONDS
+    dates = {
+        "deletionDate": timestamp(request.now),
+        "scheduledPurgeDate": timestamp(purged_at),
+    }
+    if resource.type == types.ACCOUNT:
+        # Deployments do not come back with an account.
+        for deployment in transaction.list(types.DEPLOYMENT, under=resource.id):
+            transaction.delete(deployment.id)
+        record_type = types.DELETED_ACCOUNT
+        record_id = rules.deleted_account_id(resource.id, location)
+        properties = {**resource.body["properties"], **dates}
+    else:
+        record_type = types.DELETED_SERVICE
+        record_id = rules.deleted_service_id(resource.id, location)
+        properties = {"serviceId": resource.id, **dates}
+    body = {
+        "id": record_id,
+        "name": resource.body["name"],
+        "type": record_type,
+        "location": location,
+        "properties": properties,
+    }
+    transaction.keep(
+        resource.id,
+        Resource(
+            id=record_id,
+            type=record_type,
+            body=body,
+            etag=transaction.etag,
+            expires_at=purged_at,
+        ),
+    )
+
+
+def _known(request: Request) -> ResourceType:
+    if request.kind is None:
+        raise TypeError("the rules let an unknown type pass")
+    return request.kind
+
+
+# -- reads ----------------------------------------------------------------------------------------
+
+
+def _get(request: Request, base_url: str) -> web.Response:
+    if request.path.tail:
+        return _list(request, base_url)
+    if request.path.type.lower().endswith("/operationresults"):
+        return _operation_result(request, base_url)
+    return _resource(_there(request), request)
+
+
+def _head(request: Request, _base_url: str) -> web.Response:
+    resource = _there(request)
+    if _known(request).entity_tags:
+        return web.Response(status=200, headers={"ETag": resource.etag})
+    return web.Response(status=204)
+
+
+def _post(request: Request, _base_url: str) -> web.Response:
+    keys = request.view.secrets(request.id)
+    return _json({name: keys[name] for name in rules.ACTIONS[request.path.tail]})
+
+
+def _operation_result(request: Request, base_url: str) -> web.Response:
+    """Answer at a Location header: 202 until the operation is over, then what it made."""
+    operation = rules.operation_of(request)
+    if operation is None:
+        raise TypeError("the rules let an unknown operation pass")
+    if operations.is_pending(operation, request.now):
+        headers = operations.headers(operation, request, base_url)
+        return web.Response(status=202, headers=headers)
+    made = request.find(operation.body["resourceId"])
+    return _resource(made, request) if made else web.Response(status=204)
+
+
+def _list(request: Request, base_url: str) -> web.Response:
+    kind = _known(request)
+    found = [
+        operations.at_moment(resource, request.now)
+        for resource in request.view.list(kind.name, under=request.id)
+        if request.now < resource.expires_at
+    ]
+    top, skip = _number(request, "$top", PAGE_SIZE, least=1), _number(request, "$skip", 0, least=0)
+    page: dict[str, Any] = {"value": found[skip : skip + top]}
+    if kind.namespace == "Microsoft.ApiManagement":
+        page["count"] = len(found)
+    if skip + top < len(found):
+        query = {**request.query, "$skip": str(skip + top), "$top": str(top)}
+        page["nextLink"] = f"{base_url}{_collection_path(request)}?{urlencode(query)}"
+    return _json(page)
+
+
+def _collection_path(request: Request) -> str:
+    provider = request.kind.namespace if request.kind else ""
+    word = request.path.tail.rsplit("/", 1)[-1]
+    nested = request.path.steps and request.path.tail.startswith(f"{request.path.steps[-1].type}/")
+    if nested or provider == "Microsoft.Resources":
+        return f"{request.id}/{word}"
+    return f"{request.id}/providers/{request.path.tail}"
+
+
+def _number(request: Request, name: str, otherwise: int, *, least: int) -> int:
+    text = request.query.get(name, str(otherwise))
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        message = f"'{name}' should be a whole number of at least {least}, not '{text}'."
+        raise ArmError(400, "InvalidQueryParameterValue", message)
+    return int(text)
+
+
+def _there(request: Request) -> Resource:
+    if request.existing is None:
+        raise TypeError("the rules let a missing resource pass")
+    return request.existing
+
+
+# -- answers --------------------------------------------------------------------------------------
+
+
+def _resource(
+    resource: Resource,
+    request: Request,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    answer = _json(operations.at_moment(resource, request.now), status=status)
+    kind = RESOURCE_TYPES.get(resource.type.lower())
+    if kind and kind.entity_tags:
+        answer.headers["ETag"] = resource.etag
+    if resource.pending == "InProgress" and operations.is_pending(resource, request.now):
+        answer.headers.update(operations.retry_after(resource.ready_at - request.now))
+    answer.headers.update(headers or {})
+    return answer
+
+
+def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:
+    return web.Response(
+        body=json.dumps(body).encode(),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+def _log(http: web.Request, status: int, code: str, milliseconds: float) -> None:
+    if logger.isEnabledFor(logging.INFO):
+        entry = {
+            "method": http.method,
+            "path": http.path,
+            "apiVersion": http.query.get("api-version", ""),
+            "status": status,
+            "milliseconds": round(milliseconds, 2),
+        }
+        logger.info(json.dumps(entry | ({"error": code} if code else {})))

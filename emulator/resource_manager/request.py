@@ -1,0 +1,163 @@
+"""One request to Resource Manager, with everything the rules look at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from components import regions
+from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath
+from emulator.resource_manager.schema import Problem, Shape
+from emulator.store import Resource, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Azure:
+    """What does not change from request to request."""
+
+    subscription_id: str
+    tenant_id: str
+    gateway_url: Callable[[str], str]
+    compile_policy: Callable[[str], object]
+    provisioning_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType:
+    """One resource type of Azure, and how the local Azure treats it.
+
+    `collection` is how its namespace spells it; `label` is what API Management calls it in
+    messages. `tracked` types have a location. A PUT of a type with `creating` is a long-running
+    operation, during which the resource has that provisioning state. A type with `record` is soft
+    deleted: the record has that type. `routing` types are only part of a path, `read_only` types
+    cannot be written by clients.
+    """
+
+    name: str
+    api_versions: tuple[str, ...]
+    label: str = ""
+    body: Shape | None = None
+    build: "Callable[[Request], Built] | None" = None
+    tracked: bool = False
+    creating: str = ""
+    updating: str = ""
+    record: str = ""
+    entity_tags: bool = False
+    routing: bool = False
+    read_only: bool = False
+
+    @property
+    def namespace(self) -> str:
+        """`Microsoft.ApiManagement` of `Microsoft.ApiManagement/service`."""
+        return self.name.split("/", 1)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a PUT leaves behind: the body GET returns, without id, name and type, and the keys."""
+
+    body: Mapping[str, Any]
+    secrets: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A request body that is no JSON; `reason` is the parser's."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request, decoded; `kind` is None for a type that the local Azure does not know."""
+
+    method: str
+    path: ArmPath
+    kind: ResourceType | None
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: Any
+    view: View
+    now: float
+    azure: Azure
+
+    @property
+    def api_version(self) -> str:
+        """The `api-version` query parameter; empty when there is none."""
+        return self.query.get("api-version", "")
+
+    @property
+    def id(self) -> str:
+        """The id of the resource that is asked for."""
+        return self.path.id
+
+    @property
+    def parent_id(self) -> str:
+        """The id of what the resource hangs on; empty at the top."""
+        return self.path.steps[-2].id if len(self.path.steps) > 1 else ""
+
+    @property
+    def resource_group(self) -> str:
+        """The resource group's name; empty outside any."""
+        step = self.path.step(RESOURCE_GROUP)
+        return step.name if step else ""
+
+    @property
+    def existing(self) -> Resource | None:
+        """The resource that is asked for, unless it is not there or has expired."""
+        return self.find(self.id)
+
+    def find(self, resource_id: str) -> Resource | None:
+        """Return a resource by its id, unless it has expired."""
+        resource = self.view.get(resource_id)
+        return resource if resource and self.now < resource.expires_at else None
+
+    @cached_property
+    def _read(self) -> tuple[Any, tuple[Problem, ...]]:
+        if self.kind is None or self.kind.body is None:
+            return {}, ()
+        problems: list[Problem] = []
+        return self.kind.body.read(self.content, "", problems), tuple(problems)
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The request body without nulls and read-only properties."""
+        body, _ = self._read
+        return body if isinstance(body, dict) else {}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Where the request body is not what the type's api-version defines."""
+        return self._read[1]
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The `properties` of the request body."""
+        properties = self.body.get("properties")
+        return properties if isinstance(properties, dict) else {}
+
+    @property
+    def location(self) -> str:
+        """The location in the request body, as Azure writes it; empty when it has none."""
+        location = self.body.get("location")
+        return regions.normalise(location) if isinstance(location, str) else ""
+
+    @property
+    def place(self) -> str:
+        """The location of the innermost resource on the path that is there and has one."""
+        for step in reversed(self.path.steps):
+            resource = self.find(step.id)
+            if resource and "location" in resource.body:
+                return str(resource.body["location"])
+        return ""
+
+    @property
+    def time(self) -> str:
+        """The time of the request as Azure writes it."""
+        return timestamp(self.now)
+
+
+def timestamp(seconds: float) -> str:
+    """Write wall time as Azure does: `2026-11-24T05:41:00.0000000Z`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
