@@ -5,6 +5,7 @@ has gets its own loopback socket, and loses it when it is deleted.
 """
 
 import asyncio
+import os
 import secrets
 import socket
 import threading
@@ -154,7 +155,7 @@ def _listen(port: int, what: str) -> socket.socket:
         return socket.create_server((HOST, port), backlog=1024)
     except OSError as error:
         raise LocalAzureError(
-            f"port {port} on {HOST}, for {what}: {error.strerror}; stop what listens there,"
+            f"port {port} on {HOST}, for {what}: {os.strerror(error.errno or 0)}; stop what listens there,"
             " or choose another port with --port"
         ) from None
 

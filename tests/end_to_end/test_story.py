@@ -1,0 +1,134 @@
+"""The incident, the fix and the proof, by the commands that a user types."""
+
+import json
+import re
+import signal
+import socket
+import stat
+import subprocess
+
+INCIDENT = ("up", "--stack", "dev", "--config-file", "Pulumi.incident.yaml")
+DEV = ("up", "--stack", "dev")
+CONFIRMED = "✓ ROUND-ROBIN CONFIRMED: all backends have priority=1, weight=1"
+
+
+def probe(shell, *flags):
+    outputs = shell.emulator("output", "--stack", "dev", "--show-secrets")
+    assert outputs.returncode == 0, outputs.stderr
+    key = json.loads(outputs.stdout)["subscription_key"]
+    result = shell.run("probes/distribution.py", "--outputs", "-", *flags, text=outputs.stdout)
+    assert key not in result.stdout + result.stderr
+    return result
+
+
+def test_the_incident_the_fix_and_the_proof(shell):
+    with shell.serving("--provisioning", "0"):
+        up = shell.emulator(*INCIDENT)
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert "Expected traffic: UK South 100.0 %" in up.stdout
+
+        broken = probe(shell, "--expect", "round-robin")
+        assert broken.returncode == 1, broken.stdout + broken.stderr
+        assert "UK South: 6 requests (100.0%)" in broken.stdout
+        assert "not balanced" in broken.stdout
+        assert CONFIRMED not in broken.stdout
+        assert "[OK] Load balancing test complete!" not in broken.stdout
+
+        up = shell.emulator(*DEV)
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert re.search(r"~ 1 updated\s+35 unchanged", up.stdout)
+        assert re.findall(r"^ ~ .*$", up.stdout, re.MULTILINE)[0].split()[-3:-1] == [
+            "inference-backend-pool",
+            "updated",
+        ]
+
+        fixed = probe(shell)
+        assert fixed.returncode == 0, fixed.stdout + fixed.stderr
+        assert CONFIRMED in fixed.stdout
+        for region in ("UK South", "East US", "Norway East"):
+            assert f"{region}: 4 requests (33.3%)" in fixed.stdout
+        assert "[OK] Load balancing test complete!" in fixed.stdout
+
+        again = shell.emulator(*DEV)
+        assert re.search(r"Resources:\s+36 unchanged", again.stdout), again.stdout
+
+        fault = shell.emulator("fault", "foundry2", "--down")
+        assert fault.returncode == 0, fault.stderr
+        one_down = probe(shell)
+        assert one_down.returncode != 0
+        assert "foundry2" not in re.findall(r"Backend: (\S+)", one_down.stdout)
+        assert shell.emulator("fault", "--clear").returncode == 0
+
+        gone = shell.emulator("destroy", "--stack", "dev")
+        assert gone.returncode == 0, gone.stdout + gone.stderr
+        assert "- 36 deleted" in gone.stdout
+
+
+def test_units_of_the_gateway_do_not_break_the_proof(shell):
+    with shell.serving("--provisioning", "0", "--gateway-instances", "4"):
+        assert shell.emulator(*DEV).returncode == 0
+        result = probe(shell, "--max-requests", "200")
+        assert result.returncode == 0, result.stdout
+
+
+def test_up_without_a_server_starts_one_and_leaves_nothing_running(shell):
+    up = shell.emulator(*DEV)
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert (shell.state / "server.json").read_text() == ""
+    url = json.loads(shell.emulator("output").stdout)["gateway_url"]
+    port = int(url.rpartition(":")[2])
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
+    # The gateway comes back where the outputs say it is.
+    with shell.serving():
+        assert probe(shell).returncode == 0
+
+
+def test_outputs_show_the_key_only_when_asked(shell):
+    assert shell.emulator(*DEV).returncode == 0
+    shown = shell.emulator("output")
+    assert json.loads(shown.stdout)["subscription_key"] == "[secret]"
+    key = json.loads(shell.emulator("output", "--show-secrets").stdout)["subscription_key"]
+    assert len(key) >= 32
+    for file in shell.state.rglob("*"):
+        if file.is_file():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_stack_that_is_not_there_is_one_line(shell):
+    result = shell.emulator("output", "--stack", "nowhere")
+    assert result.returncode == 1
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_the_second_up_says_who_holds_the_stack(shell):
+    with shell.serving("--provisioning", "1"):
+        first = shell.start("-m", "emulator", *DEV)
+        try:
+            while not list(shell.state.glob("stacks/dev.lock")):
+                assert first.poll() is None, first.communicate()
+            second = shell.emulator(*DEV)
+        finally:
+            first.communicate(timeout=60)
+        assert first.returncode == 0
+        assert second.returncode == 1
+        message = second.stdout + second.stderr
+        assert str(first.pid) in message
+        assert "Traceback" not in message
+
+
+def test_ctrl_c_in_the_demo_leaves_no_process_and_no_port(shell):
+    demo = shell.start("-m", "emulator", "demo")
+    lines = []
+    for line in demo.stdout:
+        lines.append(line)
+        if line.startswith("$ python"):
+            break
+    demo.send_signal(signal.SIGINT)
+    _, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 130, errors
+    assert "Traceback" not in errors
+    left = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True)
+    assert str(demo.pid) not in [row.split()[0] for row in left.stdout.splitlines()]
