@@ -87,6 +87,14 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ['regions[1] is "eastus": write a mapping with the keys name, location, priority, weight'],
     ),
     (
+        "a name twice, around a region that is none",
+        at({"regions": [REGIONS[0], None, {**REGIONS[1], "name": "foundry1"}]}),
+        [
+            "regions[1] is null: write a mapping with the keys name, location, priority, weight",
+            'regions[2].name is "foundry1": regions[0] has this name already; give each its own',
+        ],
+    ),
+    (
         "a name twice",
         at({"regions.2.name": "foundry1"}),
         ['regions[2].name is "foundry1": regions[0] has this name already; give each its own'],

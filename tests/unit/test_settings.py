@@ -36,6 +36,15 @@ each_bad_config = pytest.mark.parametrize(
 )
 
 
+def problems(config) -> tuple[str, ...] | None:
+    """What is wrong with a config; None when it is good."""
+    try:
+        parse(config)
+    except SettingsError as error:
+        return error.problems
+    return None
+
+
 @each_bad_config
 def test_every_mistake_is_reported_with_key_value_and_remedy(config, lines):
     with pytest.raises(SettingsError) as caught:
@@ -203,6 +212,15 @@ def test_a_date_is_reported_like_any_other_value():
         parse(at({"models.0.version": date(2026, 3, 17)}))
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("F" * 58, f'"{"F" * 58}"'), ("F" * 59, f'"{"F" * 56}...')]
+)
+def test_a_value_is_shown_as_far_as_it_fits_a_line(name, shown):
+    assert problems(at({"regions.0.name": name}))[0].split(": ")[0] == (
+        f"openai-gateway:regions[0].name is {shown}"
+    )
+
+
 def test_the_config_is_left_as_it_was():
     config = at({"gateway": {"sku": "BasicV2"}, "breaker": {}})
     before = copy.deepcopy(config)
@@ -211,16 +229,6 @@ def test_the_config_is_left_as_it_was():
 
 
 # Properties
-
-
-def problems(config) -> tuple[str, ...] | None:
-    """What is wrong with a config; None when it is good."""
-    try:
-        parse(config)
-    except SettingsError as error:
-        return error.problems
-    return None
-
 
 priorities = st.integers(0, 100)
 weights = st.integers(1, 100)
