@@ -1,0 +1,276 @@
+"""The checkpoint of a stack: what is deployed, and what was about to be when a run was cut off.
+
+One JSON file a stack, readable by its owner alone because it holds secrets in the clear. It is
+written anew and renamed into place, so that whatever moment a run dies at, a whole one is there.
+"""
+
+import fcntl
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from emulator.deployment.values import Json, plain, redacted
+from emulator.local import LocalAzureError
+
+ROOT_TYPE = "pulumi:pulumi:Stack"
+
+_VERSION = 1
+
+
+class StateError(LocalAzureError):
+    """The stack's state cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceState:
+    """One resource as it is deployed; the urns of `dependencies` are those it needs."""
+
+    urn: str
+    type: str
+    custom: bool
+    parent: str = ""
+    id: str = ""
+    inputs: dict[str, Json] = field(default_factory=dict)
+    outputs: dict[str, Json] = field(default_factory=dict)
+    dependencies: list[str] = field(default_factory=list)
+    property_dependencies: dict[str, list[str]] = field(default_factory=dict)
+    provider: str = ""  # the reference that a preview's JSON shows
+    protect: bool = False
+    retain_on_delete: bool = False
+    delete_timeout: float = 0.0  # seconds; 0 for the default
+
+    @property
+    def name(self) -> str:
+        """The name that the program gave it."""
+        return self.urn.rsplit("::", 1)[-1]
+
+    @property
+    def title(self) -> str:
+        """What a message calls it."""
+        return f"{self.type} {self.name}"
+
+
+PendingKind = Literal["creating", "updating", "deleting"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """An operation that was written down before its request, and not yet after."""
+
+    kind: PendingKind
+    resource: ResourceState
+
+
+class Checkpoint:
+    """A stack's resources, in the order in which they were created; safe for threads.
+
+    Every method that changes something has written the file when it returns, unless `path` is None
+    (a preview).
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        resources: Iterable[ResourceState] = (),
+        pending: Iterable[Pending] = (),
+    ) -> None:
+        self._path = path
+        self._resources = {resource.urn: resource for resource in resources}
+        self._pending = {entry.resource.urn: entry for entry in pending}
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[ResourceState]:
+        """Return what is deployed."""
+        with self._lock:
+            return iter(list(self._resources.values()))
+
+    def get(self, urn: str) -> ResourceState | None:
+        """Return a resource, or None."""
+        return self._resources.get(urn)
+
+    def pending(self, urn: str) -> Pending | None:
+        """Return the operation that an earlier run began on a resource, or None."""
+        return self._pending.get(urn)
+
+    @property
+    def interrupted(self) -> list[Pending]:
+        """The operations that an earlier run began and did not write down as ended."""
+        return list(self._pending.values())
+
+    def begin(self, kind: PendingKind, resource: ResourceState) -> None:
+        """Write an operation down, before its request is sent."""
+        with self._lock:
+            self._pending[resource.urn] = Pending(kind=kind, resource=resource)
+            self._save()
+
+    def abandon(self, urn: str) -> None:
+        """Forget a pending operation that is known to have had no effect."""
+        with self._lock:
+            if self._pending.pop(urn, None):
+                self._save()
+
+    def commit(self, resource: ResourceState) -> None:
+        """Write down what a resource is now, which ends its pending operation."""
+        with self._lock:
+            self._pending.pop(resource.urn, None)
+            if self._resources.get(resource.urn) != resource:
+                self._resources[resource.urn] = resource
+            self._save()
+
+    def note(self, resource: ResourceState) -> None:
+        """Take over what needs no request (a component, an option); `save` writes it down."""
+        with self._lock:
+            self._resources[resource.urn] = resource
+
+    def rename(self, old_urn: str, urn: str) -> None:
+        """Let a resource go by the name that an alias gives it, wherever it is referred to."""
+        with self._lock:
+            names = {old_urn: urn}
+            self._resources = {
+                entry.urn: entry
+                for entry in (_renamed(entry, names) for entry in self._resources.values())
+            }
+            self._pending = {
+                entry.resource.urn: entry
+                for entry in (
+                    replace(entry, resource=_renamed(entry.resource, names))
+                    for entry in self._pending.values()
+                )
+            }
+
+    def remove(self, urn: str) -> None:
+        """Write down that a resource is gone."""
+        with self._lock:
+            self._pending.pop(urn, None)
+            self._resources.pop(urn, None)
+            self._save()
+
+    def save(self) -> None:
+        """Write the file."""
+        with self._lock:
+            self._save()
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        document = {
+            "version": _VERSION,
+            "resources": [asdict(resource) for resource in self._resources.values()],
+            "pending": [asdict(entry) for entry in self._pending.values()],
+        }
+        write_private(self._path, json.dumps(document))
+
+
+def _renamed(resource: ResourceState, names: Mapping[str, str]) -> ResourceState:
+    return replace(
+        resource,
+        urn=names.get(resource.urn, resource.urn),
+        parent=names.get(resource.parent, resource.parent),
+        dependencies=[names.get(urn, urn) for urn in resource.dependencies],
+        property_dependencies={
+            key: [names.get(urn, urn) for urn in urns]
+            for key, urns in resource.property_dependencies.items()
+        },
+    )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file as one step, its content on the disk before its name; mode 0600."""
+    draft = path.with_name(f"{path.name}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class StackState:
+    """A stack's files below a state folder."""
+
+    def __init__(self, state_dir: Path, stack: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", stack):
+            raise StateError(
+                f"stack name {stack!r}: letters, digits, `_`, `.` and `-`, 100 at most"
+            )
+        self.stack = stack
+        self._folder = state_dir.absolute() / "stacks"
+        self._path = self._folder / f"{stack}.json"
+
+    @contextmanager
+    def held(self, operation: str) -> Iterator[None]:
+        """Hold the stack for one run. Raises StateError that names whoever holds it already.
+
+        The lock is the kernel's: it ends with the process, however that ends.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / f"{self.stack}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StateError(
+                    f"stack {self.stack} is held by {_holder(file.read())}:"
+                    " wait for it to end, then run the command again"
+                ) from None
+            since = time.strftime("%H:%M:%S")
+            file.truncate()
+            json.dump({"pid": os.getpid(), "operation": operation, "since": since}, file)
+            file.flush()
+            yield
+
+    def load(self, *, read_only: bool = False) -> Checkpoint:
+        """Return the checkpoint; an empty one when nothing was ever deployed."""
+        path = None if read_only else self._path
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            if document["version"] != _VERSION:
+                raise StateError(
+                    f"{self._path} is of version {document['version']}, not {_VERSION}"
+                )
+            resources = [ResourceState(**entry) for entry in document["resources"]]
+            pending = [
+                Pending(kind=entry["kind"], resource=ResourceState(**entry["resource"]))
+                for entry in document["pending"]
+            ]
+        except FileNotFoundError:
+            return Checkpoint(path)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f"{self._path} is no checkpoint ({error}): mend it, or move it away to start anew"
+            ) from None
+        return Checkpoint(path, resources, pending)
+
+
+def _holder(text: str) -> str:
+    try:
+        holder: dict[str, Any] = json.loads(text)
+    except ValueError:  # its first write is still to come
+        return "another run that is just starting"
+    return f"`{holder['operation']}` (pid {holder['pid']}, since {holder['since']})"
+
+
+def outputs(state_dir: Path, stack: str, *, show_secrets: bool = False) -> dict[str, Json]:
+    """Return a stack's outputs, secrets as `[secret]` unless asked for.
+
+    Raises StateError when the stack was never deployed.
+    """
+    for resource in StackState(state_dir, stack).load(read_only=True):
+        if resource.type == ROOT_TYPE:
+            return dict((plain if show_secrets else redacted)(resource.outputs))
+    raise StateError(
+        f"stack {stack} is not deployed here: run `python -m emulator up --stack {stack}`"
+    )
