@@ -60,7 +60,7 @@ def start(transaction: Transaction, request: Request, location: str) -> Resource
             "endTime": timestamp(ends_at),
             "resourceId": request.id,
         },
-        etag="",
+        etag=transaction.etag,
         pending="InProgress",
         ready_at=ends_at,
         expires_at=ends_at + KEPT_SECONDS,
