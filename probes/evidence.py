@@ -71,36 +71,44 @@ class Trial:
 class Plan:
     """All suspicions about a pool, for the share that each backend is expected to have.
 
-    `answered` counts the answers of each backend; `reached` counts also the requests it refused, so
-    a region that only throttles is never called silent, and never cleared either.
+    `answered` counts the answers of each backend, `refused` the requests that it throttled or
+    failed. A refusal never speaks against a pool: it refutes no suspicion, and to prove one it
+    counts in favour, so a region that only throttles is never called silent.
     """
 
     shares: Mapping[str, float]
     trials: tuple[Trial, ...]
 
-    def proved(self, reached: Counts) -> tuple[Trial, ...]:
-        """Suspicions that the requests so far prove: any of them condemns the pool."""
-        total = sum(reached.values())
-        return tuple(t for t in self.trials if t.condemns(reached[t.backend], total))
+    def counts(self, trial: Trial, answered: Counts, refused: Counts) -> tuple[int, int]:
+        """Hits and total by which a suspicion is proved."""
+        hits, total = answered[trial.backend], sum(answered.values())
+        own = refused[trial.backend]
+        if trial.suspicion == "excess":
+            return hits, total + sum(refused.values()) - own
+        return hits + own, total + own
+
+    def proved(self, answered: Counts, refused: Counts) -> tuple[Trial, ...]:
+        """Suspicions that are proved so far: any of them condemns the pool."""
+        return tuple(t for t in self.trials if t.condemns(*self.counts(t, answered, refused)))
 
     def open(self, answered: Counts) -> tuple[Trial, ...]:
         """Suspicions that the answers so far do not refute: none is left of a balanced pool."""
         total = sum(answered.values())
         return tuple(t for t in self.trials if not t.clears(answered[t.backend], total))
 
-    def decided(self, answered: Counts, reached: Counts) -> bool:
+    def decided(self, answered: Counts, refused: Counts) -> bool:
         """Say whether there is a verdict."""
-        return bool(self.proved(reached)) or not self.open(answered)
+        return bool(self.proved(answered, refused)) or not self.open(answered)
 
-    def least_needed(self, answered: Counts, reached: Counts, *, at_most: int) -> int:
+    def least_needed(self, answered: Counts, refused: Counts, *, at_most: int) -> int:
         """Further answers without which no verdict is possible, whatever they are.
 
         0 with a verdict. So many requests may be in flight: not one of them is sent in vain.
         """
-        if self.decided(answered, reached):
+        if self.decided(answered, refused):
             return 0
         for more in range(1, at_most):
-            if self._can_condemn(reached, more) or self._can_clear(answered, more):
+            if self._can_condemn(answered, refused, more) or self._can_clear(answered, more):
                 return more
         return at_most
 
@@ -111,12 +119,12 @@ class Plan:
         shares = (6 * t.usual_requests for t in self.trials if t.suspicion != "silence")
         return min(MOST_REQUESTS, math.ceil(max((*silence, *shares))))
 
-    def _can_condemn(self, reached: Counts, more: int) -> bool:
-        total = sum(reached.values()) + more
-        return any(
-            t.condemns(reached[t.backend] + more, total) or t.condemns(reached[t.backend], total)
-            for t in self.trials
-        )
+    def _can_condemn(self, answered: Counts, refused: Counts, more: int) -> bool:
+        for trial in self.trials:
+            hits, total = self.counts(trial, answered, refused)
+            if trial.condemns(hits + more, total + more) or trial.condemns(hits, total + more):
+                return True
+        return False
 
     def _can_clear(self, answered: Counts, more: int) -> bool:
         total = sum(answered.values()) + more

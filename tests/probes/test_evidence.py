@@ -14,6 +14,11 @@ from probes.evidence import ERROR, Plan, plan
 THREE = plan({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
 INCIDENT = plan({"a": 1.0, "b": 0.0, "c": 0.0})
 WEIGHTED = plan({"a": 0.5, "b": 0.25, "c": 0.25})
+NONE: Counter[str] = Counter()
+counts_of_three = st.fixed_dictionaries(
+    dict.fromkeys("abc", st.one_of(st.just(0), st.integers(0, 40)))
+)
+plans = st.sampled_from([THREE, WEIGHTED, INCIDENT])
 
 
 def equal(k: int) -> Plan:
@@ -24,8 +29,8 @@ def requests_until_verdict(subject: Plan, order) -> tuple[int, str]:
     counts = Counter(dict.fromkeys(subject.shares, 0))
     for number, backend in enumerate(order, 1):
         counts[backend] += 1
-        if subject.decided(counts, counts):
-            return number, "imbalanced" if subject.proved(counts) else "balanced"
+        if subject.decided(counts, NONE):
+            return number, "imbalanced" if subject.proved(counts, NONE) else "balanced"
     return number, "inconclusive"
 
 
@@ -39,15 +44,28 @@ def test_six_requests_condemn_a_pool_of_three_that_sends_all_to_one():
 
 def test_half_and_half_names_the_silent_region_though_the_incidents_acceptance_passes():
     counts = Counter(a=7, b=7, c=0)
-    assert [(t.backend, t.suspicion) for t in THREE.proved(counts)] == [("c", "silence")]
-    assert not THREE.proved(Counter(a=4, b=4, c=0))
+    assert [(t.backend, t.suspicion) for t in THREE.proved(counts, NONE)] == [("c", "silence")]
+    assert not THREE.proved(Counter(a=4, b=4, c=0), NONE)
 
 
 def test_a_region_that_only_throttles_is_neither_silent_nor_cleared():
-    answered, reached = Counter(a=20, b=20, c=0), Counter(a=20, b=20, c=20)
-    assert not THREE.proved(reached)
+    answered, refused = Counter(a=20, b=20, c=0), Counter(c=1)
+    assert not THREE.proved(answered, refused)
     assert ("c", "silence") in [(t.backend, t.suspicion) for t in THREE.open(answered)]
-    assert not THREE.decided(answered, reached)
+    assert not THREE.decided(answered, refused)
+
+
+@given(counts_of_three, counts_of_three)
+def test_refusals_never_condemn(answered, refused):
+    """On exhaustion the gateway names the last member it tried, which may always be the same."""
+    proved = set(THREE.proved(answered, NONE))
+    assert set(THREE.proved(answered, refused)) <= proved
+
+
+def test_a_region_whose_peers_are_throttled_is_not_accused_of_excess():
+    assert THREE.proved(Counter(a=6), NONE)
+    assert not THREE.proved(Counter(a=6), Counter(b=6, c=6))
+    assert not THREE.proved(Counter(), Counter(c=20))
 
 
 def test_thirty_regions_are_cleared_only_when_each_has_answered():
@@ -65,13 +83,13 @@ def test_priority_is_as_declared_with_all_traffic_in_the_preferred_group():
 
 
 def test_one_stray_answer_of_a_standby_region_condemns_nothing():
-    assert not INCIDENT.proved(Counter(a=5, b=1, c=0))
+    assert not INCIDENT.proved(Counter(a=5, b=1, c=0), NONE)
 
 
 def test_weights_are_as_declared_within_the_tolerance():
     assert requests_until_verdict(WEIGHTED, itertools.cycle("abac"))[1] == "balanced"
     assert requests_until_verdict(WEIGHTED, itertools.cycle("abcbcb"))[1] == "imbalanced"
-    lack = WEIGHTED.proved(Counter(a=8, b=46, c=46))
+    lack = WEIGHTED.proved(Counter(a=8, b=46, c=46), NONE)
     assert ("a", "lack") in [(t.backend, t.suspicion) for t in lack]
 
 
@@ -96,19 +114,15 @@ def test_errors_of_all_suspicions_together_are_within_the_promise(k):
     assert all(math.exp(t.clears_at) <= ERROR + 1e-12 for t in equal(k).trials)
 
 
-counts_of_three = st.fixed_dictionaries(dict.fromkeys("abc", st.integers(0, 40)))
-plans = st.sampled_from([THREE, WEIGHTED, INCIDENT])
-
-
 @given(plans, counts_of_three)
 def test_no_counts_both_condemn_and_clear(subject, counts):
-    assert not (subject.proved(counts) and not subject.open(counts))
+    assert not (subject.proved(counts, NONE) and not subject.open(counts))
 
 
 @given(counts_of_three, st.permutations("abc"))
 def test_the_verdict_of_equal_shares_does_not_depend_on_names(counts, names):
     renamed = {new: counts[old] for new, old in zip(names, "abc", strict=True)}
-    assert bool(THREE.proved(counts)) == bool(THREE.proved(renamed))
+    assert bool(THREE.proved(counts, NONE)) == bool(THREE.proved(renamed, NONE))
     assert bool(THREE.open(counts)) == bool(THREE.open(renamed))
 
 
@@ -128,7 +142,7 @@ def test_no_request_in_flight_is_ever_in_vain(subject, seed, weights):
     counts = dict.fromkeys("abc", 0)
     promised = 0
     for number in range(60):
-        needed = subject.least_needed(counts, counts, at_most=10)
+        needed = subject.least_needed(counts, NONE, at_most=10)
         if needed == 0:
             assert number >= promised
             return
@@ -138,9 +152,9 @@ def test_no_request_in_flight_is_ever_in_vain(subject, seed, weights):
 
 def test_the_needed_requests_are_enough_for_the_quickest_verdict():
     nothing = dict.fromkeys("abc", 0)
-    assert THREE.least_needed(nothing, nothing, at_most=10) == 6
+    assert THREE.least_needed(nothing, NONE, at_most=10) == 6
     four_each = {"a": 4, "b": 4, "c": 3}
-    assert THREE.least_needed(four_each, four_each, at_most=10) == 1
+    assert THREE.least_needed(four_each, NONE, at_most=10) == 1
     done = {"a": 4, "b": 4, "c": 4}
-    assert THREE.least_needed(done, done, at_most=10) == 0
-    assert THREE.least_needed(nothing, nothing, at_most=4) == 4
+    assert THREE.least_needed(done, NONE, at_most=10) == 0
+    assert THREE.least_needed(nothing, NONE, at_most=4) == 4

@@ -1,0 +1,108 @@
+"""What an answer of the gateway means: which backend it proves, or what went wrong and the remedy.
+
+Headers: DESIGN "The program" (`x-backend-host`, `x-backend-attempts`), Azure OpenAI's own
+`x-ms-region`, and `Retry-After` of RFC 9110.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from probes.outputs import Stack
+from probes.tally import Answer, Outcome
+
+_DENIED_BY_REGION = (
+    "give the gateway's identity the role Cognitive Services OpenAI User on that account; "
+    "after a first deployment that takes up to 30 minutes to work"
+)
+
+
+def interpret(stack: Stack, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Judge one whole answer; `headers` ignores the case of names, as HTTP clients' mappings do."""
+    document = _json(body)
+    host = headers.get("x-backend-host", "")
+    backend = stack.by_host(host)
+    answer = Answer(
+        outcome="answered",
+        backend=backend.name if backend else None,
+        region=stack.redact(headers.get("x-ms-region", ""))[:60] or None,
+        attempts=_count(headers.get("x-backend-attempts", "")) or 1,
+        retry_after=retry_after(headers.get("retry-after", ""), now=datetime.now(UTC)),
+    )
+    if 200 <= status < 300:
+        tokens = at(document, "usage", "total_tokens")
+        if not isinstance(document, dict):
+            return replace(
+                answer,
+                outcome="failed",
+                detail=f"{status}, but the answer is not JSON",
+                remedy="is inference_url the gateway's API?",
+            )
+        answer = replace(answer, tokens=tokens if isinstance(tokens, int) else 0, retry_after=None)
+        return answer if backend else _unattributed(answer, stack.redact(host)[:80])
+    said = stack.redact(str(at(document, "error", "message") or at(document, "message") or ""))
+    detail = f"{status} {said[:160]}".strip()
+    outcome, remedy, lasting = _refusal(status, stack, by_region=bool(host))
+    if 300 <= status < 400:
+        detail = f"{status} to {stack.redact(headers.get('location', ''))[:120]}, not followed"
+    return replace(answer, outcome=outcome, detail=detail, remedy=remedy, hopeless=lasting)
+
+
+def _refusal(status: int, stack: Stack, *, by_region: bool) -> tuple[Outcome, str, bool]:
+    """Return the outcome, the remedy, and whether another request would end the same way."""
+    if status == 429:
+        return "throttled", "wait, or give the models more capacity", False
+    if status in (401, 403):
+        if by_region:
+            return "denied", _DENIED_BY_REGION, False
+        return "denied", "is subscription_key that of this gateway? read the outputs again", True
+    if status == 404:
+        remedy = f"is deployment {stack.deployment} on this gateway? run `pulumi up`"
+        return "failed", remedy, not by_region
+    if 300 <= status < 400:
+        return "failed", "set inference_url to the gateway itself", True
+    if status < 500:
+        return "failed", f"does deployment {stack.deployment} take a chat completion?", True
+    return "failed", "look at the gateway and at the regions' health", False
+
+
+def _unattributed(answer: Answer, host: str) -> Answer:
+    if host:
+        detail = f"x-backend-host is {host}, no backend of the stack"
+        remedy = "are the outputs those of this gateway? read them again"
+    else:
+        detail = "the answer has no x-backend-host"
+        remedy = "set openai-gateway:revealBackend to true and run `pulumi up`"
+    return replace(answer, outcome="unattributed", detail=detail, remedy=remedy)
+
+
+def retry_after(value: str, *, now: datetime) -> float | None:
+    """Read a Retry-After header, a number of seconds or a date; None for anything else."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
+
+
+def at(document: Any, *path: str) -> Any:
+    """Return the value at a path of keys; None where there is none."""
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 6 else 0

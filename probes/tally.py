@@ -1,0 +1,71 @@
+"""What the gateway answered, request by request, and the counts of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["answered", "throttled", "failed", "denied", "unattributed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One request's end. Times are in seconds; `started` counts from the start of the run.
+
+    `backend` is None where the gateway did not say which one answered. `region` is the display
+    name that the answer itself gave. `attempts` above 1 means that the gateway tried others before.
+    `detail` says what went wrong, `remedy` what to do; `hopeless` is what goes wrong every time.
+    """
+
+    outcome: Outcome
+    started: float = 0.0
+    seconds: float = 0.0
+    backend: str | None = None
+    region: str | None = None
+    attempts: int = 1
+    tokens: int = 0
+    retry_after: float | None = None
+    detail: str = ""
+    remedy: str = ""
+    hopeless: bool = False
+
+
+class Tally:
+    """Counts by backend and outcome, kept up to date as answers arrive."""
+
+    def __init__(self, backends: Iterable[str]) -> None:
+        self.answers: list[Answer] = []
+        self.answered = dict.fromkeys(backends, 0)
+        """Answers that prove a share, by backend."""
+        self.refused = dict(self.answered)
+        """Requests that a backend throttled, failed or denied, by backend."""
+        self.outcomes: Counter[Outcome] = Counter()
+        self.refusals: dict[str, Counter[Outcome]] = {name: Counter() for name in self.answered}
+        """The same by backend and outcome."""
+
+    def add(self, answer: Answer) -> None:
+        """Count one answer."""
+        self.answers.append(answer)
+        self.outcomes[answer.outcome] += 1
+        if answer.backend is None:
+            return
+        if answer.outcome == "answered":
+            self.answered[answer.backend] += 1
+        else:
+            self.refused[answer.backend] += 1
+            self.refusals[answer.backend][answer.outcome] += 1
+
+    @property
+    def counted(self) -> int:
+        """Number of answers that prove a share."""
+        return self.outcomes["answered"]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens spent, as the answers report them."""
+        return sum(answer.tokens for answer in self.answers)
+
+    @property
+    def retried(self) -> int:
+        """Number of answers that came only after the gateway had tried another backend."""
+        return sum(answer.attempts > 1 for answer in self.answers)

@@ -1,0 +1,183 @@
+"""Sends requests through the gateway until the evidence is in, and says how each of them ended."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from probes.evidence import Plan
+from probes.interpretation import interpret
+from probes.outputs import Stack, is_loopback
+from probes.tally import Answer, Tally
+
+LARGEST: Final = 1_000_000
+"""Bytes of an answer that are read; a short completion has 1,000."""
+GIVE_UP: Final = 5
+"""Requests that may fail before the run gives up, when none has been answered."""
+FIRST_BACKOFF: Final = 1.0
+"""Seconds to wait after a 429 that does not say how long; doubles from one to the next."""
+
+_CHAT: Final = {
+    "messages": [{"role": "user", "content": "Say OK."}],
+    # gpt-5 models take no max_tokens; 16 is the least that all of them accept.
+    "max_completion_tokens": 16,
+}
+
+
+@dataclass(kw_only=True)
+class TrafficRun:
+    """One run: `await run.send()`, then `tally` has the answers and `stopped` why it ended early.
+
+    Times are in seconds. No request is retried, no redirect followed, no cookie kept, and every
+    request opens a connection of its own, which any instance of the gateway may take.
+    """
+
+    stack: Stack
+    plan: Plan
+    max_requests: int
+    concurrency: int = 10
+    limit: float = 60.0
+    on_answer: Callable[[Answer], None] = lambda _answer: None
+    first_backoff: float = FIRST_BACKOFF
+    tally: Tally = field(init=False)
+    stopped: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(self.plan.shares)
+        self._begin = time.monotonic()
+        self._sent = 0
+        self._resume = 0.0
+        self._backoff = self.first_backoff
+        self._useless = 0
+
+    async def send(self) -> None:
+        """Send until there is a verdict, or no more is to be had."""
+        self._begin = time.monotonic()
+        in_flight: set[asyncio.Task[Answer]] = set()
+        async with _client(self.stack, self.limit) as client:
+            try:
+                while not self.stopped:
+                    room = self._room() - len(in_flight)
+                    now = self._now()
+                    if now >= self._resume:
+                        in_flight |= {self._start(client) for _ in range(room)}
+                    if in_flight:
+                        in_flight = await self._collect(in_flight)
+                    elif room <= 0:
+                        break
+                    elif self._resume >= self.limit:
+                        self.stopped = (
+                            f"throttled for {self._resume - now:.0f} s more, "
+                            f"beyond the time limit of {self.limit:g} s"
+                        )
+                    else:
+                        await asyncio.sleep(self._resume - now)
+            finally:
+                for task in in_flight:
+                    task.cancel()
+                await asyncio.gather(*in_flight, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop closes a cancelled request's socket on its next turn
+
+    def _now(self) -> float:
+        return time.monotonic() - self._begin
+
+    def _room(self) -> int:
+        """Return how many requests may be under way: no more than the evidence can need."""
+        tally = self.tally
+        needed = self.plan.least_needed(tally.answered, tally.refused, at_most=self.concurrency)
+        left = self.max_requests - len(tally.answers)
+        if needed and left <= 0:
+            self.stopped = f"{self.max_requests} requests were the most allowed"
+        return min(needed, left)
+
+    def _start(self, client: httpx.AsyncClient) -> asyncio.Task[Answer]:
+        return asyncio.create_task(self._ask(client))
+
+    async def _collect(self, in_flight: set[asyncio.Task[Answer]]) -> set[asyncio.Task[Answer]]:
+        left = max(0.0, self.limit - self._now())
+        done, pending = await asyncio.wait(
+            in_flight, timeout=left, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            self._take(task.result())
+        if not done:
+            self.stopped = f"the time limit of {self.limit:g} s was reached"
+        return pending
+
+    def _take(self, answer: Answer) -> None:
+        self.tally.add(answer)
+        self.on_answer(answer)
+        pause = answer.retry_after
+        if pause is None and answer.outcome == "throttled":
+            pause = self._backoff
+            if self._now() >= self._resume:
+                self._backoff *= 2
+        if pause is not None:
+            self._resume = max(self._resume, self._now() + pause)
+        elif answer.outcome != "answered":
+            self._useless += 1
+        if answer.hopeless or (self._useless >= GIVE_UP and not self.tally.counted):
+            self.stopped = answer.detail
+
+    async def _ask(self, client: httpx.AsyncClient) -> Answer:
+        started = self._now()
+        # One request that hangs must leave time for others.
+        limit = self.limit / 3
+        try:
+            async with asyncio.timeout(limit):
+                async with client.stream("POST", self.stack.chat_url, json=_CHAT) as response:
+                    body = await _read(response)
+        except (TimeoutError, httpx.TimeoutException):
+            answer = Answer(
+                outcome="failed",
+                detail=f"no whole answer within {limit:g} s",
+                remedy="is the gateway overloaded? --timeout SECONDS allows more",
+            )
+        except httpx.HTTPError as error:
+            answer = _cut(error, self.stack)
+        else:
+            answer = interpret(self.stack, response.status_code, response.headers, body)
+        return replace(answer, started=started, seconds=self._now() - started)
+
+
+def _client(stack: Stack, limit: float) -> httpx.AsyncClient:
+    local = is_loopback(stack.inference_url)
+    return httpx.AsyncClient(
+        # A proxy in the environment is no way to this machine.
+        trust_env=not local,
+        verify=stack.inference_url.startswith("https:"),
+        timeout=limit,
+        limits=httpx.Limits(max_keepalive_connections=0),
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
+        headers={"api-key": stack.subscription_key, "user-agent": "distribution-probe"},
+    )
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LARGEST:
+            break
+    return bytes(body)
+
+
+def _cut(error: httpx.HTTPError, stack: Stack) -> Answer:
+    gateway = urlsplit(stack.inference_url).netloc
+    reason = stack.redact(str(error)) or type(error).__name__
+    if not isinstance(error, httpx.ConnectError):
+        return Answer(
+            outcome="failed",
+            detail=f"the connection to {gateway} was cut: {reason}",
+            remedy="is inference_url the gateway's, and is the gateway healthy?",
+        )
+    if "SSL" in reason:
+        remedy = "the gateway's certificate must be one this machine trusts; see SSL_CERT_FILE"
+    else:
+        remedy = "is the gateway deployed and running, and does this network reach it?"
+    return Answer(outcome="failed", detail=f"no connection to {gateway}: {reason}", remedy=remedy)
