@@ -1,0 +1,83 @@
+"""Draw the README's picture of the demo from a real run of it: `make docs`.
+
+Nothing in it is typed by hand: the demo is run, and its lines are shown in the order in which they
+came. Long lists that say nothing new are left out, and the picture says how many lines they had.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "demo.svg"
+WIDTH = 100
+
+# What a line looks like decides how it is shown: the demo prints plain text to a pipe.
+STYLES = (
+    (r"^== ", "bold cyan"),
+    (r"^\$ ", "bold"),
+    (r"✓|^\[OK\]|^balanced", "green"),
+    (r"✗|^not balanced|\(100\.0%\)", "red"),
+    (r"^ ~|^\s+~ ", "yellow"),
+)
+# Blocks that are folded: from the line that begins one to the line before the one that ends it.
+FOLDED = ((r"^\s+Type\s+Name", r"^Diagnostics:"), (r"^Outputs:", r"^Resources:"))
+
+
+def run() -> list[str]:
+    """Return the lines of one run of the demo. Raises CalledProcessError when it fails."""
+    result = subprocess.run(
+        [sys.executable, "-m", "emulator", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": str(WIDTH)},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return result.stdout.splitlines()
+
+
+def fold(lines: list[str]) -> list[str]:
+    """Leave out what says nothing new, and say so; changed resources always stay."""
+    shown: list[str] = []
+    end, left_out = None, 0
+    for line in [*lines, ""]:
+        if end and re.search(end, line):
+            shown += [f"     ... {left_out} lines", ""] if left_out else []
+            end, left_out = None, 0
+        opening = next((stop for start, stop in FOLDED if re.search(start, line)), None)
+        end = end or opening
+        if end and not re.search(r"^ ~|^\s+~ ", line):
+            left_out += 1
+        else:
+            shown.append(line)
+    return shown
+
+
+def draw(lines: list[str]) -> str:
+    """Return the lines as an SVG of a terminal."""
+    console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
+    for line in lines:
+        style = next((style for pattern, style in STYLES if re.search(pattern, line)), "")
+        console.print(Text(line, style=style), soft_wrap=False)
+    svg = console.export_svg(title="make demo", theme=MONOKAI, unique_id="demo")
+    # The viewer's own monospace font: a picture must not fetch anything.
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Run the demo, and write the picture."""
+    picture = draw(fold(run()))
+    PICTURE.write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n", "utf-8")
+    print(f"wrote {PICTURE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

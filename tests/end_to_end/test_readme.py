@@ -1,0 +1,113 @@
+"""The README's commands do what it says: they are read out of it and run."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()
+]
+LOCAL = [line for line in COMMANDS if "python -m emulator" in line]
+MAKE = [line for line in COMMANDS if line.startswith("make ")]
+AZURE = [line for line in COMMANDS if line.startswith("pulumi ")]
+ACTIVATE = "source .venv/bin/activate"
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here():
+    assert set(COMMANDS) == {*LOCAL, *MAKE, *AZURE, ACTIVATE}
+    assert MAKE == ["make demo", "make test"]
+
+
+def bash(script: str, environment: dict[str, str], timeout: float) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
+@pytest.fixture
+def environment(shell):
+    # `python` is this environment's, as after `source .venv/bin/activate`.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{shell.environment['PATH']}"
+    return {**shell.environment, "PATH": path}
+
+
+def test_make_demo(environment):
+    venv = sys.prefix
+    # The environment that runs this test stands in for .venv; setting it up is CI's first step.
+    demo = f"make -o {venv}/.ready VENV={venv} demo"
+    result = bash(demo, environment, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for said in (
+        "  UK South: 6 requests (100.0%)",
+        "not balanced: ",
+        "  ✓ ROUND-ROBIN CONFIRMED: all backends have priority=1, weight=1",
+        "  UK South: 4 requests (33.3%)",
+        "  East US: 4 requests (33.3%)",
+        "  Norway East: 4 requests (33.3%)",
+        "[OK] Load balancing test complete!",
+    ):
+        assert said in result.stdout, said
+
+
+def test_make_test_is_this_suite(environment):
+    result = bash(f"make -n -o {sys.prefix}/.ready VENV={sys.prefix} test", environment, timeout=20)
+    assert result.stdout.strip() == f"{sys.prefix}/bin/python -m pytest -n auto"
+
+
+def test_the_steps_on_a_laptop(environment, shell):
+    serve, *steps = LOCAL
+    assert serve == "python -m emulator serve"
+    server = shell.start(*serve.split()[1:], "--port", "0")
+    try:
+        server.stdout.readline()
+        result = bash("\n".join(steps), environment, timeout=120)
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "balanced: UK South 33.3 %, East US 33.3 %, Norway East 33.3 %" in result.stdout
+    assert "- 36 deleted" in result.stdout
+
+
+@pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH")
+@pytest.mark.parametrize("command", AZURE)
+def test_the_pulumi_cli_knows_the_commands(command, environment):
+    words = re.match(r"pulumi((?: [a-z]+)+)", command)[1].split()
+    known = ["stack init", "config set", "stack output", "preview", "up"]
+    verb = next(verb for verb in known if " ".join(words).startswith(verb))
+    result = bash(f"pulumi {verb} --help", environment, timeout=20)
+    assert result.returncode == 0
+    for flag in re.findall(r" (--[a-z-]+)", command.split("|")[0]):
+        assert flag in result.stdout
+
+
+def test_the_tables_name_every_key_and_output_and_exit_code(dev_outputs):
+    keys = re.findall(r"^\| `([a-zA-Z]+)` \| .* \| .* \|$", README, re.MULTILINE)
+    schema = re.findall(
+        r"^  openai-gateway:(\w+):", (ROOT / "Pulumi.yaml").read_text("utf-8"), re.MULTILINE
+    )
+    assert keys == schema
+    rows = README.split("## Outputs")[1].split("## ")[0]
+    assert set(re.findall(r"`([a-z_]+)`", rows.replace("`api-key`", ""))) == set(dev_outputs)
+
+
+@pytest.fixture
+def dev_outputs(shell):
+    assert shell.emulator("up", "--stack", "dev").returncode == 0
+    return json.loads(shell.emulator("output").stdout)
