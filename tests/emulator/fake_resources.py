@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from emulator.store import Resource
 
@@ -221,9 +220,12 @@ class Clock:
 
 async def serve(stack: AsyncExitStack, app: web.Application) -> str:
     """Listen on a loopback port until the stack closes; gives the url."""
-    server = TestServer(app, host="127.0.0.1", access_log=None)
-    await stack.enter_async_context(server)
-    return str(server.make_url("")).rstrip("/")
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
 def run(test: Callable[[AsyncExitStack], Coroutine[Any, Any, T]]) -> T:

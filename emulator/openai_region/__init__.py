@@ -1,0 +1,5 @@
+"""A regional Azure OpenAI endpoint: what an account's deployments answer."""
+
+from emulator.openai_region.app import create_app
+
+__all__ = ["create_app"]
