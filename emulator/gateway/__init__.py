@@ -1,0 +1,5 @@
+"""The API Management gateway: runs the API, subscriptions, policy, backends and pools deployed."""
+
+from emulator.gateway.app import create_app
+
+__all__ = ["create_app"]

@@ -1,0 +1,314 @@
+"""The gateway as a server: matches a request, checks its key, runs the policy, sends it on."""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+from urllib.parse import parse_qs
+
+import aiohttp
+from aiohttp import web
+
+from emulator.gateway import configuration
+from emulator.gateway.breaker import Breaker, retry_after_seconds
+from emulator.gateway.configuration import Configuration, DeployedApi, Match
+from emulator.gateway.exchange import (
+    Exchange,
+    LastError,
+    ProxyError,
+    Request,
+    Response,
+    ReturnedResponse,
+    Subscription,
+    Url,
+)
+from emulator.gateway.forwarding import Client, forwardable, relay
+from emulator.gateway.instance import Instance
+from emulator.identity import Tokens
+from emulator.store import Resources
+
+MAX_BODY: Final = 32 * 1024 * 1024
+# What a client is told where the error itself would name what is inside.
+_PUBLIC_MESSAGES: Final = {
+    500: "Internal server error",
+    503: "Service unavailable",
+    504: "Gateway timeout",
+}
+_MISSING_KEY: Final = (
+    "Access denied due to missing subscription key. Make sure to include subscription key when"
+    " making requests to an API."
+)
+_INVALID_KEY: Final = (
+    "Access denied due to invalid subscription key. Make sure to provide a valid key for an active"
+    " subscription."
+)
+
+
+def create_app(
+    resources: Resources,
+    service_id: str,
+    *,
+    instances: int = 1,
+    resolve: Callable[[str], str | None],
+    tokens: Tokens,
+    clock: Callable[[], float] = time.monotonic,
+    choose: Callable[[int], int] = random.randrange,
+) -> web.Application:
+    """Return the gateway of one API Management service.
+
+    `instances` are its units, which do not synchronise: `choose(instances)` says which of them gets
+    a request, as the load balancer in front of them does. `resolve` gives the loopback url behind a
+    backend's host name, or None where DNS has no such name; nothing else is ever contacted. `clock`
+    gives seconds.
+    """
+    gateway = _Gateway(
+        resources,
+        service_id,
+        units=[Instance(clock) for _ in range(instances)],
+        resolve=resolve,
+        tokens=tokens,
+        clock=clock,
+        choose=choose,
+    )
+    app = web.Application(client_max_size=MAX_BODY)
+    app.router.add_route("*", "/{path:.*}", gateway.handle)
+    app.cleanup_ctx.append(gateway.lifetime)
+    return app
+
+
+class _Gateway:
+    """The state of one service's gateway."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        service_id: str,
+        *,
+        units: list[Instance],
+        resolve: Callable[[str], str | None],
+        tokens: Tokens,
+        clock: Callable[[], float],
+        choose: Callable[[int], int],
+    ) -> None:
+        self._resources = resources
+        self._service_id = service_id
+        self._units = units
+        self._resolve = resolve
+        self._tokens = tokens
+        self._clock = clock
+        self._choose = choose
+        self._revision: int | None = None
+        self._configuration: Configuration | None = None
+        self._client: Client
+
+    async def lifetime(self, _: web.Application) -> AsyncIterator[None]:
+        """Keep one client for as long as the server runs."""
+        self._client = Client(self._resolve)
+        yield
+        await self._client.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        running = self._current()
+        path, _, query = request.raw_path.partition("?")
+        match = running.match(request.method, path, query) if running else None
+        if running is None or match is None:
+            return await relay(request, _error_response(404, "Resource not found"))
+        exchange = Exchange(
+            services=_Services(self._client, self._tokens, running, self._unit()),
+            request=await _request(request, match, path, query),
+            deployment=running.deployment,
+            request_id=str(uuid.uuid4()),
+            api=match.api.context,
+            operation=match.operation.context,
+            started=self._clock(),
+            clock=self._clock,
+        )
+        try:
+            await _run(exchange, running, match.api)
+            return await relay(request, exchange.response or Response(status=200))
+        finally:
+            exchange.respond(None)
+
+    def _unit(self) -> Instance:
+        count = len(self._units)
+        return self._units[self._choose(count) if count > 1 else 0]
+
+    def _current(self) -> Configuration | None:
+        revision = self._resources.revision
+        if revision != self._revision:
+            self._configuration = configuration.read(self._resources, self._service_id)
+            self._client.forget_addresses()
+            self._revision = revision
+        return self._configuration
+
+
+async def _request(request: web.Request, match: Match, path: str, query: str) -> Request:
+    host, _, port = request.host.partition(":")
+    url = Url(
+        scheme=request.scheme,
+        host=host,
+        port=int(port) if port.isdigit() else 80,
+        path=path,
+        query=query,
+    )
+    return Request(
+        method=request.method,
+        url=url,
+        original_url=url,
+        ip_address=request.remote or "",
+        headers=forwardable(request.headers),
+        body=await request.read() if request.body_exists else b"",
+        parameters=match.parameters,
+        relative_path=match.relative_path,
+        query=query,
+    )
+
+
+async def _run(exchange: Exchange, running: Configuration, api: DeployedApi) -> None:
+    """Run an API's policy; afterwards the exchange has the response for the client."""
+    section = "inbound"
+    try:
+        exchange.subscription = _subscription(exchange.request, running, api)
+        await api.policy.inbound(exchange)
+        section = "backend"
+        await api.policy.backend(exchange)
+        section = "outbound"
+        await api.policy.outbound(exchange)
+    except ReturnedResponse:
+        return
+    except ProxyError as error:
+        _enter_on_error(exchange, error, section)
+        try:
+            await api.policy.on_error(exchange)
+        except ReturnedResponse:
+            return
+        except ProxyError as second:
+            _enter_on_error(exchange, second, "on-error")
+
+
+class _Services:
+    """What one request's policy can ask for: `exchange.Services`."""
+
+    def __init__(
+        self, client: Client, tokens: Tokens, running: Configuration, unit: Instance
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        self._running = running
+        self._unit = unit
+
+    def identity_token(self, resource: str) -> str:
+        if self._running.principal_id is None:
+            raise ProxyError(
+                "The service has no managed identity", source="authentication-managed-identity"
+            )
+        return self._tokens.issue(self._running.principal_id, resource)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def forward(
+        self, exchange: Exchange, *, header_timeout: float, buffer_response: bool
+    ) -> Response:
+        url, breaker = self._target(exchange)
+        request = exchange.request
+        request.url = Url(
+            scheme=url.scheme,
+            host=url.host,
+            port=url.port,
+            path=url.path.rstrip("/") + request.relative_path,
+            query=request.query,
+        )
+        try:
+            async with asyncio.timeout(header_timeout):
+                response = await self._client.send(request, buffer=buffer_response)
+        except TimeoutError:
+            failure = ProxyError(
+                f"No response within {header_timeout:g} seconds",
+                source="forward-request",
+                reason="Timeout",
+                status=504,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            failure = ProxyError(
+                str(error), source="forward-request", reason="BackendConnectionFailure"
+            )
+        else:
+            if breaker is not None:
+                header = response.headers.get("Retry-After")
+                breaker.answered(response.status, retry_after=lambda: retry_after_seconds(header))
+            return response
+        if breaker is not None:
+            breaker.failed(failure.reason or "")
+        raise failure
+
+    def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None]:
+        if exchange.backend_id is None:
+            base = exchange.base_url or exchange.api.service_url
+            if not base:
+                raise ProxyError("The API has no service url", source="forward-request")
+            return Url.parse(base), None
+        target = self._running.backend(exchange.backend_id)
+        if target is None:
+            raise ProxyError(
+                f"Backend with id '{exchange.backend_id}' could not be found.",
+                source="set-backend-service",
+            )
+        backend = self._unit.pick(target, self._running)
+        if backend is None:
+            # Azure documents the status, and neither reason nor message.
+            raise ProxyError(
+                f"Every circuit breaker of '{target.name}' is tripped",
+                source="forward-request",
+                reason="BackendUnavailable",
+                status=503,
+            )
+        return backend.url, self._unit.breaker(backend)
+
+
+def _subscription(
+    request: Request, running: Configuration, api: DeployedApi
+) -> Subscription | None:
+    """Check the client's key. Raises ProxyError, a 401, without a good one."""
+    if api.key_header is None:
+        return None
+    key = request.headers.get(api.key_header)
+    if not key:
+        key = parse_qs(request.query).get(api.key_query, [""])[0]
+    if not key:
+        raise ProxyError(
+            _MISSING_KEY, source="authorization", reason="SubscriptionKeyNotFound", status=401
+        )
+    subscription = running.subscription(key, api)
+    if subscription is None:
+        raise ProxyError(
+            _INVALID_KEY, source="authorization", reason="SubscriptionKeyInvalid", status=401
+        )
+    return subscription
+
+
+def _enter_on_error(exchange: Exchange, error: ProxyError, section: str) -> None:
+    exchange.last_error = LastError(
+        source=error.source, reason=error.reason, message=error.message, section=section
+    )
+    if error.response is not None:
+        exchange.respond(error.response)
+        return
+    response = _error_response(
+        error.status, _PUBLIC_MESSAGES.get(error.status, error.message), exchange.request_id
+    )
+    exchange.respond(response)
+
+
+def _error_response(status: int, message: str, activity_id: str | None = None) -> Response:
+    """Return the gateway's own error, in the form API Management gives it."""
+    body: dict[str, object] = {"statusCode": status, "message": message}
+    if activity_id is not None and status >= 500:
+        body["activityId"] = activity_id
+    response = Response(status=status, body=json.dumps(body, separators=(",", ":")).encode())
+    response.headers["Content-Type"] = "application/json"
+    return response

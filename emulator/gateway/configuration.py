@@ -1,0 +1,285 @@
+"""What a gateway runs, read from what is deployed: compiled once for each revision of it."""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from components.regions import display_name
+from emulator.gateway import policy
+from emulator.gateway.balancer import Member
+from emulator.gateway.breaker import Rule
+from emulator.gateway.exchange import Api, Deployment, Operation, Subscription, Url
+from emulator.store import Resource, Resources
+
+SERVICE: Final = "Microsoft.ApiManagement/service"
+
+# Paths whose meaning depends on who decodes them: no operation matches one.
+_AMBIGUOUS = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|%00|\\", re.IGNORECASE)
+_PARAMETER = re.compile(r"\{(\*?)([^{}]+)\}|(\*)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A backend with a url, and the rule of its circuit breaker."""
+
+    name: str
+    url: Url
+    rule: Rule | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """A backend that stands for others."""
+
+    name: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedOperation:
+    """An operation, and how requests are matched to it."""
+
+    context: Operation
+    pattern: re.Pattern[str]
+    parameters: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+
+    def match(self, method: str, path: str, query: str) -> Mapping[str, str] | None:
+        """Return the template's parameters when the operation is what the request asks for."""
+        if method != self.context.method:
+            return None
+        match = self.pattern.fullmatch(path)
+        if match is None:
+            return None
+        if self.query:
+            given = dict(parse_qsl(query, keep_blank_values=True))
+            for name, value in self.query:
+                if name not in given or (not value.startswith("{") and given[name] != value):
+                    return None
+        return {
+            name: unquote(value)
+            for name, value in zip(self.parameters, match.groups(), strict=True)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedApi:
+    """An API with its operations, its policy, and where clients put their key."""
+
+    context: Api
+    prefix: str
+    operations: Sequence[DeployedOperation]
+    policy: policy.Policy
+    key_header: str | None
+    key_query: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """The operation that a request asks for."""
+
+    api: DeployedApi
+    operation: DeployedOperation
+    parameters: Mapping[str, str]
+    relative_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedSubscription:
+    """A subscription with one of its keys; `api` is the one it opens, None stands for all."""
+
+    context: Subscription
+    key: bytes
+    active: bool
+    api: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Everything one gateway runs."""
+
+    apis: Sequence[DeployedApi]
+    backends: Mapping[str, Backend | Pool]
+    subscriptions: Sequence[DeployedSubscription]
+    deployment: Deployment
+    principal_id: str | None
+
+    def match(self, method: str, path: str, query: str) -> Match | None:
+        """Find what a request asks for; `path` as sent, still encoded."""
+        if _AMBIGUOUS.search(path):
+            return None
+        for api in self.apis:
+            if path[: len(api.prefix)].lower() != api.prefix:
+                continue
+            relative = path[len(api.prefix) :]
+            if relative and not relative.startswith("/"):
+                continue
+            for operation in api.operations:
+                parameters = operation.match(method, relative.rstrip("/") or "/", query)
+                if parameters is not None:
+                    return Match(
+                        api=api,
+                        operation=operation,
+                        parameters=parameters,
+                        relative_path=relative,
+                    )
+            # The API with the longest path that fits is the one that was asked for.
+            return None
+        return None
+
+    def subscription(self, key: str, api: DeployedApi) -> Subscription | None:
+        """Find the active subscription a key belongs to, if it opens the API."""
+        given = key.encode("utf-8", errors="surrogateescape")
+        found = None
+        # Every key is compared, in constant time: how long it takes tells nothing.
+        for each in self.subscriptions:
+            if (
+                hmac.compare_digest(each.key, given)
+                and each.active
+                and each.api in (None, api.name)
+            ):
+                found = each.context
+        return found
+
+    def backend(self, name: str) -> Backend | Pool | None:
+        """Find a backend or a pool by its name, whatever the casing."""
+        return self.backends.get(name.lower())
+
+
+def read(resources: Resources, service_id: str) -> Configuration | None:
+    """Read what is deployed to a service; None when there is no such service.
+
+    Resource Manager has checked what it stored: a mistake found here is a bug, and raises.
+    """
+    service = resources.get(service_id)
+    if service is None:
+        return None
+    apis = [
+        _api(resources, api)
+        for api in resources.list(f"{SERVICE}/apis", service_id)
+        if api.body["properties"].get("isCurrent", True)
+    ]
+    apis.sort(key=lambda api: len(api.prefix), reverse=True)
+    return Configuration(
+        apis=apis,
+        backends={
+            each.body["name"].lower(): _backend(each.body["name"], each.body["properties"])
+            for each in resources.list(f"{SERVICE}/backends", service_id)
+        },
+        subscriptions=[
+            subscription
+            for each in resources.list(f"{SERVICE}/subscriptions", service_id)
+            for subscription in _subscriptions(each, resources.secrets(each.id), service_id)
+        ],
+        deployment=Deployment(
+            region=display_name(service.body.get("location", "")),
+            service_name=service.body["name"],
+        ),
+        principal_id=(service.body.get("identity") or {}).get("principalId"),
+    )
+
+
+def _api(resources: Resources, resource: Resource) -> DeployedApi:
+    properties = resource.body["properties"]
+    path = (properties.get("path") or "").strip("/")
+    names = properties.get("subscriptionKeyParameterNames") or {}
+    document = resources.get(f"{resource.id}/policies/policy")
+    operations = [
+        _operation(each.body["name"], each.body["properties"])
+        for each in resources.list(f"{SERVICE}/apis/operations", f"{resource.id}/operations")
+    ]
+    # What is spelt out goes before what a parameter would take.
+    operations.sort(key=lambda operation: len(operation.parameters))
+    return DeployedApi(
+        name=resource.body["name"].lower(),
+        context=Api(
+            id=resource.body["name"],
+            name=properties.get("displayName") or resource.body["name"],
+            path=path,
+            service_url=properties.get("serviceUrl"),
+        ),
+        prefix=f"/{path}".lower() if path else "",
+        operations=operations,
+        policy=(
+            policy.compile_policy(document.body["properties"]["value"])
+            if document
+            else policy.DEFAULT
+        ),
+        key_header=(
+            names.get("header") or "Ocp-Apim-Subscription-Key"
+            if properties.get("subscriptionRequired", True)
+            else None
+        ),
+        key_query=names.get("query") or "subscription-key",
+    )
+
+
+def _operation(name: str, properties: Mapping[str, Any]) -> DeployedOperation:
+    template = properties["urlTemplate"]
+    path, _, query = template.partition("?")
+    parameters: list[str] = []
+    pattern = ""
+    position = 0
+    path = "/" + path.strip("/")
+    for found in _PARAMETER.finditer(path):
+        wildcard, parameter, rest = found.groups()
+        pattern += re.escape(path[position : found.start()])
+        pattern += "(.*)" if wildcard or rest else "([^/]+)"
+        parameters.append(parameter or rest)
+        position = found.end()
+    pattern += re.escape(path[position:])
+    return DeployedOperation(
+        context=Operation(
+            id=name,
+            name=properties.get("displayName") or name,
+            method=properties["method"].upper(),
+            url_template=template,
+        ),
+        pattern=re.compile(pattern, re.IGNORECASE),
+        parameters=tuple(parameters),
+        query=tuple(parse_qsl(query, keep_blank_values=True)),
+    )
+
+
+def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool:
+    if (properties.get("type") or "Single").lower() != "pool":
+        return Backend(name=name, url=Url.parse(properties["url"]), rule=Rule.of(properties))
+    return Pool(
+        name=name,
+        members=tuple(
+            Member(
+                name=member["id"].rpartition("/")[2].lower(),
+                # Azure does not document null; the program always writes both.
+                priority=1 if member.get("priority") is None else member["priority"],
+                weight=1 if member.get("weight") is None else member["weight"],
+            )
+            for member in properties["pool"]["services"]
+        ),
+    )
+
+
+def _subscriptions(
+    resource: Resource, keys: Mapping[str, str], service_id: str
+) -> list[DeployedSubscription]:
+    properties = resource.body["properties"]
+    scope = properties["scope"].rstrip("/").lower().removeprefix(service_id.lower())
+    kind, _, name = scope.strip("/").partition("/")
+    if kind not in ("", "apis"):
+        # A product opens its own APIs; the local Azure has no products.
+        return []
+    return [
+        DeployedSubscription(
+            context=Subscription(
+                id=resource.body["name"],
+                name=properties.get("displayName") or resource.body["name"],
+            ),
+            key=key.encode(),
+            active=properties.get("state", "active") == "active",
+            api=name or None,
+        )
+        for key in keys.values()
+    ]

@@ -1,0 +1,45 @@
+"""One unit of a service: its own rotations and circuit breakers; units do not synchronise."""
+
+from collections.abc import Callable
+
+from emulator.gateway.balancer import Rotation
+from emulator.gateway.breaker import Breaker
+from emulator.gateway.configuration import Backend, Configuration, Pool
+
+
+class Instance:
+    """One unit of the service: its own rotation of each pool, its own breaker of each backend."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rotations: dict[str, Rotation] = {}
+        self._breakers: dict[str, Breaker] = {}
+
+    def breaker(self, backend: Backend) -> Breaker | None:
+        """Return the breaker of a backend; a changed rule starts from zero."""
+        if backend.rule is None:
+            return None
+        breaker = self._breakers.get(backend.name)
+        if breaker is None or breaker.rule != backend.rule:
+            breaker = self._breakers[backend.name] = Breaker(backend.rule, clock=self._clock)
+        return breaker
+
+    def pick(self, target: Backend | Pool, backends: Configuration) -> Backend | None:
+        """Return the backend that gets the next request; None while all are tripped."""
+        if isinstance(target, Backend):
+            return None if self._is_tripped(target) else target
+
+        def is_out(name: str) -> bool:
+            member = backends.backend(name)
+            return not isinstance(member, Backend) or self._is_tripped(member)
+
+        rotation = self._rotations.get(target.name)
+        if rotation is None or rotation.declared != target.members:
+            rotation = self._rotations[target.name] = Rotation(target.members)
+        name = rotation.pick(is_out)
+        member = backends.backend(name) if name is not None else None
+        return member if isinstance(member, Backend) else None
+
+    def _is_tripped(self, backend: Backend) -> bool:
+        breaker = self.breaker(backend)
+        return breaker is not None and breaker.tripped

@@ -1,0 +1,204 @@
+"""Policy XML to a tree of elements with line numbers, expressions cut out.
+
+Policies are written as `rawxml`: an expression may hold quotes, `<` and `&&` that no XML parser
+takes, or the same as entities. So expressions are found first, by their own brackets and string
+literals, and replaced; what is left is XML.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from lxml import etree
+
+MAX_CHARACTERS: Final = 262_144  # API Management limits: a policy document has at most 256 KiB
+_ENTITY = re.compile(r"&(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|lt|gt|amp|quot|apos);")
+_SKIPPED = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
+# An expression is the whole of an attribute's value or of an element's text: it starts one.
+_START = re.compile(r"(?:[=]\s*[\"']|>)\s*(?=@[({])")
+_MARK = "\ue000"  # of the private use area: no policy holds it
+_PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
+_CLOSING = {"(": ")", "{": "}"}
+_QUOTES = ("'", '"')
+
+
+class PolicyError(Exception):
+    """A policy that cannot be compiled; `line` counts from 1 in the document."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(f"{message} (line {line})")
+        self.message = message
+        self.line = line
+
+
+@dataclass(frozen=True)
+class ExpressionSource:
+    """What stands between `@(` and `)`, with the line it starts on; `block` for `@{ }`."""
+
+    text: str
+    line: int
+    block: bool
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of the policy; a value is text, or the expression that stands for it."""
+
+    name: str
+    line: int
+    attributes: dict[str, str | ExpressionSource]
+    text: str | ExpressionSource
+    children: list["Element"] = field(default_factory=list)
+
+
+def parse(document: str) -> Element:
+    """Read a policy document. Raises PolicyError."""
+    if len(document) > MAX_CHARACTERS:
+        raise PolicyError(f"The policy is longer than {MAX_CHARACTERS} characters", 1)
+    if _MARK in document:
+        raise PolicyError("The policy holds the character U+E000", 1)
+    xml, sources = _cut_expressions(document)
+    if "<!DOCTYPE" in xml:
+        # Refused unread: entities declared there could grow without end, or name files.
+        raise PolicyError("A policy has no document type declaration", 1)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        root = etree.fromstring(xml.encode("utf-8"), parser)
+    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
+        line = getattr(error, "lineno", None) or 1
+        reason = str(getattr(error, "msg", None) or error)
+        raise PolicyError(f"The policy is not well-formed XML: {reason}", line) from None
+    return _element(root, sources)
+
+
+def _element(node: "etree._Element", sources: list[ExpressionSource]) -> Element:
+    line = node.sourceline or 1
+    children = []
+    text = node.text or ""
+    for child in node:
+        if isinstance(child.tag, str):
+            children.append(_element(child, sources))
+        elif child.tag is not etree.Comment:
+            raise PolicyError("Only elements, text and comments are read here", child.sourceline)
+        text += child.tail or ""
+    return Element(
+        name=str(node.tag),
+        line=line,
+        attributes={
+            str(name): _value(str(value), sources, line) for name, value in node.attrib.items()
+        },
+        text=_value(text, sources, line),
+        children=children,
+    )
+
+
+def _value(text: str, sources: list[ExpressionSource], line: int) -> str | ExpressionSource:
+    stripped = text.strip()
+    if match := _PLACEHOLDER.fullmatch(stripped):
+        return sources[int(match[1])]
+    if _MARK in text or stripped.startswith(("@(", "@{")):
+        raise PolicyError("An expression must be all of the value, and not in CDATA", line)
+    return text
+
+
+def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
+    sources: list[ExpressionSource] = []
+    pieces = []
+    position = 0
+    for kind, start, end in _spans(document):
+        if kind == "skipped":
+            continue
+        line = 1 + document.count("\n", 0, start)
+        sources.append(
+            ExpressionSource(
+                _ENTITY.sub(lambda match: html.unescape(match[0]), document[start + 2 : end - 1]),
+                line,
+                document[start + 1] == "{",
+            )
+        )
+        # As many lines as before, so that the XML parser counts them right.
+        lines = "\n" * document.count("\n", start, end)
+        pieces += [document[position:start], f"@({_MARK}{len(sources) - 1}{_MARK}{lines})"]
+        position = end
+    return "".join([*pieces, document[position:]]), sources
+
+
+def _spans(document: str) -> Iterator[tuple[str, int, int]]:
+    """Find comments, CDATA and expressions, in order."""
+    position = 0
+    while True:
+        skipped = _SKIPPED.search(document, position)
+        start = _START.search(document, position)
+        if start and (skipped is None or start.start() < skipped.start()):
+            end = _expression_end(document, start.end())
+            yield "expression", start.end(), end
+            position = end
+        elif skipped:
+            yield "skipped", skipped.start(), skipped.end()
+            # A comment's own `>` may stand before an expression.
+            position = skipped.end() - 1
+        else:
+            return
+
+
+def _expression_end(document: str, start: int) -> int:
+    """Return where the expression at `start`, which reads `@(` or `@{`, ends."""
+    expected: list[str] = []
+    characters = _characters(document, start + 1)
+    for character, end in characters:
+        if character in _CLOSING:
+            expected.append(_CLOSING[character])
+        elif character in _CLOSING.values():
+            if expected.pop() != character:
+                break
+            if not expected:
+                return end
+        elif character in _QUOTES:
+            _skip_literal(characters, character)
+        elif character == "/" and _peek(document, end) in ("/", "*"):
+            _skip_comment(characters, document)
+        elif character == "@" and _peek(document, end) == '"':
+            next(characters)
+            _skip_verbatim(characters, document)
+    raise PolicyError("The expression does not end", 1 + document.count("\n", 0, start))
+
+
+def _characters(document: str, position: int) -> Iterator[tuple[str, int]]:
+    """Give each character, entities decoded, with the position after it."""
+    while position < len(document):
+        match = _ENTITY.match(document, position)
+        text = html.unescape(match[0]) if match else document[position]
+        position = match.end() if match else position + 1
+        yield text, position
+
+
+def _peek(document: str, position: int) -> str:
+    return next(_characters(document, position), ("", 0))[0]
+
+
+def _skip_literal(characters: Iterator[tuple[str, int]], quote: str) -> None:
+    for character, _ in characters:
+        if character == "\\":
+            next(characters, None)
+        elif character == quote:
+            return
+
+
+def _skip_comment(characters: Iterator[tuple[str, int]], document: str) -> None:
+    ends_line = next(characters)[0] == "/"
+    for character, end in characters:
+        if ends_line and character == "\n":
+            return
+        if not ends_line and character == "*" and _peek(document, end) == "/":
+            next(characters)
+            return
+
+
+def _skip_verbatim(characters: Iterator[tuple[str, int]], document: str) -> None:
+    for character, end in characters:
+        if character == '"':
+            if _peek(document, end) != '"':
+                return
+            next(characters)
