@@ -18,9 +18,9 @@ from emulator.resource_manager.request import (
     Request,
     ResourceType,
     Unreadable,
-    timestamp,
 )
 from emulator.resource_manager.resource_types import RESOURCE_TYPES
+from emulator.resource_manager.soft_delete import record_of, restores, soft_delete
 from emulator.store import Resource, Store, Transaction, View
 
 logger = logging.getLogger("emulator.requests")
@@ -28,12 +28,11 @@ logger = logging.getLogger("emulator.requests")
 # Resource Manager's own limit on a request ("Azure subscription and service limits").
 CONTENT_LIMIT = 4 * 1024 * 1024
 PAGE_SIZE = 100
-SOFT_DELETED_SECONDS = 48 * 3600.0
 
 _SPELLING = {
     spelling.lower(): spelling
     for kind in RESOURCE_TYPES.values()
-    for spelling in (kind.name, kind.namespace, *rules.ACTIONS)
+    for spelling in (kind.name, kind.namespace, *types.ACTIONS)
 }
 
 
@@ -135,7 +134,7 @@ class _ResourceManager:
 
 def _kind_of(path: ArmPath) -> ResourceType | None:
     """Return the type that the rules for a request are those of."""
-    is_action = path.tail in rules.ACTIONS
+    is_action = path.tail in types.ACTIONS
     return RESOURCE_TYPES.get((path.steps[-1].type if is_action else path.type).lower())
 
 
@@ -169,7 +168,7 @@ def _refuse_constant(name: str) -> None:
 
 def _put(transaction: Transaction, request: Request, base_url: str) -> web.Response:
     created = not request.existing
-    record = rules.record_of(request) if rules.restores(request) else None
+    record = record_of(request) if restores(request) else None
     if record:
         transaction.restore(record.id)
     kind = _known(request)
@@ -214,7 +213,7 @@ def _delete(transaction: Transaction, request: Request, base_url: str) -> web.Re
     location = request.place or request.location
     for soft in (types.ACCOUNT, types.SERVICE):
         for deleted in transaction.list(soft, under=request.id):
-            _soft_delete(transaction, deleted, request)
+            soft_delete(transaction, deleted, request)
     transaction.delete(request.id)
     if is_long:
         operation = operations.start(transaction, request, location)
@@ -223,44 +222,6 @@ def _delete(transaction: Transaction, request: Request, base_url: str) -> web.Re
     if kind.name == types.ROLE_ASSIGNMENT:
         return _json(resource.body)
     return web.Response(status=200)
-
-
-def _soft_delete(transaction: Transaction, resource: Resource, request: Request) -> None:
-    """Put a record in the place of a resource; what it keeps can be restored for 48 hours."""
-    location = resource.body["location"]
-    purged_at = request.now + SOFT_DELETED_SECONDS
-    dates = {
-        "deletionDate": timestamp(request.now),
-        "scheduledPurgeDate": timestamp(purged_at),
-    }
-    if resource.type == types.ACCOUNT:
-        # Deployments do not come back with an account.
-        for deployment in transaction.list(types.DEPLOYMENT, under=resource.id):
-            transaction.delete(deployment.id)
-        record_type = types.DELETED_ACCOUNT
-        record_id = rules.deleted_account_id(resource.id, location)
-        properties = {**resource.body["properties"], **dates}
-    else:
-        record_type = types.DELETED_SERVICE
-        record_id = rules.deleted_service_id(resource.id, location)
-        properties = {"serviceId": resource.id, **dates}
-    body = {
-        "id": record_id,
-        "name": resource.body["name"],
-        "type": record_type,
-        "location": location,
-        "properties": properties,
-    }
-    transaction.keep(
-        resource.id,
-        Resource(
-            id=record_id,
-            type=record_type,
-            body=body,
-            etag=transaction.etag,
-            expires_at=purged_at,
-        ),
-    )
 
 
 def _known(request: Request) -> ResourceType:
@@ -289,12 +250,12 @@ def _head(request: Request, _base_url: str) -> web.Response:
 
 def _post(request: Request, _base_url: str) -> web.Response:
     keys = request.view.secrets(request.id)
-    return _json({name: keys[name] for name in rules.ACTIONS[request.path.tail]})
+    return _json({name: keys[name] for name in types.ACTIONS[request.path.tail]})
 
 
 def _operation_result(request: Request, base_url: str) -> web.Response:
     """Answer at a Location header: 202 until the operation is over, then what it made."""
-    operation = rules.operation_of(request)
+    operation = operations.operation_of(request)
     if operation is None:
         raise TypeError("the rules let an unknown operation pass")
     if operations.is_pending(operation, request.now):

@@ -86,3 +86,10 @@ def retry_after(seconds: float) -> dict[str, str]:
     if seconds >= 1:
         again["Retry-After"] = str(math.ceil(seconds))
     return again
+
+
+def operation_of(request: Request) -> Resource | None:
+    """Return the operation that a Location header pointed to."""
+    if request.path.type == OPERATION_RESULT:
+        return request.existing
+    return request.find(f"{request.parent_id}/operationStatuses/{request.path.name}")

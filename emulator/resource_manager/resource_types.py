@@ -23,6 +23,12 @@ OPERATION = "Microsoft.ApiManagement/service/apis/operations"
 API_POLICY = "Microsoft.ApiManagement/service/apis/policies"
 APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
 
+# What can be POSTed, and the keys it answers with.
+ACTIONS = {
+    f"{APIM_SUBSCRIPTION}/listSecrets": ("primaryKey", "secondaryKey"),
+    f"{ACCOUNT}/listKeys": ("key1", "key2"),
+}
+
 # Azure built-in roles, "AI + machine learning" and "General".
 ROLES = {
     "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd": "Cognitive Services OpenAI User",

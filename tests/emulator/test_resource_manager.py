@@ -496,7 +496,7 @@ def test_deleting_a_resource_group_deletes_what_is_in_it(arm):
     assert arm.get(f"{GROUP}/providers/Microsoft.ApiManagement/service").json()["value"] == []
 
 
-def test_a_soft_deleted_account_is_restored_with_its_keys_and_without_its_role(arm):
+def test_a_soft_deleted_account_is_restored_with_its_keys(arm):
     arm.deploy(GROUP)
     body = {**LEAST[ACCOUNT], "properties": {"customSubDomainName": "foundry1-abc"}}
     arm.put(ACCOUNT, body)

@@ -28,6 +28,7 @@ from arm_server import (
 )
 
 from emulator.resource_manager import rules
+from emulator.resource_manager.rules.not_built import NOT_BUILT, NotBuilt
 
 OTHER_GROUP = f"{SUBSCRIPTION}/resourceGroups/other"
 VALIDATION = "One or more fields contain incorrect values:"
@@ -1111,7 +1112,7 @@ APIS = [
         "a policy the gateway does not know",
         POLICY,
         changed(POLICY, properties__value="<policies>\n  <unknown />\n</policies>"),
-        ("value", "Error on line 2: Policy 'unknown' is not known."),
+        ("value", "Policy 'unknown' is not known. (line 2)"),
         there=ALL_CHAT,
     ),
     invalid(
@@ -1276,7 +1277,7 @@ REFUSED_VALUES: Mapping[str, Any] = {
 }
 
 
-def not_built(entry: rules.NotBuilt) -> Case:
+def not_built(entry: NotBuilt) -> Case:
     path = next(path for path in LEAST if type_of(path) == entry.of)
     value = REFUSED_VALUES.get(entry.path, {"x": "y"})
     if entry.of.endswith("policies"):
@@ -1308,7 +1309,7 @@ CASES = [
     *SERVICES,
     *BACKENDS,
     *APIS,
-    *(not_built(entry) for entry in rules.NOT_BUILT),
+    *(not_built(entry) for entry in NOT_BUILT),
 ]
 
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -121,9 +122,22 @@ def test_a_view_stays_as_it_was(store):
     assert store.list(TYPE) == []
 
 
+def test_the_order_of_creation_survives_changes_and_a_restart(store, path):
+    for name in ("c", "a", "b", "c"):
+        with store.transaction() as transaction:
+            transaction.put(resource(name))
+    store.close()
+    again = Store(path)
+    assert names(again.list(TYPE)) == ["c", "a", "b"]
+    again.close()
+
+
 def test_everything_is_there_again_after_a_restart(store, path):
-    wanted = resource("b", pending="Creating", ready_at=5.5, expires_at=9.0)
+    wanted = replace(resource("b", pending="Creating", ready_at=5.5, expires_at=9.0), etag='"2"')
     with store.transaction() as transaction:
+        transaction.put(
+            Resource(id=wanted.id.upper(), type=TYPE, body={}, etag='"1"'), {"key1": "k"}
+        )
         transaction.put(wanted, {"primaryKey": "p"})
         transaction.put(resource("a"))
         transaction.keep(resource("a").id, record("a", expires_at=inf))
@@ -184,6 +198,7 @@ def test_purging_a_record_takes_what_it_keeps(store, path):
         transaction.keep(SERVICE, record("apim"))
     with store.transaction() as transaction:
         transaction.delete(record("apim").id)
+    assert store.view().kept_by(record("apim").id) == ()
     store.close()
     rows = sqlite3.connect(path)
     assert rows.execute("SELECT count(*) FROM resources").fetchone() == (0,)

@@ -1,0 +1,84 @@
+"""Rules for API Management services."""
+
+from emulator.resource_manager import resource_types as types
+from emulator.resource_manager.request import Request
+from emulator.resource_manager.rules.rule import Rule, Violations, nothing_to_restore
+from emulator.resource_manager.soft_delete import record_of, restores
+
+
+def _name_soft_deleted(request: Request) -> Violations:
+    for record in request.view.list(types.DELETED_SERVICE):
+        is_own = record_of(request) == record
+        same_name = record.body["name"].lower() == request.path.name.lower()
+        if same_name and not request.existing and not (is_own and restores(request)):
+            yield {}
+
+
+def _service_name_taken(request: Request) -> Violations:
+    for other in request.view.list(types.SERVICE):
+        same_name = other.body["name"].lower() == request.path.name.lower()
+        if same_name and other.id.lower() != request.id.lower():
+            yield {}
+
+
+def _wrong_capacity(request: Request) -> Violations:
+    sku = request.body["sku"]
+    if (sku["capacity"] == 0) is not (sku["name"] == "Consumption"):
+        yield {"sku": sku["name"], "capacity": sku["capacity"]}
+
+
+def _tier_family(sku: str) -> str:
+    return sku if sku == "Consumption" else "v2" if sku.endswith("V2") else "classic"
+
+
+def _tier_changed(request: Request) -> Violations:
+    wanted = request.body["sku"]["name"]
+    if request.existing and not restores(request):
+        had = request.existing.body["sku"]["name"]
+        if _tier_family(had) != _tier_family(wanted):
+            yield {"had": had, "wanted": wanted}
+
+
+SERVICE_RULES = (
+    Rule(
+        check=_name_soft_deleted,
+        of=(types.SERVICE,),
+        status=409,
+        code="ServiceAlreadyExistsInSoftDeletedState",
+        message="Api service {name} was soft-deleted. In order to create the new service with the"
+        " same name, you have to either undelete the service or purge it. See"
+        " https://aka.ms/apimsoftdelete.",
+        source="M: terraform-provider-azurerm#12839",
+    ),
+    Rule(
+        check=nothing_to_restore,
+        of=(types.SERVICE,),
+        status=404,
+        code="ServiceNotFound",
+        message="Api service does not exist: {name}",
+        source="M: azure-service-operator#3433",
+    ),
+    Rule(
+        check=_service_name_taken,
+        of=(types.SERVICE,),
+        status=409,
+        code="ServiceAlreadyExists",
+        message="Api service already exists: {name}",
+        source="M: apiops#20",
+    ),
+    Rule(
+        check=_wrong_capacity,
+        of=(types.SERVICE,),
+        message="Capacity {capacity} is not valid for tier '{sku}': it is 0 for Consumption and at"
+        " least 1 for others.",
+        target="sku.capacity",
+        source="? the wording; H: API Management 2024-05-01, sku",
+    ),
+    Rule(
+        check=_tier_changed,
+        of=(types.SERVICE,),
+        message="A service of tier '{had}' cannot be changed to tier '{wanted}'.",
+        target="sku.name",
+        source="? the wording; H: Upgrade and scale an API Management instance",
+    ),
+)
