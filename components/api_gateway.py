@@ -45,7 +45,9 @@ class ApiGateway(pulumi.ComponentResource):
 
         self.service_name = service.name
         self.gateway_url = service.gateway_url
-        self.principal_id = service.identity.apply(lambda identity: identity.principal_id)
+        self.principal_id = service.identity.apply(
+            lambda identity: identity.principal_id if identity else ""
+        )
         self.register_outputs(
             {
                 "serviceName": self.service_name,

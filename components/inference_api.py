@@ -142,7 +142,7 @@ class InferenceApi(pulumi.ComponentResource):
             service_name=service_name,
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
-            state="active",
+            state=apimanagement.SubscriptionState.ACTIVE,
             opts=children,
         )
         secrets = apimanagement.list_subscription_secrets_output(
@@ -151,5 +151,7 @@ class InferenceApi(pulumi.ComponentResource):
             sid=subscription.name,
         )
 
-        self.subscription_key = pulumi.Output.secret(secrets.apply(lambda keys: keys.primary_key))
+        self.subscription_key = pulumi.Output.secret(
+            secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
+        )
         self.register_outputs({"subscriptionKey": self.subscription_key})

@@ -59,8 +59,8 @@ class Region:
 
     name: str
     location: str
-    priority: int = 1
-    weight: int = 1
+    priority: int
+    weight: int
 
     @property
     def display_name(self) -> str:

@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     fault = _command(commands, "fault", "make a region fail, or list what fails")
     fault.add_argument("region", nargs="?", help="a backend or account, such as foundry2")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
-    fault.add_argument("--retry-after", type=int, metavar="SECONDS", help="Retry-After of that answer")
+    fault.add_argument(
+        "--retry-after", type=int, metavar="SECONDS", help="Retry-After of that answer"
+    )
     fault.add_argument("--down", action="store_true", help="close each connection at once")
     fault.add_argument("--latency", type=_seconds, metavar="SECONDS", help="answer that much later")
     fault.add_argument("--reset", action="store_true", help="cut the answer in the middle")

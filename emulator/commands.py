@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emulator.local import (
     STATE_VARIABLE,
@@ -18,6 +19,9 @@ from emulator.local import (
     find_server,
     state_folder,
 )
+
+if TYPE_CHECKING:
+    from emulator.deployment.display import Operation
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -86,7 +90,7 @@ def destroy(options: argparse.Namespace) -> int:
 
 
 def _deploy(
-    operation: str,
+    operation: "Operation",
     options: argparse.Namespace,
     *,
     as_json: bool = False,

@@ -117,9 +117,13 @@ class LocalAzure:
                         latency=self._latency,
                     )
                 else:
-                    listener = self._reserved.pop(key, None) or _listen(
-                        urlsplit(resource.body["properties"]["gatewayUrl"]).port or 0,
-                        f"the gateway of {resource.body['name']}",
+                    listener = (
+                        self._reserved.pop(key)
+                        if key in self._reserved
+                        else _listen(
+                            urlsplit(resource.body["properties"]["gatewayUrl"]).port or 0,
+                            f"the gateway of {resource.body['name']}",
+                        )
                     )
                     app = gateway.create_app(
                         self._store,
