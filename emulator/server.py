@@ -159,8 +159,8 @@ def _listen(port: int, what: str) -> socket.socket:
         return socket.create_server((HOST, port), backlog=1024)
     except OSError as error:
         raise LocalAzureError(
-            f"port {port} on {HOST}, for {what}: {os.strerror(error.errno or 0)}; stop what listens there,"
-            " or choose another port with --port"
+            f"port {port} on {HOST}, for {what}: {os.strerror(error.errno or 0)};"
+            " stop what listens there, or choose another port with --port"
         ) from None
 
 
