@@ -11,8 +11,9 @@ Pure: no dependency, no clock, no input or output.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 CEILING: Final = 0.7
@@ -45,9 +46,9 @@ class Trial:
 
     def evidence(self, hits: int, total: int) -> float:
         """Log likelihood ratio, suspected to expected, of `hits` in `total`; minus infinity too."""
-        own = hits * _log_ratio(self.suspected, self.expected) if hits else 0.0
+        own = hits * self._a_hit if hits else 0.0  # 0 times infinity is no number
         others = total - hits
-        return own + (others * _log_ratio(1 - self.suspected, 1 - self.expected) if others else 0.0)
+        return own + (others * self._a_miss if others else 0.0)
 
     def condemns(self, hits: int, total: int) -> bool:
         """Say whether the suspicion is proved."""
@@ -61,10 +62,16 @@ class Trial:
     def usual_requests(self) -> float:
         """Answers it takes to refute it at the expected share (Wald's expectation), or silence."""
         if self.suspicion == "silence":
-            return self.condemns_at / _log_ratio(1, 1 - self.expected)
-        drift = self.expected * _log_ratio(self.suspected, self.expected)
-        drift += (1 - self.expected) * _log_ratio(1 - self.suspected, 1 - self.expected)
-        return self.clears_at / drift
+            return self.condemns_at / self._a_miss
+        return self.clears_at / (self.expected * self._a_hit + (1 - self.expected) * self._a_miss)
+
+    @cached_property
+    def _a_hit(self) -> float:
+        return _log_ratio(self.suspected, self.expected)
+
+    @cached_property
+    def _a_miss(self) -> float:
+        return _log_ratio(1 - self.suspected, 1 - self.expected)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +86,20 @@ class Plan:
     shares: Mapping[str, float]
     trials: tuple[Trial, ...]
 
-    def counts(self, trial: Trial, answered: Counts, refused: Counts) -> tuple[int, int]:
-        """Hits and total by which a suspicion is proved."""
-        hits, total = answered[trial.backend], sum(answered.values())
-        own = refused[trial.backend]
-        if trial.suspicion == "excess":
-            return hits, total + sum(refused.values()) - own
-        return hits + own, total + own
+    def counts(self, answered: Counts, refused: Counts) -> Iterator[tuple[Trial, int, int]]:
+        """Each suspicion with the hits and the total by which it is proved."""
+        total, refusals = sum(answered.values()), sum(refused.values())
+        for trial in self.trials:
+            hits, own = answered[trial.backend], refused[trial.backend]
+            if trial.suspicion == "excess":
+                yield trial, hits, total + refusals - own
+            else:
+                yield trial, hits + own, total + own
 
     def proved(self, answered: Counts, refused: Counts) -> tuple[Trial, ...]:
         """Suspicions that are proved so far: any of them condemns the pool."""
-        return tuple(t for t in self.trials if t.condemns(*self.counts(t, answered, refused)))
+        counts = self.counts(answered, refused)
+        return tuple(trial for trial, hits, total in counts if trial.condemns(hits, total))
 
     def open(self, answered: Counts) -> tuple[Trial, ...]:
         """Suspicions that the answers so far do not refute: none is left of a balanced pool."""
@@ -120,11 +130,10 @@ class Plan:
         return min(MOST_REQUESTS, math.ceil(max((*silence, *shares))))
 
     def _can_condemn(self, answered: Counts, refused: Counts, more: int) -> bool:
-        for trial in self.trials:
-            hits, total = self.counts(trial, answered, refused)
-            if trial.condemns(hits + more, total + more) or trial.condemns(hits, total + more):
-                return True
-        return False
+        return any(
+            trial.condemns(hits + more, total + more) or trial.condemns(hits, total + more)
+            for trial, hits, total in self.counts(answered, refused)
+        )
 
     def _can_clear(self, answered: Counts, more: int) -> bool:
         total = sum(answered.values()) + more

@@ -213,8 +213,9 @@ class Report:
 
     def _describe(self, trial: Trial) -> str:
         region = self.stack.regions[trial.backend]
-        hits, total = self.plan.counts(trial, self.tally.answered, self.tally.refused)
         expected = f"{100 * self.plan.shares[trial.backend]:.1f} %"
+        counts = self.plan.counts(self.tally.answered, self.tally.refused)
+        hits, total = next((hits, total) for t, hits, total in counts if t == trial)
         if trial.suspicion == "silence":
             chance = 100 * (1 - trial.expected) ** total
             return (

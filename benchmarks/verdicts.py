@@ -1,0 +1,297 @@
+"""How often the probe's verdict is wrong, and how many requests it takes: seeded replays.
+
+`python benchmarks/verdicts.py` prints the table, `--write` puts it into docs/verdicts.md. No
+request is sent: each case draws the backend of every answer and asks `probes/evidence.py`.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from probes.evidence import Counts, Plan, plan  # noqa: E402 - a script finds the repository first
+
+SEED = 20_251_117
+RUNS = 10_000
+SHARE_OF_WRONG_VERDICTS = 0.05
+DOCUMENT = ROOT / "docs" / "verdicts.md"
+
+
+class Request(NamedTuple):
+    """The backend that a request went to, and whether it throttled it."""
+
+    backend: int
+    throttled: bool = False
+
+
+Traffic = Callable[[random.Random], Iterator[Request]]
+
+
+def rotation(regions: int, *, instances: int = 1, throttled: float = 0.0) -> Traffic:
+    """Strict rotation on each gateway instance, from any start; requests meet any instance."""
+
+    def traffic(rng: random.Random) -> Iterator[Request]:
+        turns = [rng.randrange(regions) for _ in range(instances)]
+        while True:
+            instance = rng.randrange(instances)
+            turns[instance] += 1
+            yield Request(turns[instance] % regions, rng.random() < throttled)
+
+    return traffic
+
+
+def drawn(*weights: float) -> Traffic:
+    """Each request goes to a region by chance."""
+
+    def traffic(rng: random.Random) -> Iterator[Request]:
+        while True:
+            yield from map(Request, rng.choices(range(len(weights)), weights, k=50))
+
+    return traffic
+
+
+def one_down(regions: int) -> Traffic:
+    """Strict rotation whose first region is down: the gateway's retry takes the next one."""
+
+    def traffic(rng: random.Random) -> Iterator[Request]:
+        turn = rng.randrange(regions)
+        while True:
+            turn += 1
+            if turn % regions == 0:
+                turn += 1
+            yield Request(turn % regions)
+
+    return traffic
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Traffic and the right verdict on it; `shares` are those in the long run.
+
+    `pool` is the verdict of the control plane, `silent` the region that must be named.
+    """
+
+    name: str
+    traffic: Traffic
+    shares: tuple[float, ...]
+    right: str
+    pool: str = "balanced"
+    silent: int | None = None
+
+
+def equal(regions: int) -> tuple[float, ...]:
+    """Equal shares."""
+    return (1 / regions,) * regions
+
+
+def but_one(regions: int) -> tuple[float, ...]:
+    """Equal shares of all but the first."""
+    return (0.0, *equal(regions - 1))
+
+
+THREE = equal(3)
+CASES = (
+    Case(name="strict rotation of 3", traffic=rotation(3), shares=THREE, right="balanced"),
+    *(
+        Case(
+            name=f"rotation on each of {n} instances",
+            traffic=rotation(3, instances=n),
+            shares=THREE,
+            right="balanced",
+        )
+        for n in (2, 4, 8)
+    ),
+    Case(name="uniformly random", traffic=drawn(1, 1, 1), shares=THREE, right="balanced"),
+    *(
+        Case(
+            name=f"strict rotation, {share:.0%} throttled".replace("%", " %"),
+            traffic=rotation(3, throttled=share),
+            shares=THREE,
+            right="balanced",
+        )
+        for share in (0.1, 0.3)
+    ),
+    Case(name="all to one", traffic=drawn(1, 0, 0), shares=(1, 0, 0), right="imbalanced"),
+    Case(name="80/10/10", traffic=drawn(8, 1, 1), shares=(0.8, 0.1, 0.1), right="imbalanced"),
+    Case(name="70/15/15", traffic=drawn(14, 3, 3), shares=(0.7, 0.15, 0.15), right="imbalanced"),
+    Case(
+        name="50/50/0, the silent one named",
+        traffic=drawn(0, 1, 1),
+        shares=but_one(3),
+        right="imbalanced",
+        silent=0,
+    ),
+    Case(
+        name="100:50:50 by weight, pool read",
+        traffic=drawn(2, 1, 1),
+        shares=(0.5, 0.25, 0.25),
+        right="imbalanced",
+        pool="imbalanced",
+    ),
+    Case(
+        name="one region of 3 down",
+        traffic=one_down(3),
+        shares=but_one(3),
+        right="imbalanced",
+        silent=0,
+    ),
+    Case(name="strict rotation of 2", traffic=rotation(2), shares=equal(2), right="balanced"),
+    Case(name="strict rotation of 30", traffic=rotation(30), shares=equal(30), right="balanced"),
+    Case(
+        name="30 regions, uniformly random",
+        traffic=drawn(*repeat(1, 30)),
+        shares=equal(30),
+        right="balanced",
+    ),
+    Case(
+        name="one region of 30 down",
+        traffic=one_down(30),
+        shares=but_one(30),
+        right="imbalanced",
+        silent=0,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Requests of each run, and the shares of wrong and of inconclusive verdicts."""
+
+    requests: list[int]
+    wrong: float
+    inconclusive: float
+
+
+def replay(case: Case, runs: int = RUNS) -> Result:
+    """Run a case so many times; the seed is the case's own, so the order of cases is free."""
+    rng = random.Random(f"{SEED} {case.name}")
+    subject = _plan(case)
+    verdicts: dict[tuple[int, ...], str] = {}
+    requests, wrong, inconclusive = [], 0, 0
+    for _ in range(runs):
+        sent, verdict = _run(case, subject, rng, verdicts)
+        requests.append(sent)
+        if case.pool == "imbalanced":
+            verdict = "imbalanced"
+        inconclusive += verdict == "inconclusive"
+        wrong += verdict not in (case.right, "inconclusive")
+    return Result(requests=requests, wrong=wrong / runs, inconclusive=inconclusive / runs)
+
+
+def _replay(index: int) -> Result:
+    return replay(CASES[index])
+
+
+def _plan(case: Case) -> Plan:
+    return plan({str(i): 1 / len(case.shares) for i in range(len(case.shares))})
+
+
+def _run(
+    case: Case, subject: Plan, rng: random.Random, verdicts: dict[tuple[int, ...], str]
+) -> tuple[int, str]:
+    answered = [0] * len(case.shares)
+    refused = [0] * len(case.shares)
+    most = subject.most_requests
+    for sent, request in enumerate(case.traffic(rng), 1):
+        (refused if request.throttled else answered)[request.backend] += 1
+        # Without refusals, and at equal expectations, the extremes are all that a verdict needs.
+        named = case.silent is None or answered[case.silent] == 0
+        key = (*answered, *refused) if any(refused) else (max(answered), min(answered), sent, named)
+        if key not in verdicts:
+            verdicts[key] = _verdict(case, subject, answered, refused)
+        verdict = verdicts[key]
+        if verdict or sent == most:
+            return sent, verdict or "inconclusive"
+    raise AssertionError("traffic never ends")
+
+
+def _verdict(case: Case, subject: Plan, answered: list[int], refused: list[int]) -> str:
+    by_name, refusals = _counts(answered), _counts(refused)
+    if proved := subject.proved(by_name, refusals):
+        named = [t.backend for t in proved if t.suspicion == "silence"]
+        if case.silent is not None and named and str(case.silent) not in named:
+            return "imbalanced, but for a wrong reason"
+        return "imbalanced"
+    return "" if subject.open(by_name) else "balanced"
+
+
+def _counts(counts: list[int]) -> Counts:
+    return {str(i): count for i, count in enumerate(counts)}
+
+
+def bound(case: Case) -> float:
+    """Answers that Wald's tests take on average at the case's shares, overshoot left aside."""
+    condemning, clearing = [], []
+    for trial in _plan(case).trials:
+        share = case.shares[int(trial.backend)]
+        if trial.suspicion == "silence":
+            if share == 0:
+                condemning.append(trial.usual_requests)
+            continue
+        unit = 1_000_000  # the drift of one answer, in the trial's own arithmetic
+        drift = trial.evidence(round(share * unit), unit) / unit
+        if drift > 0:
+            condemning.append(trial.condemns_at / drift)
+        else:
+            clearing.append(trial.clears_at / drift)
+    return min(condemning) if condemning else max(clearing)
+
+
+def table(results: list[Result]) -> str:
+    """Return the table as Markdown."""
+    lines = [
+        "| traffic | right verdict | Wald | mean | p95 | most | wrong | inconclusive |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for case, result in zip(CASES, results, strict=True):
+        ordered = sorted(result.requests)
+        lines.append(
+            f"| {case.name} | {case.right} | {bound(case):.1f} | {statistics.mean(ordered):.1f} "
+            f"| {ordered[int(0.95 * len(ordered))]} | {ordered[-1]} | {100 * result.wrong:.2f} % "
+            f"| {100 * result.inconclusive:.2f} % |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Print the table; exit code 1 when a case has more wrong verdicts than promised."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name} as well")
+    options = parser.parse_args()
+    begin = time.monotonic()
+    with ProcessPoolExecutor() as processes:
+        results = list(processes.map(_replay, range(len(CASES))))
+    text = table(results)
+    print(text)
+    print(f"\n{len(CASES)} cases of {RUNS:,} runs in {time.monotonic() - begin:.0f} s")
+    if options.write:
+        DOCUMENT.write_text(_document(text), encoding="utf-8")
+    return int(any(result.wrong > SHARE_OF_WRONG_VERDICTS for result in results))
+
+
+def _document(text: str) -> str:
+    return f"""# How sure a verdict is, and what it costs
+
+Generated by `python benchmarks/verdicts.py --write`: {RUNS:,} seeded runs a case, seed {SEED}.
+At most {100 * SHARE_OF_WRONG_VERDICTS:.0f} % of the verdicts may be wrong; inconclusive ones
+are counted apart.
+"Wald" is what his tests of a region's share take on average, without the overshoot of whole
+answers; balanced needs besides that every region has answered, hence 30 requests for 30 regions.
+Today's practice, a loop of 20 to 100 requests, has no verdict to compare.
+
+{text}
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
