@@ -180,12 +180,10 @@ def _put(transaction: Transaction, request: Request, base_url: str) -> web.Respo
             raise TypeError(f"{kind.name} is not built by a PUT")
         built = kind.build(request)
         keys = built.secrets
-        body = {
-            "id": request.existing.id if request.existing else request.id,
-            "name": request.path.name,
-            "type": kind.name,
-            **built.body,
-        }
+        names = {"id": request.id, "name": request.path.name, "type": kind.name}
+        if request.existing:
+            names = {key: request.existing.body[key] for key in names}
+        body = {**names, **built.body}
     operation = None
     if kind.creating:
         operation = operations.start(transaction, request, request.place or request.location)

@@ -118,6 +118,7 @@ def test_names_keep_their_casing_and_look_ups_ignore_it(arm):
     second = arm.put(BACKEND.replace("/backends/", "/BACKENDS/"), LEAST[BACKEND])
     assert second.status_code == 200
     assert second.json()["id"] == first.json()["id"]
+    assert second.json()["name"] == "Foundry1"
     found = arm.client.get(BACKEND.upper(), params={"API-VERSION".lower(): "2024-05-01"})
     assert found.json()["id"] == first.json()["id"]
     assert found.json()["type"] == "Microsoft.ApiManagement/service/backends"
@@ -493,6 +494,9 @@ def test_deleting_a_resource_group_deletes_what_is_in_it(arm):
         assert arm.get(path).json()["error"]["code"] == "ResourceNotFound"
     assert arm.get(DELETED_ACCOUNT).status_code == 200
     assert arm.get(DELETED_SERVICE).status_code == 200
+    arm.delete(GROUP)
+    assert arm.delete(DELETED_ACCOUNT).status_code == 200
+    arm.deploy(GROUP, ACCOUNT)
     assert arm.get(f"{GROUP}/providers/Microsoft.ApiManagement/service").json()["value"] == []
 
 

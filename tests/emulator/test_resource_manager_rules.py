@@ -177,14 +177,17 @@ PROTOCOL = [
         message="The api-version '2014-01-01' is invalid. The supported versions are '2021-04-01,"
         " 2022-09-01, 2022-12-01, 2024-03-01'.",
     ),
-    Case(
-        title="a method the type has not",
-        there=(GROUP, SERVICE),
-        ask=lambda arm: arm.request("PATCH", SERVICE, json={}),
-        status=405,
-        code="MethodNotAllowed",
-        message="The request method 'PATCH' is not supported for 'Microsoft.ApiManagement/service'"
-        ".",
+    *(
+        Case(
+            title=f"{method}, which the type has not",
+            there=(GROUP, SERVICE),
+            ask=lambda arm, method=method: arm.request(method, SERVICE, content=b"{}"),
+            status=405,
+            code="MethodNotAllowed",
+            message=f"The request method '{method}' is not supported for"
+            " 'Microsoft.ApiManagement/service'.",
+        )
+        for method in ("PATCH", "POST", "OPTIONS", "TRACE")
     ),
     Case(
         title="PUT of a collection",

@@ -70,7 +70,7 @@ def _not_allowed(request: Request) -> Violations:
     collection = bool(request.path.tail) and not action
     if (
         kind is None
-        or request.method == "PATCH"
+        or request.method not in READ | WRITE
         or action is not (request.path.tail in ACTIONS)
         or kind.routing
         or (collection and request.method != "GET")

@@ -14,7 +14,7 @@ WRITE = frozenset({"PUT", "DELETE"})
 PUT = frozenset({"PUT"})
 DELETE = frozenset({"DELETE"})
 POST = frozenset({"POST"})
-ANY = READ | WRITE | {"PATCH"}
+ANY: frozenset[str] = frozenset()
 VALIDATION = "ValidationError"
 APIM_CHILDREN = "Microsoft.ApiManagement/service/"
 
@@ -23,9 +23,9 @@ APIM_CHILDREN = "Microsoft.ApiManagement/service/"
 class Rule:
     """One rule of Azure.
 
-    It holds for requests with one of `methods` on resources of a type in `of`; an entry that ends
-    in `/` stands for all types that begin so, and no entry for all types. `target` is the property
-    a ValidationError is about.
+    It holds for requests with one of `methods` (none: every method) on resources of a type in `of`
+    (none: every type); an entry of `of` that ends in `/` stands for all types that begin so.
+    `target` is the property a ValidationError is about.
     """
 
     check: Callable[[Request], Violations]
@@ -39,12 +39,11 @@ class Rule:
 
     def applies(self, method: str, type_name: str) -> bool:
         """Tell whether the rule has a say in such a request."""
-        return method in self.methods and (
-            not self.of
-            or any(
-                type_name.startswith(entry) if entry.endswith("/") else type_name == entry
-                for entry in self.of
-            )
+        if self.methods and method not in self.methods:
+            return False
+        return not self.of or any(
+            type_name.startswith(entry) if entry.endswith("/") else type_name == entry
+            for entry in self.of
         )
 
 
