@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,8 +82,7 @@ class LocalAzure:
         if key in self._sites:
             return self._sites[key].url
         if key not in self._reserved:
-            first = urlsplit(self.endpoint).port or 0
-            self._reserved[key] = _listen_after(first if self._options.port else 0)
+            self._reserved[key] = _listen_for(key)
         return f"http://{HOST}:{self._reserved[key].getsockname()[1]}"
 
     def _resolve(self, host: str) -> str | None:
@@ -164,14 +164,19 @@ def _listen(port: int, what: str) -> socket.socket:
         ) from None
 
 
-def _listen_after(port: int) -> socket.socket:
-    """Bind the first free port after `port`, so that a restarted server finds it free again."""
-    for candidate in range(port + 1, port + 100) if port else ():
+def _listen_for(service_id: str) -> socket.socket:
+    """Bind the port of a new service: one that a restarted server will find free again.
+
+    Systems give outgoing connections ports from 32768 on (Linux) or 49152 (RFC 6335, section 6), so
+    this one is below, and as good as its own: the id decides where the search begins.
+    """
+    first = 20_000 + zlib.crc32(service_id.encode()) % 12_000
+    for port in range(first, first + 100):
         try:
-            return socket.create_server((HOST, candidate), backlog=1024)
+            return socket.create_server((HOST, port), backlog=1024)
         except OSError:
             continue
-    return _listen(0, "a gateway")
+    raise LocalAzureError(f"ports {first} to {first + 99} on {HOST} are all taken; free one")
 
 
 async def serve(
