@@ -9,6 +9,21 @@ if __name__ == "__main__":
     # Run as a script: imports start at the repository, not in this folder.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+_EPILOG = """\
+examples:
+  pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
+  python probes/distribution.py --outputs outputs.json --expect round-robin
+  python probes/distribution.py --outputs outputs.json --zero-tokens --junit report.xml
+
+environment:
+  ARM_ENDPOINT  Azure Resource Manager (default: https://management.azure.com); a token
+                comes from azure-identity, and none is needed on loopback
+  NO_COLOR      no colours in a terminal
+
+exit codes:
+  0 balanced    1 not balanced    2 wrong usage or input
+  3 inconclusive or unreachable   130 interrupted (Ctrl-C)
+"""
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
@@ -32,48 +47,72 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="distribution.py",
+        usage="%(prog)s [options]",
         description=__doc__,
-        epilog="exit codes: 0 balanced, 1 not balanced, 2 wrong usage or input, "
-        "3 inconclusive or unreachable, 130 interrupted",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    stack = parser.add_argument_group("which stack")
+    stack.add_argument(
         "--outputs",
         metavar="FILE",
         required=True,
-        help="the stack's outputs as `pulumi stack output --json --show-secrets` writes them; "
-        "- is standard input",
+        help="outputs as `pulumi stack output --json --show-secrets` writes them; - is "
+        "standard input",
     )
-    parser.add_argument(
+    judged = parser.add_argument_group("what is judged")
+    judged.add_argument(
         "--expect",
         choices=("round-robin", "declared"),
         default="declared",
-        help="judge against round robin, or against what the stack declares (default)",
+        help="round robin, or what the stack declares (default)",
     )
-    parser.add_argument(
+    judged.add_argument(
+        "--skip-control-plane",
+        action="store_true",
+        help="judge the traffic alone; do not read the pool back",
+    )
+    effort = parser.add_argument_group("effort")
+    effort.add_argument(
         "--max-requests",
         type=_positive(int),
         metavar="N",
         help="requests at most (default: what the evidence can take, 64 for three regions)",
     )
-    parser.add_argument(
+    effort.add_argument(
         "--concurrency",
         type=_positive(int),
         default=10,
         metavar="N",
-        help="requests in flight at most (default: 10)",
+        help="requests in flight at most, and never more than the evidence can need (default: 10)",
     )
-    parser.add_argument(
+    effort.add_argument(
         "--timeout",
         type=_positive(float),
         default=60.0,
         metavar="SECONDS",
         help="time limit of the whole run (default: 60)",
     )
-    parser.add_argument(
-        "--skip-control-plane",
+    effort.add_argument(
+        "--zero-tokens",
         action="store_true",
-        help="judge the traffic alone; do not read the pool back",
+        help="list the models instead of asking for completions; costs nothing",
     )
+    forms = parser.add_argument_group("forms", "written whole or not at all")
+    forms.add_argument(
+        "--json",
+        metavar="FILE",
+        help="everything, as probes/report.schema.json describes it; - is standard output, and "
+        "then lines for people go to standard error",
+    )
+    forms.add_argument("--junit", metavar="FILE", help="one test case a criterion")
+    forms.add_argument(
+        "--markdown",
+        metavar="FILE",
+        help="tables; appended to $GITHUB_STEP_SUMMARY as well, where it is set",
+    )
+    forms.add_argument("--svg", metavar="FILE", help="a picture of the shares and the requests")
+    forms.add_argument("--quiet", action="store_true", help="print the verdict alone")
     return parser
 
 

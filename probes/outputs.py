@@ -57,6 +57,11 @@ class Stack:
         )
 
     @property
+    def models_url(self) -> str:
+        """Where the models are listed, by the same pool and policy and at no cost."""
+        return f"{self.inference_url}/openai/models?api-version={quote(self.api_version, safe='')}"
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """The pool that the stack declares."""
         return tuple(

@@ -1,5 +1,6 @@
 """The verdict on a run, its reasons and its criteria: what every form of output shows."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -48,6 +49,7 @@ class Report:
     tally: Tally
     pool: Pool | None
     stopped: str
+    max_requests: int
     started: datetime
     duration: float
 
@@ -95,7 +97,7 @@ class Report:
         decided = self.plan.decided(counted, self.tally.refused)
         regions = sum(count > 0 for count in counted.values())
         highest = max(counted, key=lambda name: counted[name])
-        traffic = not self._proved if decided else None
+        traffic = not self.proved if decided else None
         criteria = [
             Criterion(
                 name=f"at least 2 of {len(counted)} regions answer",
@@ -119,10 +121,27 @@ class Report:
         evidence = Criterion(
             name="traffic as expected",
             passed=traffic,
-            detail="; ".join(map(self._describe, self._proved))
+            detail="; ".join(map(self._describe, self.proved))
             or f"{'proved' if decided else 'not proved'} in {_answers(total)}",
         )
         return (*criteria, evidence)
+
+    @property
+    def proved(self) -> tuple[Trial, ...]:
+        """Suspicions that the traffic proves."""
+        return self.plan.proved(self.tally.answered, self.tally.refused)
+
+    def latency(self, backend: str) -> dict[str, float] | None:
+        """Return p50 and p95 of a backend's answers in seconds (nearest rank); None of none."""
+        times = sorted(
+            answer.seconds
+            for answer in self.tally.answers
+            if answer.backend == backend and answer.outcome == "answered"
+        )
+        if not times:
+            return None
+        ranks = {"p50": 0.5, "p95": 0.95}
+        return {p: round(times[math.ceil(q * len(times)) - 1], 4) for p, q in ranks.items()}
 
     def percent(self, backend: str) -> str:
         """Write the share of the answers that a backend gave as `33.3 %`."""
@@ -133,10 +152,6 @@ class Report:
         return self.tally.answered[backend] / (self.tally.counted or 1)
 
     @property
-    def _proved(self) -> tuple[Trial, ...]:
-        return self.plan.proved(self.tally.answered, self.tally.refused)
-
-    @property
     def _differences(self) -> list[str]:
         if self.pool is None or self.pool.unread:
             return []
@@ -144,7 +159,7 @@ class Report:
 
     @property
     def _against(self) -> list[str]:
-        reasons = [self._describe(trial) for trial in self._proved]
+        reasons = [self._describe(trial) for trial in self.proved]
         if differences := self._differences:
             wanted = "round robin" if self.round_robin else "as declared"
             reasons.append(f"the pool is not {wanted}: {', '.join(differences)}")
@@ -194,7 +209,7 @@ class Report:
                 if self.round_robin
                 else "run `pulumi up` so that the pool is what the stack declares"
             )
-        silent = [t for t in self._proved if t.suspicion == "silence"]
+        silent = [t for t in self.proved if t.suspicion == "silence"]
         if silent:
             names = " and ".join(self.stack.regions[t.backend] for t in silent)
             return f"look at the health, the quota and the circuit breaker of {names}"

@@ -4,17 +4,21 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 from probes import evidence, outputs
 from probes.control_plane import PUBLIC_AZURE, read_pool
+from probes.forms import files
 from probes.forms.text import Text
 from probes.pool import Pool
 from probes.report import Report
 from probes.traffic_run import TrafficRun
 
-INTERRUPTED = 130
+INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,24 +27,45 @@ class Options:
 
     outputs: str
     expect: str = "declared"
+    skip_control_plane: bool = False
     max_requests: int | None = None
     concurrency: int = 10
     timeout: float = 60.0
-    skip_control_plane: bool = False
+    zero_tokens: bool = False
+    json: str | None = None
+    junit: str | None = None
+    markdown: str | None = None
+    svg: str | None = None
+    quiet: bool = False
 
 
 def run(options: Options) -> int:
     """Probe once and return the exit code. Raises InputError."""
     stack = outputs.read(options.outputs, sys.stdin.buffer)
+    for flag in ("json", "junit", "markdown", "svg"):
+        path = getattr(options, flag)
+        if path and (flag, path) != ("json", "-"):
+            files.check(path, f"--{flag}")
+    report, interrupted = probe(options, stack)
+    _write_forms(options, report)
+    return INTERRUPTED if interrupted else report.exit_code
+
+
+def probe(options: Options, stack: outputs.Stack) -> tuple[Report, bool]:
+    """Run once, showing it, and return the report and whether Ctrl-C ended it."""
     round_robin = options.expect == "round-robin" or stack.routing == "round-robin"
     plan = evidence.plan(stack.shares(round_robin=round_robin))
-    form = Text(stack, round_robin=round_robin, write=_print)
+    write = _printer(options)
+    form = Text(
+        stack, round_robin=round_robin, write=(lambda _line: None) if options.quiet else write
+    )
     traffic = TrafficRun(
         stack=stack,
         plan=plan,
         max_requests=options.max_requests or plan.most_requests,
         concurrency=options.concurrency,
         limit=options.timeout,
+        zero_tokens=options.zero_tokens,
         on_answer=form.answer,
     )
     pool = None if options.skip_control_plane else Pool(unread="the run was interrupted before")
@@ -56,7 +81,7 @@ def run(options: Options) -> int:
     async def both() -> None:
         await asyncio.gather(control_plane(), traffic.send())
 
-    form.start(max_requests=traffic.max_requests)
+    form.start(max_requests=traffic.max_requests, zero_tokens=options.zero_tokens)
     interrupted = False
     try:
         asyncio.run(both())
@@ -70,12 +95,51 @@ def run(options: Options) -> int:
         tally=traffic.tally,
         pool=pool,
         stopped=traffic.stopped,
+        max_requests=traffic.max_requests,
         started=started,
         duration=time.monotonic() - begin,
     )
     form.end(report)
-    return INTERRUPTED if interrupted else report.exit_code
+    if options.quiet:
+        write(report.sentence)
+    return report, interrupted
 
 
-def _print(line: str) -> None:
-    print(line, flush=True)
+def _write_forms(options: Options, report: Report) -> None:
+    # Only the forms that are asked for cost an import.
+    if options.json:
+        from probes.forms import json_form  # noqa: PLC0415
+
+        _write(options.json, json_form.render(report))
+    if options.junit:
+        from probes.forms import junit_form  # noqa: PLC0415
+
+        _write(options.junit, junit_form.render(report))
+    if options.markdown:
+        from probes.forms import markdown_form  # noqa: PLC0415
+
+        text = markdown_form.render(report)
+        _write(options.markdown, text)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(text)
+    if options.svg:
+        from probes.forms import svg_form  # noqa: PLC0415
+
+        _write(options.svg, svg_form.render(report))
+
+
+def _write(path: str, text: str) -> None:
+    if path == "-":
+        print(text, end="", flush=True)
+    else:
+        files.write(path, text)
+
+
+def _printer(options: Options) -> Callable[[str], None]:
+    stream = sys.stderr if options.json == "-" else sys.stdout
+
+    def write(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    return write

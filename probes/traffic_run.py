@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
@@ -42,6 +43,7 @@ class TrafficRun:
     max_requests: int
     concurrency: int = 10
     limit: float = 60.0
+    zero_tokens: bool = False
     on_answer: Callable[[Answer], None] = lambda _answer: None
     first_backoff: float = FIRST_BACKOFF
     tally: Tally = field(init=False)
@@ -130,7 +132,7 @@ class TrafficRun:
         limit = self.limit / 3
         try:
             async with asyncio.timeout(limit):
-                async with client.stream("POST", self.stack.chat_url, json=_CHAT) as response:
+                async with self._request(client) as response:
                     body = await _read(response)
         except (TimeoutError, httpx.TimeoutException):
             answer = Answer(
@@ -143,6 +145,11 @@ class TrafficRun:
         else:
             answer = interpret(self.stack, response.status_code, response.headers, body)
         return replace(answer, started=started, seconds=self._now() - started)
+
+    def _request(self, client: httpx.AsyncClient) -> AbstractAsyncContextManager[httpx.Response]:
+        if self.zero_tokens:
+            return client.stream("GET", self.stack.models_url)
+        return client.stream("POST", self.stack.chat_url, json=_CHAT)
 
 
 def _client(stack: Stack, limit: float) -> httpx.AsyncClient:

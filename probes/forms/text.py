@@ -23,11 +23,12 @@ class Text:
         self._number = 0
         self._waiting: list[str] | None = []
 
-    def start(self, *, max_requests: int) -> None:
+    def start(self, *, max_requests: int, zero_tokens: bool) -> None:
         """Say what the run may cost; nothing is sent before."""
+        tokens = "no" if zero_tokens else f"about {max_requests * TOKENS_A_REQUEST:,}"
         self._write(
-            f"[INFO] At most {max_requests} requests and about "
-            f"{max_requests * TOKENS_A_REQUEST:,} tokens; it stops once the evidence is in"
+            f"[INFO] At most {max_requests} requests and {tokens} tokens; "
+            "it stops once the evidence is in"
         )
 
     def control_plane(self, pool: Pool | None) -> None:
@@ -107,6 +108,7 @@ def _summary(report: Report) -> list[str]:
         lines.append(f"  Not counted: {', '.join(f'{n} {what}' for what, n in apart)}")
     if tally.retried:
         lines.append(f"  Retries: {tally.retried} answers came after another region had failed")
+    lines += [f"  Spent: {len(tally.answers)} requests, {tally.tokens} tokens"]
     lines += ["", "Acceptance:"]
     lines += [
         f"  {_MARKS[c.passed]} {c.name}: {c.detail}{'' if c.required else ' (not required)'}"

@@ -68,7 +68,8 @@ Testing load balancing across 3 regions...
         "  East US: 4 requests (33.3%)",
         "  Norway East: 4 requests (33.3%)",
     ]
-    assert lines[20:] == [
+    assert lines[19] == "  Spent: 12 requests, 240 tokens"
+    assert lines[21:] == [
         "Acceptance:",
         "  ✓ at least 2 of 3 regions answer: 3 answered",
         "  ✓ no region above 70 %: highest is UK South with 33.3 %",

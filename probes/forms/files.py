@@ -1,0 +1,32 @@
+"""Writes a report's files whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from probes.outputs import InputError
+
+
+def check(path: str, flag: str) -> None:
+    """Refuse a file that could not be written, before any request is sent. Raises InputError."""
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{flag} {path}: is a folder; name a file")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{flag} {path}: the folder {target.parent} is missing or not writable")
+
+
+def write(path: str, text: str) -> None:
+    """Replace a file by a whole new one; readers see the old one or the new one."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
