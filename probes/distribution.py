@@ -12,7 +12,7 @@ if __name__ == "__main__":
 _EPILOG = """\
 examples:
   pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
-  python probes/distribution.py --outputs outputs.json --expect round-robin
+  python probes/distribution.py --stack dev --expect round-robin
   python probes/distribution.py --outputs outputs.json --zero-tokens --junit report.xml
 
 environment:
@@ -56,9 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     stack.add_argument(
         "--outputs",
         metavar="FILE",
-        required=True,
         help="outputs as `pulumi stack output --json --show-secrets` writes them; - is "
         "standard input",
+    )
+    stack.add_argument(
+        "--stack",
+        metavar="NAME",
+        help="read them with the Pulumi CLI; without it, or without a name, from the local Azure",
     )
     judged = parser.add_argument_group("what is judged")
     judged.add_argument(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from probes import evidence, outputs
+from probes import evidence, sources
 from probes.control_plane import PUBLIC_AZURE, read_pool
 from probes.forms import files
 from probes.forms.text import Text
@@ -25,7 +25,8 @@ INTERRUPTED: Final = 130
 class Options:
     """What the command line says; times are in seconds."""
 
-    outputs: str
+    outputs: str | None = None
+    stack: str | None = None
     expect: str = "declared"
     skip_control_plane: bool = False
     max_requests: int | None = None
@@ -41,18 +42,19 @@ class Options:
 
 def run(options: Options) -> int:
     """Probe once and return the exit code. Raises InputError."""
-    stack = outputs.read(options.outputs, sys.stdin.buffer)
+    source = sources.find(options.outputs, options.stack, sys.stdin.buffer)
     for flag in ("json", "junit", "markdown", "svg"):
         path = getattr(options, flag)
         if path and (flag, path) != ("json", "-"):
             files.check(path, f"--{flag}")
-    report, interrupted = probe(options, stack)
+    report, interrupted = probe(options, source)
     _write_forms(options, report)
     return INTERRUPTED if interrupted else report.exit_code
 
 
-def probe(options: Options, stack: outputs.Stack) -> tuple[Report, bool]:
+def probe(options: Options, source: sources.Source) -> tuple[Report, bool]:
     """Run once, showing it, and return the report and whether Ctrl-C ended it."""
+    stack = source.stack
     round_robin = options.expect == "round-robin" or stack.routing == "round-robin"
     plan = evidence.plan(stack.shares(round_robin=round_robin))
     write = _printer(options)
@@ -74,14 +76,14 @@ def probe(options: Options, stack: outputs.Stack) -> tuple[Report, bool]:
     async def control_plane() -> None:
         nonlocal pool
         if pool:
-            endpoint = os.environ.get("ARM_ENDPOINT") or PUBLIC_AZURE
+            endpoint = os.environ.get("ARM_ENDPOINT") or source.endpoint or PUBLIC_AZURE
             pool = await read_pool(stack, endpoint, limit=options.timeout)
         form.control_plane(pool)
 
     async def both() -> None:
         await asyncio.gather(control_plane(), traffic.send())
 
-    form.start(max_requests=traffic.max_requests, zero_tokens=options.zero_tokens)
+    form.start(source.name, max_requests=traffic.max_requests, zero_tokens=options.zero_tokens)
     interrupted = False
     try:
         asyncio.run(both())

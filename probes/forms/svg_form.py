@@ -1,19 +1,20 @@
 """The report as a picture: each region's share beside its expectation, each request over time."""
 
+from collections import Counter
 from html import escape
 
 from probes.report import WORDS, Report
 
 _WIDTH, _LEFT, _ROW, _RIGHT = 720, 150, 34, 90
 _STYLE = """
-  svg { font: 14px system-ui, sans-serif; background: #ffffff }
+  svg { font: 14px system-ui, sans-serif } .page { fill: #ffffff }
   text { fill: #1f2328 } .muted { fill: #59636e } .title { font-size: 17px; font-weight: 600 }
   .track { fill: #eaeef2 } .share { fill: #0969da } .over { fill: #cf222e }
   .expected { stroke: #1f2328; stroke-width: 2 } .axis { stroke: #d1d9e0 }
   .answered { fill: #0969da } .throttled { fill: #bf8700 }
   .failed, .denied, .unattributed { fill: #cf222e }
   @media (prefers-color-scheme: dark) {
-    svg { background: #0d1117 } text { fill: #f0f6fc } .muted { fill: #9198a1 }
+    .page { fill: #0d1117 } text { fill: #f0f6fc } .muted { fill: #9198a1 }
     .track { fill: #21262d } .share, .answered { fill: #4493f8 } .throttled { fill: #d29922 }
     .over, .failed, .denied, .unattributed { fill: #f85149 }
     .expected { stroke: #f0f6fc } .axis { stroke: #3d444d }
@@ -33,6 +34,7 @@ def render(report: Report) -> str:
             f' aria-label="{escape(report.sentence)}">'
         ),
         f"<style>{_STYLE}\n</style>",
+        f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
         _text(20, 34, f"Traffic: {WORDS[report.verdict]}", "title"),
         _text(20, 56, _clip(report.reasons[0]), "muted"),
     ]
@@ -59,13 +61,15 @@ def _timeline(report: Report, names: list[str], top: int, span: int) -> list[str
     parts = [_text(20, top, "Requests over time, | is the expected share", "muted")]
     for name, row in rows.items():
         parts.append(_text(20, top + 24 + 20 * row, report.stack.regions[name]))
+    lanes: Counter[int] = Counter()  # concurrent requests of a region lie side by side
     for answer in report.tally.answers:
         row = rows.get(answer.backend or "", len(names))
         x, width = _LEFT + span * answer.started / end, span * answer.seconds / end
+        y = top + 12 + 20 * row + 4 * (lanes[row] % 4)
+        lanes[row] += 1
         parts.append(
-            f'<rect class="{answer.outcome}" fill-opacity="0.6" x="{x:.1f}" '
-            f'y="{top + 13 + 20 * row}" width="{max(width, 2):.1f}" height="12" rx="2">'
-            f"<title>{answer.outcome}, {answer.seconds:.2f} s</title></rect>"
+            f'<rect class="{answer.outcome}" x="{x:.1f}" y="{y}" width="{max(width, 2):.1f}" '
+            f'height="3"><title>{answer.outcome}, {answer.seconds:.2f} s</title></rect>'
         )
     foot = top + 20 * (len(names) + 1) + 20
     parts += [

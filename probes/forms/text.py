@@ -23,8 +23,9 @@ class Text:
         self._number = 0
         self._waiting: list[str] | None = []
 
-    def start(self, *, max_requests: int, zero_tokens: bool) -> None:
-        """Say what the run may cost; nothing is sent before."""
+    def start(self, source: str, *, max_requests: int, zero_tokens: bool) -> None:
+        """Say where the outputs come from and what the run may cost; nothing is sent before."""
+        self._write(f"[INFO] Outputs: {source}")
         tokens = "no" if zero_tokens else f"about {max_requests * TOKENS_A_REQUEST:,}"
         self._write(
             f"[INFO] At most {max_requests} requests and {tokens} tokens; "
