@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import recording
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,3 +70,12 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path) -> Shell:
     return Shell(tmp_path / "state")
+
+
+@pytest.fixture
+def declare_dev() -> recording.Program:
+    """What Pulumi's own mocks record of the dev stack."""
+    config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
+    return recording.declare(
+        {key.removeprefix("openai-gateway:"): value for key, value in config.items()}
+    )

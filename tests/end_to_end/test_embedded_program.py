@@ -1,0 +1,55 @@
+"""The embedded deployment sees what Pulumi's own mocks see: the same resources, the same inputs.
+
+It loads the SDKs on demand and leaves out what only other engines ask for; this is the proof that
+the program does not notice.
+"""
+
+import json
+
+from recording import unwrap
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
+def known_alike(embedded, recorded):
+    """Equal wherever the preview knows the value; text that holds an unknown is unknown."""
+    if embedded == UNKNOWN:
+        return recorded is not None
+    if isinstance(embedded, dict) and isinstance(recorded, dict):
+        return embedded.keys() == recorded.keys() and all(
+            known_alike(embedded[key], recorded[key]) for key in embedded
+        )
+    if isinstance(embedded, list) and isinstance(recorded, list):
+        return len(embedded) == len(recorded) and all(map(known_alike, embedded, recorded))
+    return embedded == recorded
+
+
+def test_the_embedded_preview_declares_what_the_mocks_record(shell, declare_dev):
+    result = shell.emulator("preview", "--stack", "dev", "--json")
+    assert result.returncode == 0, result.stdout + result.stderr
+    preview = json.loads(result.stdout)
+    # The mocks keep the parent's type alone in a URN, the engine every ancestor's: type and name.
+    embedded = {
+        (step["newState"]["type"], step["urn"].rpartition("::")[2]): step["newState"]
+        for step in preview["steps"]
+    }
+    recorded = {(each.type, each.name): each for each in declare_dev.resources}
+    assert set(embedded) == set(recorded)
+    assert len(embedded) == len(preview["steps"]) == len(declare_dev.resources) == 36
+    for resource, state in embedded.items():
+        if state["custom"]:
+            inputs = unwrap(recorded[resource].inputs)
+            assert known_alike(state.get("inputs", {}), inputs), (resource, state, inputs)
+
+
+def test_an_unknown_of_a_first_preview_stays_unknown(shell):
+    preview = json.loads(shell.emulator("preview", "--json").stdout)
+    (pool,) = [
+        step["newState"]["inputs"]
+        for step in preview["steps"]
+        if step["urn"].endswith("Backend::inference-backend-pool")
+    ]
+    assert [each["id"] for each in pool["pool"]["services"]] == [UNKNOWN] * 3
+    assert [each["weight"] for each in pool["pool"]["services"]] == [1, 1, 1]
+    assert preview["changeSummary"] == {"create": 36}
+    assert "Expected traffic: UK South 33.3 %" in preview["diagnostics"][0]["message"]
