@@ -102,6 +102,18 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list the models instead of asking for completions; costs nothing",
     )
+    watching = parser.add_argument_group("watching")
+    watching.add_argument(
+        "--watch",
+        type=_positive(float),
+        metavar="SECONDS",
+        help="go on, once in so many seconds, and print a line when the verdict changes; "
+        "--max-requests then is a budget for each minute (default: 120), and --json - prints a "
+        "line each time",
+    )
+    watching.add_argument(
+        "--fail-fast", action="store_true", help="stop watching at the first imbalance, with 1"
+    )
     forms = parser.add_argument_group("forms", "written whole or not at all")
     forms.add_argument(
         "--json",

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -38,33 +38,67 @@ class Options:
     markdown: str | None = None
     svg: str | None = None
     quiet: bool = False
+    watch: float | None = None
+    fail_fast: bool = False
 
 
 def run(options: Options) -> int:
-    """Probe once and return the exit code. Raises InputError."""
+    """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
     source = sources.find(options.outputs, options.stack, sys.stdin.buffer)
     for flag in ("json", "junit", "markdown", "svg"):
         path = getattr(options, flag)
         if path and (flag, path) != ("json", "-"):
             files.check(path, f"--{flag}")
-    report, interrupted = probe(options, source)
+    if options.watch:
+        return _watch(options, source, options.watch)
+    write = _printer(options)
+    report, interrupted = probe(options, source, _silent if options.quiet else write)
+    if options.quiet:
+        write(report.sentence)
     _write_forms(options, report)
     return INTERRUPTED if interrupted else report.exit_code
 
 
-def probe(options: Options, source: sources.Source) -> tuple[Report, bool]:
+def _watch(options: Options, source: sources.Source, interval: float) -> int:
+    from probes.watch import REQUESTS_A_MINUTE, Budget, watch  # noqa: PLC0415
+
+    write = _printer(options)
+
+    def once(left: int) -> Report:
+        report, interrupted = probe(replace(options, max_requests=left), source, _silent)
+        if interrupted:
+            raise KeyboardInterrupt
+        return report
+
+    def show(report: Report, changed: bool) -> None:  # noqa: FBT001
+        if changed:
+            write(f"{report.started:%Y-%m-%dT%H:%M:%SZ} {report.sentence}")
+        _write_forms(options, report)
+
+    return watch(
+        once,
+        interval=interval,
+        budget=Budget(options.max_requests or REQUESTS_A_MINUTE),
+        fail_fast=options.fail_fast,
+        show=show,
+    )
+
+
+def probe(
+    options: Options, source: sources.Source, write: Callable[[str], object]
+) -> tuple[Report, bool]:
     """Run once, showing it, and return the report and whether Ctrl-C ended it."""
     stack = source.stack
     round_robin = options.expect == "round-robin" or stack.routing == "round-robin"
     plan = evidence.plan(stack.shares(round_robin=round_robin))
-    write = _printer(options)
-    form = Text(
-        stack, round_robin=round_robin, write=(lambda _line: None) if options.quiet else write
-    )
+    most = options.max_requests or plan.most_requests
+    if options.watch:  # what is left of a minute's budget is no reason to send more than usual
+        most = min(most, plan.most_requests)
+    form = Text(stack, round_robin=round_robin, write=write)
     traffic = TrafficRun(
         stack=stack,
         plan=plan,
-        max_requests=options.max_requests or plan.most_requests,
+        max_requests=most,
         concurrency=options.concurrency,
         limit=options.timeout,
         zero_tokens=options.zero_tokens,
@@ -102,8 +136,6 @@ def probe(options: Options, source: sources.Source) -> tuple[Report, bool]:
         duration=time.monotonic() - begin,
     )
     form.end(report)
-    if options.quiet:
-        write(report.sentence)
     return report, interrupted
 
 
@@ -112,7 +144,7 @@ def _write_forms(options: Options, report: Report) -> None:
     if options.json:
         from probes.forms import json_form  # noqa: PLC0415
 
-        _write(options.json, json_form.render(report))
+        _write(options.json, json_form.render(report, one_line=bool(options.watch)))
     if options.junit:
         from probes.forms import junit_form  # noqa: PLC0415
 
@@ -136,6 +168,10 @@ def _write(path: str, text: str) -> None:
         print(text, end="", flush=True)
     else:
         files.write(path, text)
+
+
+def _silent(_line: str) -> None:
+    """Show nothing."""
 
 
 def _printer(options: Options) -> Callable[[str], None]:

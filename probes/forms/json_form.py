@@ -52,9 +52,10 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def render(report: Report) -> str:
-    """Return the report as text, indented."""
-    return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
+def render(report: Report, *, one_line: bool = False) -> str:
+    """Return the report as text, indented, or as one line of a stream."""
+    indent = None if one_line else 2
+    return json.dumps(document(report), indent=indent, ensure_ascii=False) + "\n"
 
 
 def _backend(report: Report, name: str, region: str) -> dict[str, Any]:
