@@ -112,14 +112,16 @@ def test_a_put_replaces_the_whole_resource(arm):
 
 def test_names_keep_their_casing_and_look_ups_ignore_it(arm):
     arm.deploy(GROUP, SERVICE)
-    path = BACKEND.replace("resourceGroups", "resourcegroups").replace("foundry1", "Foundry1")
-    first = arm.put(path, LEAST[BACKEND])
+    path = BACKEND.replace("resourceGroups", "RESOURCEGROUPS").replace("foundry1", "Foundry1")
+    path = path.replace("Microsoft.ApiManagement", "microsoft.apimanagement")
+    version = {"api-version": "2024-05-01"}
+    first = arm.put(path, LEAST[BACKEND], params=version)
     assert first.json()["id"] == BACKEND.replace("foundry1", "Foundry1")
     second = arm.put(BACKEND.replace("/backends/", "/BACKENDS/"), LEAST[BACKEND])
     assert second.status_code == 200
     assert second.json()["id"] == first.json()["id"]
     assert second.json()["name"] == "Foundry1"
-    found = arm.client.get(BACKEND.upper(), params={"API-VERSION".lower(): "2024-05-01"})
+    found = arm.client.get(BACKEND.upper(), params=version)
     assert found.json()["id"] == first.json()["id"]
     assert found.json()["type"] == "Microsoft.ApiManagement/service/backends"
 
@@ -359,6 +361,7 @@ def test_an_entity_tag_guards_a_change(arm):
     assert arm.put(BACKEND, LEAST[BACKEND], headers={"If-Match": "*"}).status_code == 200
     newest = arm.get(BACKEND).headers["ETag"]
     assert arm.delete(BACKEND, headers={"If-Match": f'"x", {newest}'}).status_code == 200
+    assert arm.delete(BACKEND, headers={"If-Match": "*"}).status_code == 204
 
 
 @pytest.mark.parametrize("path", [GROUP, ACCOUNT])
@@ -385,6 +388,7 @@ def test_a_list_comes_in_pages(arm):
         found += [each["name"] for each in page["value"]]
         pages += 1
     assert (found, pages) == (wanted, 3)
+    assert "nextLink" not in arm.get(f"{SERVICE}/backends", params={"$top": "5"}).json()
 
 
 def test_a_list_may_skip(arm):
@@ -447,6 +451,7 @@ def test_the_next_page_is_of_the_same_list(arm, collection):
         body = {**LEAST[ACCOUNT], "properties": {}}
         arm.put(f"{ACCOUNT}2", body)
     first = arm.get(collection, params={"$top": "1"}).json()
+    assert httpx.URL(first["nextLink"]).path == collection
     second = arm.follow(first["nextLink"]).json()
     assert first["value"][0]["type"] == second["value"][0]["type"]
     assert first["value"][0]["id"] != second["value"][0]["id"]

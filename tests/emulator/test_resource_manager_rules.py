@@ -948,6 +948,21 @@ BACKENDS = [
         ("pool", "Backend Entity 'foundry3' not found."),
         there=(GROUP, SERVICE, BACKEND),
     ),
+    Case(
+        title="a member of another service, and one that is no backend",
+        there=(GROUP, SERVICE, API),
+        before=lambda arm: (
+            arm.put(f"{SERVICE}2", LEAST[SERVICE]),
+            arm.put(f"{SERVICE}2/backends/foundry1", LEAST[BACKEND]),
+        ),
+        ask=put(POOL, pool({"id": f"{SERVICE}2/backends/foundry1"}, {"id": API})),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            ("pool", "Backend Entity 'foundry1' not found."),
+            ("pool", "Backend Entity 'inference' not found."),
+        ),
+    ),
     invalid(
         "a pool in a pool",
         f"{POOL}2",
