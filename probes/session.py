@@ -52,7 +52,12 @@ def run(options: Options) -> int:
     if options.watch:
         return _watch(options, source, options.watch)
     write = _printer(options)
-    report, interrupted = probe(options, source, _silent if options.quiet else write)
+    report, interrupted = probe(
+        options,
+        source,
+        _silent if options.quiet else write,
+        live=not options.quiet and options.json != "-" and _in_terminal(),
+    )
     if options.quiet:
         write(report.sentence)
     _write_forms(options, report)
@@ -85,7 +90,11 @@ def _watch(options: Options, source: sources.Source, interval: float) -> int:
 
 
 def probe(
-    options: Options, source: sources.Source, write: Callable[[str], object]
+    options: Options,
+    source: sources.Source,
+    write: Callable[[str], object],
+    *,
+    live: bool = False,
 ) -> tuple[Report, bool]:
     """Run once, showing it, and return the report and whether Ctrl-C ended it."""
     stack = source.stack
@@ -95,6 +104,10 @@ def probe(
     if options.watch:  # what is left of a minute's budget is no reason to send more than usual
         most = min(most, plan.most_requests)
     form = Text(stack, round_robin=round_robin, write=write)
+    if live:
+        from probes.forms.live import Live  # noqa: PLC0415 - rich, which a pipe does not need
+
+        form = Live(stack, plan, round_robin=round_robin)
     traffic = TrafficRun(
         stack=stack,
         plan=plan,
@@ -168,6 +181,10 @@ def _write(path: str, text: str) -> None:
         print(text, end="", flush=True)
     else:
         files.write(path, text)
+
+
+def _in_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _silent(_line: str) -> None:
