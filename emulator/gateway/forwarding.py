@@ -56,7 +56,8 @@ class Client:
     async def send(self, request: Request, *, buffer: bool) -> Response:
         """Send a request and take the response, whole where it is there or meant to be waited for.
 
-        What is read whole here can still be retried when it is cut; event streams never wait.
+        What is read whole here can still be retried when it is cut. A response of unknown length,
+        such as an event stream, never waits.
         Raises aiohttp.ClientError or OSError when there is no response.
         """
         query = f"?{request.url.query}" if request.url.query else ""
@@ -73,12 +74,7 @@ class Client:
             status=answer.status, reason=answer.reason, headers=forwardable(answer.headers)
         )
         length = answer.content_length
-        wait = (
-            buffer
-            and length is not None
-            and length <= MAX_BUFFERED_RESPONSE
-            and answer.content_type != "text/event-stream"
-        )
+        wait = buffer and length is not None and length <= MAX_BUFFERED_RESPONSE
         if not wait and not answer.content.is_eof():
             response.stream = BackendStream(answer)
             return response

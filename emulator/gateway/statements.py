@@ -368,7 +368,6 @@ def _retry(element: Element, place: Place) -> Action:
                 await body(exchange)
             except ProxyError as raised:
                 fault = raised
-                exchange.respond(raised.response)
             last = attempt == int(count)
             if last or not _asks_for_more(condition, exchange, fault):
                 if fault is not None:

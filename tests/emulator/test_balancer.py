@@ -90,6 +90,13 @@ def test_a_lower_group_serves_only_while_all_of_the_higher_is_tripped():
     assert {rotation.pick(tripped.__contains__) for _ in range(8)} == {"foundry2"}
 
 
+def test_weight_zero_gets_nothing_again_once_others_are_back():
+    rotation = Rotation(members_of([(1, 0), (1, 0), (1, 1)]))
+    picks = [rotation.pick({"foundry3"}.__contains__) for _ in range(3)]
+    assert picks == ["foundry1", "foundry2", "foundry1"]
+    assert {rotation.pick(never) for _ in range(10)} == {"foundry3"}
+
+
 @given(shape=shapes)
 def test_nothing_is_picked_when_all_are_tripped(shape):
     assert Rotation(members_of(shape)).pick(lambda _: True) is None

@@ -125,6 +125,7 @@ def evaluate(source: str, **settings) -> object:
         ("context.Elapsed.TotalMilliseconds", 2500.0),
         ("context.LastError == null", True),
         ('context.Subscription?.Id ?? "none"', "none"),
+        ("context.Subscription?.Id.Length ?? 7", 7),
         ('context.Subscription?.Id.ToUpper().Substring(3) ?? "none"', "none"),
         # variables
         ('(int)context.Variables["attempts"] + 1', 3),

@@ -37,6 +37,8 @@ class Services:
         self.settings: list[tuple[float, bool]] = []
 
     async def forward(self, exchange, *, header_timeout, buffer_response):
+        # An earlier answer is given up before the next is asked for.
+        assert exchange.response is None
         self.forwarded.append(exchange)
         self.settings.append((header_timeout, buffer_response))
         answer = self.answers.pop(0)
@@ -431,6 +433,7 @@ LINES = """<policies>
         ),
         ('<set-variable name="a" value="{{secret}}"/>', "named values such as {{secret}}", 4),
         ('<set-variable name="a"\n value="@(\n 1 +\n foo)"/>', "The name 'foo'", 7),
+        ('<set-variable name="a" value="@(1\n+\n1)"/>\n<unknown/>', "'unknown'", 7),
         ('<set-variable name="a" value="@{ return 1; }"/>', "statement blocks @{ }", 4),
         ('<set-variable name="a" value="@(1"/>', "The expression does not end", 4),
         ("<set-body><![CDATA[@(1)]]></set-body>", "and not in CDATA", 4),
