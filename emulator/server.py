@@ -22,7 +22,7 @@ from emulator import faults, gateway, openai_region, resource_manager
 from emulator.gateway import policy
 from emulator.identity import Tokens
 from emulator.local import LocalAzureError, ServerFile
-from emulator.store import Store
+from emulator.store import Store, StoreError
 
 HOST = "127.0.0.1"
 SERVICE = "Microsoft.ApiManagement/service"
@@ -45,7 +45,10 @@ class LocalAzure:
 
     def __init__(self, state: Path, options: Options) -> None:
         self._options = options
-        self._store = Store(state / "azure.sqlite3")
+        try:
+            self._store = Store(state / "azure.sqlite3")
+        except StoreError as error:
+            raise LocalAzureError(str(error)) from None
         self._tokens = Tokens(secrets.token_bytes(32))
         self._faults = faults.Faults()
         self._sites: dict[str, _Site] = {}
