@@ -1,4 +1,6 @@
 # `make` prints what there is. Set-up happens by itself, and again only when requirements change.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -31,5 +33,6 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"error: Python {v[0]}.{v[1]} is too old: 3.11 or newer, for example make PYTHON=python3.12")'
 	@echo "Setting up $(VENV), once (about two minutes)..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on -r requirements-dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt \
+	  | grep --line-buffered -oE '^(Collecting [^ ]+|Installing)'
 	@touch $(READY)
