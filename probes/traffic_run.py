@@ -23,7 +23,7 @@ GIVE_UP: Final = 5
 FIRST_BACKOFF: Final = 1.0
 """Seconds to wait after a 429 that does not say how long; doubles from one to the next."""
 
-_CHAT: Final = {
+CHAT: Final = {
     "messages": [{"role": "user", "content": "Say OK."}],
     # gpt-5 models take no max_tokens; 16 is the least that all of them accept.
     "max_completion_tokens": 16,
@@ -149,7 +149,7 @@ class TrafficRun:
     def _request(self, client: httpx.AsyncClient) -> AbstractAsyncContextManager[httpx.Response]:
         if self.zero_tokens:
             return client.stream("GET", self.stack.models_url)
-        return client.stream("POST", self.stack.chat_url, json=_CHAT)
+        return client.stream("POST", self.stack.chat_url, json=CHAT)
 
 
 def _client(stack: Stack, limit: float) -> httpx.AsyncClient:

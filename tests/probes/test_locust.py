@@ -1,0 +1,82 @@
+"""Locust sends the requests, on one process or on a master with two workers: the same verdict."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import KEY, completion
+
+ROOT = Path(__file__).parents[2]
+# Not imported here: it patches the process for gevent.
+pytestmark = pytest.mark.skipif(find_spec("locust") is None, reason="locust is not installed")
+
+
+@pytest.fixture
+def locust(gateway, tmp_path):
+    path = tmp_path / "outputs.json"
+    path.write_text(json.dumps(gateway.outputs()), encoding="utf-8")
+    processes = []
+
+    def start(*arguments, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "locust", "-f", ROOT / "probes" / "locustfile.py", *arguments],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PROBE_OUTPUTS": str(path),
+                "ARM_ENDPOINT": gateway.url,
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+HEADLESS = ["--headless", "--users", "4", "--spawn-rate", "4", "--run-time", "20s"]
+
+
+def verdict(output: str) -> str:
+    assert KEY not in output
+    return next(line for line in output.splitlines() if "balanced: " in line)
+
+
+def test_one_process_reaches_the_probes_verdict_and_exit_code(gateway, locust):
+    gateway.answer = lambda _n: completion(2)
+    process = locust(*HEADLESS)
+    output, _ = process.communicate(timeout=50)
+    assert process.returncode == 1, output
+    assert verdict(output).startswith("not balanced: East US got ")
+    assert "foundry2" in output
+
+
+def test_a_master_and_two_workers_merge_their_counts_into_one_verdict(gateway, locust):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = str(listener.getsockname()[1])
+    master = locust(*HEADLESS, "--master", "--master-bind-port", port, "--expect-workers", "2")
+    for _ in range(2):
+        locust("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    output, _ = master.communicate(timeout=50)
+    assert master.returncode == 0, output
+    assert verdict(output).startswith("balanced: UK South 3")
+    assert "ROUND-ROBIN CONFIRMED" in output
+
+
+def test_missing_outputs_end_locust_with_one_line(locust):
+    process = locust(*HEADLESS, PROBE_OUTPUTS="none.json")
+    output, _ = process.communicate(timeout=50)
+    assert process.returncode == 1
+    assert "none.json: no such file or directory; write them with" in output
