@@ -1,6 +1,8 @@
 """Prove that a deployed stack's traffic is spread over its regions, and say so by exit code."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,12 +27,16 @@ exit codes:
   3 inconclusive or unreachable   130 interrupted (Ctrl-C)
 """
 WRONG_INPUT = 2
+INCONCLUSIVE = 3
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the probe and return its exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # "✓" must not end a run where it is unknown
     try:
         # Only here: what --help and a wrong flag do not need takes most of the start.
         from probes import outputs, session  # noqa: PLC0415
@@ -42,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return WRONG_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # Who read the output has left; nothing may be written any more, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INCONCLUSIVE
 
 
 def _parser() -> argparse.ArgumentParser:

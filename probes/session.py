@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from probes import evidence, sources
@@ -168,8 +167,7 @@ def _write_forms(options: Options, report: Report) -> None:
         text = markdown_form.render(report)
         _write(options.markdown, text)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(text)
+            files.append(summary, text)
     if options.svg:
         from probes.forms import svg_form  # noqa: PLC0415
 

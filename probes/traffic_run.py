@@ -116,8 +116,9 @@ class TrafficRun:
         self.on_answer(answer)
         pause = answer.retry_after
         if pause is None and answer.outcome == "throttled":
-            pause = self._backoff
+            pause = 0.0  # others of the same burst are paused for already
             if self._now() >= self._resume:
+                pause = self._backoff
                 self._backoff *= 2
         if pause is not None:
             self._resume = max(self._resume, self._now() + pause)

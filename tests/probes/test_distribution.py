@@ -323,6 +323,25 @@ def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, tmp_path):
     assert b"interrupted" in out
 
 
+def test_an_encoding_without_the_check_mark_and_a_reader_that_leaves_cause_no_trace(
+    gateway, tmp_path
+):
+    path = tmp_path / "outputs.json"
+    path.write_text(json.dumps(gateway.outputs()))
+    command = f"{sys.executable} {SCRIPT} --outputs {path}"
+    environment = {**os.environ, "ARM_ENDPOINT": gateway.url, "PYTHONIOENCODING": "ascii"}
+    for reader, expected in (("cat", b"[OK] Load balancing"), ("true", b"")):
+        run = subprocess.run(
+            ["bash", "-c", f"{command} | {reader}"],
+            capture_output=True,
+            env=environment,
+            check=False,
+            timeout=30,
+        )
+        assert run.stderr == b""
+        assert expected in run.stdout
+
+
 def test_help_and_wrong_usage_import_no_http_client():
     code = (
         "import sys; sys.argv = ['x', '--help']\n"

@@ -130,3 +130,24 @@ def test_zero_tokens_lists_models_through_the_same_api(gateway, probe):
         ("GET", "/inference/openai/models?api-version=2024-10-21")
     }
     assert "[INFO] At most 64 requests and no tokens" in result.out
+
+
+def test_a_file_that_cannot_be_replaced_is_told_and_leaves_nothing_behind(gateway, probe, tmp_path):
+    target = tmp_path / "report.json"
+
+    def in_the_way(n):
+        target.mkdir(exist_ok=True)
+        return completion(n % 3 + 1)
+
+    gateway.answer = in_the_way
+    result = probe("--json", str(target))
+    assert result.code == 2
+    assert f"{target} cannot be written: is a directory" in result.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs.json", "report.json"]
+
+
+def test_a_job_summary_that_cannot_be_written_is_told(probe, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    result = probe("--markdown", str(tmp_path / "report.md"))
+    assert result.code == 2
+    assert "cannot be written: is a directory" in result.err

@@ -100,6 +100,15 @@ def test_a_wrong_backend_is_named(gateway, probe, key, value, problem):
     assert problem in result.err
 
 
+def test_an_outputs_file_of_a_gigabyte_is_not_read_whole(probe, tmp_path):
+    path = tmp_path / "huge.json"
+    with path.open("wb") as file:
+        file.truncate(1_000_000_000)
+    result = probe("--outputs", str(path))
+    assert result.code == 2
+    assert "huge.json: more than 1,000,000 bytes" in result.err
+
+
 def test_a_missing_outputs_file_is_named(probe, tmp_path):
     result = probe("--outputs", str(tmp_path / "none.json"))
     assert result.code == 2
@@ -249,6 +258,24 @@ def test_a_key_that_the_server_echoes_is_not_shown(gateway, probe):
     assert result.code == 3
     assert "bad [secret]" in result.verdict
     assert "\x1b" not in result.out
+
+
+def test_throttling_that_does_not_say_how_long_backs_off_within_the_time_limit(gateway, probe):
+    gateway.answer = lambda _n: refusal(429, "slow")
+    result = probe("--timeout", "0.9")
+    assert result.code == 3
+    assert "throttled for 1 s more, beyond the time limit of 0.9 s" in result.verdict
+    assert len(gateway.requests) == 6
+
+
+@pytest.mark.parametrize("value", ["rubbish", "-1", ""])
+def test_a_retry_after_that_is_rubbish_does_not_stop_the_run(gateway, probe, value):
+    gateway.answer = lambda n: (
+        refusal(503, "busy", **{"Retry-After": value}) if n == 1 else completion(n % 3 + 1)
+    )
+    result = probe()
+    assert result.code == 0
+    assert "  Not counted: 1 failed\n" in result.out
 
 
 def test_retry_after_is_waited_for_within_the_time_limit(gateway, probe):
