@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # "✓" must not end a run where it is unknown
+    # httpx loads a command line of its own where click is installed: half of the probe's start.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     try:
         # Only here: what --help and a wrong flag do not need takes most of the start.
         from probes import outputs, session  # noqa: PLC0415
