@@ -22,6 +22,7 @@ def test_the_name_that_fits_most_closely_counts():
     faults.set("foundry2-b", Fault(status=503))
     assert faults.of("foundry2-b").status == 503
     assert faults.of("foundry2-c").status == 500
+    assert faults.of("foundry2-bc").status == 500
 
 
 def test_faults_are_listed_and_cleared():
