@@ -75,7 +75,7 @@ class Client:
         )
         length = answer.content_length
         wait = buffer and length is not None and length <= MAX_BUFFERED_RESPONSE
-        if not wait and not answer.content.is_eof():
+        if length is None or not (wait or answer.content.is_eof()):
             response.stream = BackendStream(answer)
             return response
         try:

@@ -851,6 +851,7 @@ def test_the_programs_policy_in_front_of_the_regional_endpoints():
 
         answer = await world.call(json={**ask, "stream": True})
         assert answer.headers["Content-Type"] == "text/event-stream"
+        assert answer.headers["Transfer-Encoding"] == "chunked"
         assert answer.body.endswith(b"data: [DONE]\n\n")
 
         faults.set("foundry2", Fault(down=True))
