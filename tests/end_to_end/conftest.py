@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,13 +13,17 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 
+# What the one who runs the tests has set, and a user's shell has not: proxies, and make's own.
+_INHERITED = re.compile("PROXY|^MAKE|^MFLAGS", re.IGNORECASE)
+
+
 class Shell:
     """Runs the project's commands as a user does, with a state folder of the test's own."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self.environment = {
-            **{name: value for name, value in os.environ.items() if "PROXY" not in name.upper()},
+            **{name: value for name, value in os.environ.items() if not _INHERITED.search(name)},
             "LOCAL_AZURE_STATE": str(state),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
