@@ -14,7 +14,7 @@ from aiohttp import web
 
 from emulator.gateway import configuration
 from emulator.gateway.breaker import Breaker, retry_after_seconds
-from emulator.gateway.configuration import Configuration, DeployedApi, Match
+from emulator.gateway.configuration import Configuration, DeployedApi, Match, Unusable
 from emulator.gateway.exchange import (
     Exchange,
     LastError,
@@ -249,15 +249,18 @@ class _Services:
     def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None]:
         if exchange.backend_id is None:
             base = exchange.base_url or exchange.api.service_url
-            if not base:
-                raise ProxyError("The API has no service url", source="forward-request")
-            return Url.parse(base), None
+            try:
+                return Url.parse(base or ""), None
+            except ValueError as error:
+                raise ProxyError(str(error), source="forward-request") from None
         target = self._running.backend(exchange.backend_id)
         if target is None:
             raise ProxyError(
                 f"Backend with id '{exchange.backend_id}' could not be found.",
                 source="set-backend-service",
             )
+        if isinstance(target, Unusable):
+            raise ProxyError(f"{target.name}: {target.reason}", source="forward-request")
         backend = self._unit.pick(target, self._running)
         if backend is None:
             # Azure documents the status, and neither reason nor message.

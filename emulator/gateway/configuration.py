@@ -39,6 +39,14 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """A backend that Resource Manager took and the gateway cannot run: never picked, no crash."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeployedOperation:
     """An operation, and how requests are matched to it."""
 
@@ -103,7 +111,7 @@ class Configuration:
     """Everything one gateway runs."""
 
     apis: Sequence[DeployedApi]
-    backends: Mapping[str, Backend | Pool]
+    backends: Mapping[str, Backend | Pool | Unusable]
     subscriptions: Sequence[DeployedSubscription]
     deployment: Deployment
     principal_id: str | None
@@ -145,7 +153,7 @@ class Configuration:
                 found = each.context
         return found
 
-    def backend(self, name: str) -> Backend | Pool | None:
+    def backend(self, name: str) -> Backend | Pool | Unusable | None:
         """Find a backend or a pool by its name, whatever the casing."""
         return self.backends.get(name.lower())
 
@@ -153,7 +161,7 @@ class Configuration:
 def read(resources: Resources, service_id: str) -> Configuration | None:
     """Read what is deployed to a service; None when there is no such service.
 
-    Resource Manager has checked what it stored: a mistake found here is a bug, and raises.
+    Resource Manager has refused the policies that do not compile: one found here raises.
     """
     service = resources.get(service_id)
     if service is None:
@@ -245,9 +253,12 @@ def _operation(name: str, properties: Mapping[str, Any]) -> DeployedOperation:
     )
 
 
-def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool:
+def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool | Unusable:
     if (properties.get("type") or "Single").lower() != "pool":
-        return Backend(name=name, url=Url.parse(properties["url"]), rule=Rule.of(properties))
+        try:
+            return Backend(name=name, url=Url.parse(properties["url"]), rule=Rule.of(properties))
+        except ValueError as error:
+            return Unusable(name=name, reason=str(error))
     return Pool(
         name=name,
         members=tuple(

@@ -808,6 +808,46 @@ def test_a_backend_that_is_gone_counts_as_tripped_and_an_unknown_one_is_an_error
     in_world(test)
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"url": "http://["},
+        {"url": "http://:80/"},
+        {"url": "https://a:99999/"},
+        {
+            "url": "https://a/",
+            "circuitBreaker": {
+                "rules": [
+                    {
+                        "failureCondition": {"percentage": 50, "interval": "PT1M"},
+                        "tripDuration": "PT1M",
+                    }
+                ]
+            },
+        },
+    ],
+)
+def test_a_backend_that_cannot_be_run_leaves_the_others_running(properties):
+    async def test(world):
+        world.resources.put(f"{SERVICE}/backends/foundry1", {"properties": properties})
+        assert set(await world.hosts(4)) == {"foundry2", "foundry3"}
+        policy = f"{SERVICE}/apis/inference/policies/policy"
+        world.resources.change(policy, value=TO_POOL.format("foundry1"))
+        assert (await world.call()).status == 500
+
+    in_world(test)
+
+
+@pytest.mark.parametrize("url", [None, "", "ftp://a/", "http://["])
+def test_a_service_url_that_is_none_is_a_500(url):
+    async def test(world):
+        world.resources.change(f"{SERVICE}/apis/inference", serviceUrl=url)
+        answer = await world.call()
+        assert (answer.status, json.loads(answer.body)["statusCode"]) == (500, 500)
+
+    in_world(test, policy=None)
+
+
 def test_strange_header_bytes_are_no_crash():
     async def test(world):
         reader, writer = await asyncio.open_connection(
