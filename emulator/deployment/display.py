@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
 from emulator.deployment.journal import Diagnostic, Journal, Op, Step
-from emulator.deployment.state import ResourceState
+from emulator.deployment.state import ROOT_TYPE, ResourceState
 from emulator.deployment.values import REDACTED, UNKNOWN, Change, Json, changes, redacted
 
 if TYPE_CHECKING:  # only live progress needs it, and a preview has none
@@ -62,7 +62,14 @@ class Text:
         self._print(f"{_HEADERS[operation]} ({stack}):")
 
     def summary(self, run: Run) -> None:
-        """Print the tree, then messages, outputs, counts and the time it took."""
+        """Print the tree, then messages, outputs, counts and the time it took.
+
+        A program that failed before it declared anything has neither tree nor counts.
+        """
+        declared = any(step.state.type != ROOT_TYPE for step in run.journal.steps)
+        if run.journal.failed and not declared:
+            self._diagnostics(run.journal.diagnostics)
+            return
         self._tree(run)
         self._diagnostics(run.journal.diagnostics)
         if not run.journal.failed and run.operation != "destroy":
@@ -151,7 +158,8 @@ def _rows(steps: list[Step], *, show_sames: bool) -> Iterator[_Row]:
         children.setdefault(parent if parent in by_urn else "", []).append(step)
 
     def shown(step: Step) -> bool:
-        return show_sames or step.op != "same" or any(map(shown, children.get(step.urn, ())))
+        is_shown = show_sames or step.op != "same" or step.state.type == ROOT_TYPE
+        return is_shown or any(map(shown, children.get(step.urn, ())))
 
     def below(parent: str, indent: str) -> Iterator[_Row]:
         visible = [step for step in children.get(parent, ()) if shown(step)]

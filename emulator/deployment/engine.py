@@ -220,7 +220,8 @@ class Engine:
             self._delete_all(
                 state for state in self._everything() if state.urn not in self._registered
             )
-        self._checkpoint.save()
+        if not self._failed or any(state.custom for state in self._checkpoint):
+            self._checkpoint.save()  # a program that failed before it declared anything leaves none
 
     def delete_everything(self) -> None:
         """Delete the stack's resources."""

@@ -219,7 +219,9 @@ class ResourceManager:
             ) from None
 
     def _connect(self) -> "tuple[httpx.Client, str]":
-        import httpx  # noqa: PLC0415 - see TYPE_CHECKING above
+        import ssl  # noqa: PLC0415 - see TYPE_CHECKING above
+
+        import httpx  # noqa: PLC0415
 
         with self._lock:
             if self._client is None:
@@ -227,8 +229,13 @@ class ResourceManager:
                     self._url = self._endpoint().rstrip("/")
                 except LocalAzureError as error:
                     raise UnreachableError(str(error)) from None
-                # The local Azure is on loopback: a proxy from the environment must not see this.
-                self._client = httpx.Client(trust_env=False, timeout=httpx.Timeout(60, connect=5))
+                self._client = httpx.Client(
+                    timeout=httpx.Timeout(60, connect=5),
+                    # The local Azure is on loopback: no proxy from the environment may see this,
+                    # and there are no certificates to load.
+                    trust_env=False,
+                    verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                )
             return self._client, self._url
 
     def _wait(self, pause: float, deadline: float, what: str) -> float:

@@ -1,0 +1,89 @@
+"""The SDK loaded on demand is the SDK: each in a process of its own, since modules stay loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import emulator.deployment\n{code}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_class_loads_no_more_than_its_own_submodules():
+    loaded = run(
+        "import sys\n"
+        "from pulumi_azure_native import apimanagement\n"
+        "apimanagement.Backend, apimanagement.BackendPoolItemArgs\n"
+        "print(sum(name.startswith('pulumi_azure_native.apimanagement.') for name in sys.modules))"
+    )
+    assert int(loaded) < 6
+
+
+def test_every_name_is_found():
+    names = (
+        "apimanagement.Backend",
+        "apimanagement.BackendArgs",
+        "apimanagement.BackendPoolItemArgs",
+        "apimanagement.BackendPoolItemArgsDict",
+        "apimanagement.BackendProtocol",
+        "apimanagement.list_subscription_secrets_output",
+        "apimanagement.outputs.BackendPoolItemResponse",
+        "pulumi_azure_native.Provider",
+        "pulumi.automation.LocalWorkspace",
+        "pulumi_azure_native.apimanagement.api.Api",
+    )
+    found = run(
+        "import pulumi, pulumi_azure_native, pulumi_azure_native.apimanagement.api\n"
+        "from pulumi_azure_native import apimanagement\n"
+        f"for found in ({', '.join(names)}):\n    print(found.__name__)"
+    )
+    assert found.split() == [name.rsplit(".", 1)[-1] for name in names]
+
+
+def test_all_that_a_module_exports_is_there():
+    code = (
+        "import pulumi_azure_native.authorization as module\n"
+        "module.RoleAssignment\n"  # Pulumi's own lazy module has no names before the first
+        "print(*sorted(name for name in dir(module) if name[0].isupper()))"
+    )
+    plain = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert run(code) == plain
+    star = "from pulumi_azure_native.authorization import *\n"
+    assert run(f"{star}print(RoleAssignment.__name__, RoleAssignmentArgs.__name__)") == (
+        "RoleAssignment RoleAssignmentArgs"
+    )
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    assert (
+        run(
+            "from pulumi_azure_native import apimanagement\n"
+            "try:\n    apimanagement.Backnd\n"
+            "except AttributeError as error:\n    print(error)"
+        )
+        == "module 'pulumi_azure_native.apimanagement' has no attribute 'Backnd'"
+    )
+
+
+def test_garbage_is_collected_again_after_a_run():
+    assert run("import gc\nprint(gc.isenabled())") == "True"
+    assert (
+        run(
+            "import gc\nfrom emulator.deployment import sdk\n"
+            "with sdk.unobserved():\n    inside = gc.isenabled()\n"
+            "print(inside, gc.isenabled())"
+        )
+        == "False True"
+    )
