@@ -81,6 +81,24 @@ Testing load balancing across 3 regions...
     ]
 
 
+def test_the_pool_is_shown_before_the_traffic_however_late_it_answers(gateway, probe):
+    twelve = threading.Event()
+
+    def answer(n):
+        if n == 11:
+            twelve.set()
+        return completion(n % 3 + 1)
+
+    at_once = gateway.pool
+    gateway.answer = answer
+    gateway.pool = lambda: at_once() if twelve.wait(20) else Reply(status=500)
+    result = probe()
+    assert result.code == 0
+    first = result.out.index("Request 1: ")
+    assert result.out.index("CONFIRMED") < result.out.index("Testing load") < first
+    assert result.out.count("\nRequest ") == 12
+
+
 def test_the_incident_is_condemned_by_six_requests_when_round_robin_is_expected(gateway, probe):
     result = probe("--expect", "round-robin", outputs=incident(gateway))
     assert (result.code, len(gateway.requests)) == (1, 6)
