@@ -123,3 +123,5 @@ def unobserved() -> Iterator[None]:
             yield
     finally:
         resource.collapse_alias_to_urn, registration._get_stack_trace = before  # noqa: SLF001
+        if not gc.get_freeze_count():  # what was loaded stays: the search at exit can leave it out
+            gc.freeze()
