@@ -9,15 +9,24 @@ import os
 import sys
 from pathlib import Path
 
-import pulumi_random  # noqa: F401
+import pulumi_random
 import pytest
 import yaml  # noqa: F401
 from pulumi.runtime import mocks  # noqa: F401
-from pulumi_azure_native import (  # noqa: F401
+from pulumi_azure_native import (
     apimanagement,
     authorization,
     cognitiveservices,
     resources,
+)
+
+# A module of azure-native loads when a name is first taken from it.
+LOADED = (
+    apimanagement.Backend,
+    authorization.RoleAssignment,
+    cognitiveservices.Account,
+    resources.ResourceGroup,
+    pulumi_random.RandomString,
 )
 
 # Plain and without tracebacks: explaining a failure takes longer than finding it.

@@ -200,11 +200,16 @@ def declare(config: dict[str, Any], root: Path = ROOT) -> Program:
         )
         await run_in_stack(lambda: _program(root))
 
-    gc.disable()  # a third of the time: the SDK makes some ten thousand short-lived outputs
+    # Two thirds of the time: some ten thousand short-lived outputs, most of them for the aliases of
+    # azure-native's resources, as URNs that only engines older than alias specs ask for.
+    collapse = pulumi.resource.collapse_alias_to_urn
+    pulumi.resource.collapse_alias_to_urn = lambda *_: ""
+    gc.disable()
     try:
         asyncio.run(run())
     finally:
         gc.enable()
+        pulumi.resource.collapse_alias_to_urn = collapse
         pulumi.runtime.set_all_config({})
         settings.set_root_resource(None)
     return Program(list(recorder.declared.values()), recorder.outputs, log.lines)
