@@ -121,16 +121,12 @@ def _deploy(
         if checkpoint.interrupted and not is_preview:
             names = ", ".join(sorted(entry.resource.title for entry in checkpoint.interrupted))
             journal.say("info", f"An earlier run was cut off; this one brings to an end: {names}")
-        try:
+        with contextlib.closing(azure), contextlib.suppress(KeyboardInterrupt):
             if operation == "destroy":
                 engine.delete_everything()
             else:
                 _run_program(project, stack, engine, journal, is_preview=is_preview)
                 engine.delete_what_is_gone()
-        except KeyboardInterrupt:
-            checkpoint.save()
-        finally:
-            azure.close()
         return stop.is_set()
 
 

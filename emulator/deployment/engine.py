@@ -521,10 +521,8 @@ class Engine:
                 yield alias.urn
                 continue
             spec = alias.spec
-            parents = own_parents
-            if spec.WhichOneof("parent") is not None:
-                parents = [spec.parentUrn]  # empty with noParent
-            for parent in parents:
+            other_parent = [""] if spec.noParent else [spec.parentUrn] if spec.parentUrn else None
+            for parent in other_parent or own_parents:
                 yield self._urn(
                     parent,
                     spec.type or request.type,

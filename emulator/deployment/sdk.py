@@ -57,6 +57,8 @@ class _OnDemand(ModuleType):
     """A package whose own code has not run; it does once a name cannot be found otherwise."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__all__":  # `import *` wants all, inspection nothing
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         for candidate in _submodules(name):
             full_name = f"{self.__name__}.{candidate}"
             if find_spec(full_name):
@@ -65,8 +67,6 @@ class _OnDemand(ModuleType):
                 if value is not None:
                     setattr(self, name, value)
                     return value
-        if name in ("__wrapped__", "__file__", "__origin__"):  # what mere inspection asks for
-            raise AttributeError(name)
         cast("_Later", cast("ModuleSpec", self.__spec__).loader).load(self)
         return getattr(self, name)
 
@@ -77,8 +77,6 @@ class _OnDemand(ModuleType):
 
 def _submodules(name: str) -> Iterator[str]:
     """Yield where a name may be defined: `BackendArgs` in `backend`, a part of it in `_inputs`."""
-    if name.startswith("__"):
-        return
     if name.islower():
         yield name
         yield name.removesuffix("_output")

@@ -147,6 +147,14 @@ def test_what_is_gone_already_counts_as_deleted(project, arm):
     assert project.checkpoint["resources"] == []
 
 
+def test_azures_not_found_counts_as_deleted(project, arm):
+    project.up()
+    not_found = 404, error("ResourceNotFound", "It was not found.")
+    arm.intercept = lambda method, path: not_found if method == "DELETE" else None
+    assert project.run("destroy").code == 0
+    assert project.checkpoint["resources"] == []
+
+
 REPLACED = """
 import pulumi
 from pulumi_azure_native import cognitiveservices
@@ -267,6 +275,31 @@ def test_a_failed_run_deletes_nothing(project, arm):
     assert f"{BACKENDS}/foundry3".lower() in arm.bodies
 
 
+def test_a_program_that_fails_deletes_nothing_and_says_nothing_of_protection(project, arm):
+    project.program(options("protect=True"))
+    project.up()
+    arm.log.clear()
+    project.program("import pulumi\nraise pulumi.RunError('no')")
+    result = project.run("up")
+    assert arm.log == []
+    assert "protected" not in result.text
+
+
+def test_what_a_failed_run_left_unknown_is_no_output(project, arm):
+    arm.intercept = lambda method, path: (
+        (400, error("No", "No.")) if method == "PUT" and path.endswith("/pool") else None
+    )
+    assert project.run("up").code == 1
+    assert project.outputs == {"gateway": "https://apim.azure-api.net"}
+    arm.intercept = lambda *_: None
+    project.up()
+    before = project.outputs
+    project.config(weight=2)
+    arm.intercept = lambda method, path: (400, error("No", "No.")) if method == "PUT" else None
+    assert project.run("up").code == 1
+    assert project.outputs == before
+
+
 def test_a_soft_deleted_name_tells_the_remedy(project, arm):
     arm.intercept = lambda method, path: (
         (409, error("ServiceAlreadyExistsInSoftDeletedState", "It was deleted."))
@@ -366,7 +399,7 @@ def test_an_unreachable_resource_manager_is_one_line_with_the_remedy(tmp_path):
     result = project.run("up")
     assert result.code == 1
     (line,) = (line for line in result.text.splitlines() if "error:" in line)
-    assert "Resource Manager at http://127.0.0.1:9 does not answer" in line
+    assert line.startswith("  error: Resource Manager at http://127.0.0.1:9 does not answer")
     assert line.endswith("start it with `python -m emulator serve`")
 
 
@@ -610,50 +643,50 @@ def test_a_timeout_of_the_program_ends_the_waiting(project, arm):
     assert "Backend b: timed out waiting for provisioning state Creating" in result.text
 
 
-def test_an_alias_keeps_a_renamed_resource_and_a_moved_one(project, arm):
-    project.program(
-        """
-        import pulumi
-        from pulumi_azure_native import apimanagement
-        def backend(name, **options):
-            apimanagement.Backend(
-                name, backend_id="b", resource_group_name="rg", service_name="apim",
-                opts=pulumi.ResourceOptions(**options))
-        backend("old")
-        """
-    )
-    project.up()
-    moved = (
-        (project.folder / "__main__.py")
-        .read_text()
-        .replace(
-            'backend("old")',
-            """
+ALIASES = """
+import pulumi
+from pulumi_azure_native import apimanagement
+
 class Group(pulumi.ComponentResource):
-    def __init__(self, name, **options):
-        super().__init__("test:index:Group", name, None, pulumi.ResourceOptions(**options))
-group = Group("group")
-backend("new", parent=group, aliases=[pulumi.Alias(name="old", parent=pulumi.ROOT_STACK_RESOURCE)])
+    def __init__(self, type, name, **options):
+        super().__init__(f"test:index:{type}", name, None, pulumi.ResourceOptions(**options))
+
+def backend(name, **options):
+    apimanagement.Backend(
+        name, backend_id="b", resource_group_name="rg", service_name="apim",
+        opts=pulumi.ResourceOptions(**options))
+"""
+MOVES = {
+    "as it was": 'backend("old")',
+    "renamed and moved": """
+group = Group("Group", "group")
+backend("new", parent=group,
+    aliases=[pulumi.Alias(name="old", parent=pulumi.ROOT_STACK_RESOURCE)])
 """,
-        )
-    )
-    project.program(moved)
-    arm.log.clear()
-    project.up()
-    assert arm.writes == []
-    # Its parent goes by a new name: the child follows without an alias of its own.
-    project.program(
-        moved.replace(
-            'Group("group")', 'Group("team", aliases=[pulumi.Alias(name="group")])'
-        ).split(', aliases=[pulumi.Alias(name="old"')[0]
-        + ")\n"
-    )
-    project.up()
-    assert arm.writes == []
-    assert len(project.checkpoint["resources"]) == 3
+    # Its parent goes by another name: the child follows without an alias of its own.
+    "of another parent": """
+team = Group("Team", "team", aliases=[pulumi.Alias(type_="test:index:Group", name="group")])
+backend("new", parent=team)
+""",
+    "renamed by its whole urn": """
+backend("last", aliases=["urn:pulumi:dev::gateway::test:index:Team$"
+    "azure-native:apimanagement:Backend::new"])
+""",
+}
+
+
+def test_an_alias_keeps_what_the_program_calls_differently(project, arm):
+    puts = []
+    for declared in MOVES.values():
+        project.program(ALIASES + declared)
+        arm.log.clear()
+        project.up()
+        puts.append(arm.writes)
+    assert puts == [[f"PUT {BACKENDS}/b 201"], [], [], []]
 
 
 def test_the_type_aliases_of_the_sdk_find_what_another_version_deployed(project, arm):
+    project.program(ALIASES + 'backend("new", parent=Group("Group", "group"))\n')
     project.up()
     path = project.state / "stacks" / "dev.json"
     text = path.read_text().replace(

@@ -179,6 +179,22 @@ def test_a_refusal_after_an_interruption_leaves_the_question_open(project, arm):
     assert arm.writes == [f"PUT {BACKENDS}/pool 200"]
 
 
+def test_an_answer_that_tells_nothing_leaves_the_question_open(project, arm):
+    """After a 500 Azure may have the new weight: going back to the old one takes a request."""
+    project.up()
+    project.config(weight=2)
+    arm.intercept = lambda method, path: (500, {"error": {}}) if method == "PUT" else None
+    assert project.run("up").code == 1
+    arm.intercept = lambda *_: None
+    project.config()
+    arm.log.clear()
+    project.up()
+    assert arm.writes == [f"PUT {BACKENDS}/pool 200"]
+    arm.log.clear()
+    project.up()
+    assert arm.writes == []
+
+
 @pytest.mark.parametrize("text", ["{", "{}", '{"version": 1, "resources": [{}], "pending": []}'])
 def test_a_broken_checkpoint_is_named_and_left_alone(project, arm, capsys, text):
     path = project.state / "stacks" / "dev.json"
