@@ -87,3 +87,27 @@ def test_garbage_is_collected_again_after_a_run():
         )
         == "False True"
     )
+
+
+def test_the_program_declares_the_same_with_the_sdk_as_it_is(tmp_path):
+    preview = (
+        "import io, json\n"
+        "from pathlib import Path\n"
+        "out = io.StringIO()\n"
+        "emulator.deployment.run('preview', project_dir=Path.cwd(), stack='dev', json=True,\n"
+        f"    state_dir=Path({str(tmp_path)!r}), arm_endpoint=str, out=out)\n"
+        "document = json.loads(out.getvalue())\n"
+        "steps = sorted(document['steps'], key=lambda step: step['urn'])\n"
+        "print(json.dumps([steps, document['diagnostics'], document['changeSummary']]))\n"
+    )
+    as_it_is = (
+        "import sys, contextlib\n"
+        "sys.meta_path[:] = [each for each in sys.meta_path if type(each).__name__ != '_Finder']\n"
+        "for name in [name for name in sys.modules if name.startswith('pulumi_azure_native')]:\n"
+        "    del sys.modules[name]\n"
+        "emulator.deployment.sdk.unobserved = contextlib.nullcontext\n"
+        "import pulumi_azure_native.apimanagement as module\n"
+        "module.Backend\n"
+        "assert 'pulumi_azure_native.apimanagement.user' in sys.modules\n"
+    )
+    assert run(preview) == run(as_it_is + preview)
