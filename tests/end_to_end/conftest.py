@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import recording
-import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,10 +77,22 @@ def shell(tmp_path) -> Shell:
     return Shell(tmp_path / "state")
 
 
+@pytest.fixture(scope="session")
+def first_up(tmp_path_factory) -> tuple[Shell, subprocess.CompletedProcess[str]]:
+    """The dev stack, deployed once for all that begin with it; `up` started a server of its own."""
+    shell = Shell(tmp_path_factory.mktemp("deployed") / "state")
+    return shell, shell.emulator("up", "--stack", "dev")
+
+
+@pytest.fixture
+def deployed(first_up, tmp_path) -> Shell:
+    """A copy of the deployed stack and its Azure."""
+    original, up = first_up
+    assert up.returncode == 0, up.stdout + up.stderr
+    return Shell(shutil.copytree(original.state, tmp_path / "deployed"))
+
+
 @pytest.fixture
 def declare_dev() -> recording.Program:
     """What Pulumi's own mocks record of the dev stack."""
-    config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
-    return recording.declare(
-        {key.removeprefix("openai-gateway:"): value for key, value in config.items()}
-    )
+    return recording.declare(recording.config_of("dev"))

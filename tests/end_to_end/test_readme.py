@@ -108,6 +108,5 @@ def test_the_tables_name_every_key_and_output_and_exit_code(dev_outputs):
 
 
 @pytest.fixture
-def dev_outputs(shell):
-    assert shell.emulator("up", "--stack", "dev").returncode == 0
-    return json.loads(shell.emulator("output").stdout)
+def dev_outputs(deployed):
+    return json.loads(deployed.emulator("output").stdout)

@@ -49,50 +49,52 @@ def test_the_incident_the_fix_and_the_proof(shell):
             assert f"{region}: 4 requests (33.3%)" in fixed.stdout
         assert "[OK] Load balancing test complete!" in fixed.stdout
 
-        again = shell.emulator(*DEV)
-        assert re.search(r"Resources:\s+36 unchanged", again.stdout), again.stdout
 
-        fault = shell.emulator("fault", "foundry2", "--down")
-        assert fault.returncode == 0, fault.stderr
-        one_down = probe(shell)
-        assert one_down.returncode != 0
-        assert "foundry2" not in re.findall(r"Backend: (\S+)", one_down.stdout)
-        assert shell.emulator("fault", "--clear").returncode == 0
-
-        gone = shell.emulator("destroy", "--stack", "dev")
-        assert gone.returncode == 0, gone.stdout + gone.stderr
-        assert "- 36 deleted" in gone.stdout
-
-
-def test_units_of_the_gateway_do_not_break_the_proof(shell):
-    with shell.serving("--provisioning", "0", "--gateway-instances", "4"):
-        assert shell.emulator(*DEV).returncode == 0
-        result = probe(shell, "--max-requests", "200")
-        assert result.returncode == 0, result.stdout
-
-
-def test_up_without_a_server_starts_one_and_leaves_nothing_running(shell):
-    up = shell.emulator(*DEV)
+def test_up_without_a_server_starts_one_and_leaves_nothing_running(first_up):
+    shell, up = first_up
     assert up.returncode == 0, up.stdout + up.stderr
+    assert re.search(r"\+ 36 created", up.stdout)
     assert (shell.state / "server.json").read_text() == ""
     url = json.loads(shell.emulator("output").stdout)["gateway_url"]
     port = int(url.rpartition(":")[2])
     with socket.socket() as client:
         assert client.connect_ex(("127.0.0.1", port)) != 0
-    # The gateway comes back where the outputs say it is.
-    with shell.serving():
-        assert probe(shell).returncode == 0
 
 
-def test_outputs_show_the_key_only_when_asked(shell):
-    assert shell.emulator(*DEV).returncode == 0
-    shown = shell.emulator("output")
+def test_the_gateway_comes_back_where_the_outputs_say_and_its_units_do_not_break_the_proof(deployed):
+    with deployed.serving("--gateway-instances", "4"):
+        result = probe(deployed, "--max-requests", "200")
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_second_up_changes_nothing(deployed):
+    again = deployed.emulator(*DEV)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert re.search(r"Resources:\s+36 unchanged", again.stdout), again.stdout
+
+
+def test_a_region_that_is_down_is_no_proof(deployed):
+    with deployed.serving():
+        fault = deployed.emulator("fault", "foundry2", "--down")
+        assert fault.returncode == 0, fault.stderr
+        one_down = probe(deployed)
+    assert one_down.returncode != 0
+    answered = set(re.findall(r"Backend: (\S+)", one_down.stdout))
+    assert answered == {"foundry1", "foundry3"}, one_down.stdout
+
+
+def test_outputs_show_the_key_only_when_asked(deployed):
+    shown = deployed.emulator("output")
     assert json.loads(shown.stdout)["subscription_key"] == "[secret]"
-    key = json.loads(shell.emulator("output", "--show-secrets").stdout)["subscription_key"]
+    key = json.loads(deployed.emulator("output", "--show-secrets").stdout)["subscription_key"]
     assert len(key) >= 32
-    for file in shell.state.rglob("*"):
-        if file.is_file():
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_what_the_local_azure_keeps_is_for_its_owner_alone(first_up):
+    files = [file for file in first_up[0].state.rglob("*") if file.is_file()]
+    assert {file.name for file in files} >= {"azure.sqlite3", "dev.json"}
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
 def test_a_stack_that_is_not_there_is_one_line(shell):
@@ -103,13 +105,15 @@ def test_a_stack_that_is_not_there_is_one_line(shell):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_the_second_up_says_who_holds_the_stack(shell):
-    with shell.serving("--provisioning", "1"):
-        first = shell.start("-m", "emulator", *DEV)
+def test_the_second_up_says_who_holds_the_stack(deployed):
+    lock = deployed.state / "stacks" / "dev.lock"
+    lock.unlink()
+    with deployed.serving("--provisioning", "3"):
+        first = deployed.start("-m", "emulator", *INCIDENT)
         try:
-            while not list(shell.state.glob("stacks/dev.lock")):
+            while not lock.exists():
                 assert first.poll() is None, first.communicate()
-            second = shell.emulator(*DEV)
+            second = deployed.emulator(*INCIDENT)
         finally:
             first.communicate(timeout=60)
         assert first.returncode == 0

@@ -1,7 +1,8 @@
-"""Run the unit tests of one folder after another, each in a fork of this process.
+"""Run the unit tests on one changed program after another, each in a fork of this process.
 
-Importing Pulumi's SDKs takes longer than the tests do, so they are imported once. A folder a line
-on standard input; the exit code of its tests a line on standard output, their report in out.txt.
+Loading Pulumi's SDKs and collecting the tests takes longer than the tests do: both happen once.
+A folder that holds a program a line on standard input; the exit code of its tests a line on
+standard output, their report in the folder's out.txt.
 """
 
 import gc
@@ -9,63 +10,57 @@ import os
 import sys
 from pathlib import Path
 
-import pulumi_random
 import pytest
-import yaml  # noqa: F401
-from pulumi.runtime import mocks  # noqa: F401
-from pulumi_azure_native import (
-    apimanagement,
-    authorization,
-    cognitiveservices,
-    resources,
-)
-
-# A module of azure-native loads when a name is first taken from it.
-LOADED = (
-    apimanagement.Backend,
-    authorization.RoleAssignment,
-    cognitiveservices.Account,
-    resources.ResourceGroup,
-    pulumi_random.RandomString,
-)
+import recording
 
 # Plain and without tracebacks: explaining a failure takes longer than finding it.
-ARGUMENTS = ["-x", "--tb=line", "--assert=plain", "tests/unit/test_program.py"]
+ANSWERS = os.dup(1)  # what pytest says meanwhile is no answer
+ARGUMENTS = ["-s", "--tb=line", "--assert=plain", str(Path(__file__).with_name("test_program.py"))]
 for plugin in ("randomly", "cacheprovider", "xdist", "hypothesispytest", "timeout"):
     ARGUMENTS += ["-p", f"no:{plugin}"]
 
 
-class CheapestFirst:
-    """Runs the tests that need the plain dev stack first: they notice most changes."""
+class OnePerFolder:
+    """Runs the collected tests in one fork per folder."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        # Those that need the plain dev stack first: they notice most changes.
         items.sort(key=lambda item: "dev" not in item.fixturenames or "custom" in item.fixturenames)
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        recording.declare(recording.config_of("dev"))  # what the SDKs load and work out once
+        for name in [name for name in sys.modules if name.partition(".")[0] == "components"]:
+            del sys.modules[name]
+        gc.freeze()  # a fork then shares these pages
+        for line in sys.stdin:
+            child = os.fork()
+            if child == 0:
+                code = 70
+                try:
+                    code = run(session, Path(line.strip()))
+                finally:
+                    sys.stdout.flush()
+                    os._exit(code)
+            _, status = os.waitpid(child, 0)
+            os.write(ANSWERS, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        return True
 
-def run(folder: Path) -> int:
-    """The exit code of the folder's tests; this is the child, which never returns."""
+
+def run(session: pytest.Session, folder: Path) -> int:
+    """The exit code of the tests of the folder's program; this is the child."""
+    sys.path[:] = [entry for entry in sys.path if Path(entry) != recording.ROOT]
     os.chdir(folder)
+    recording.ROOT = folder
     report = os.open("out.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(report, 1)
     os.dup2(report, 2)
-    return int(pytest.main(ARGUMENTS, plugins=[CheapestFirst()]))
-
-
-def main() -> None:
-    sys.path.pop(0)  # the tests of the folder, not those beside this file
-    gc.freeze()  # a fork then shares these pages
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            code = 70
-            try:
-                code = run(Path(line.strip()))
-            finally:
-                sys.stdout.flush()
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+    for item in session.items:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        if session.testsfailed:
+            return int(pytest.ExitCode.TESTS_FAILED)
+    return int(pytest.ExitCode.OK)
 
 
 if __name__ == "__main__":
-    main()
+    os.dup2(2, 1)
+    sys.exit(pytest.main(ARGUMENTS, plugins=[OnePerFolder()]))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+import yaml
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.stack import run_in_stack
 
@@ -175,7 +176,17 @@ class Program:
         return found
 
 
-def declare(config: dict[str, Any], root: Path = ROOT) -> Program:
+def config_of(stack: str) -> dict[str, Any]:
+    """The config in a stack's file, without the project's namespace in its keys."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    return {
+        key.removeprefix("openai-gateway:"): value
+        for key, value in config.items()
+        if key.startswith("openai-gateway:")
+    }
+
+
+def declare(config: dict[str, Any], root: Path | None = None) -> Program:
     """Run `__main__.py` with this config (values as in YAML, keys without the namespace)."""
     recorder, log = Recorder(), _Log()
     logger = logging.Logger("pulumi-program")  # noqa: LOG001 - of this run alone
@@ -198,7 +209,7 @@ def declare(config: dict[str, Any], root: Path = ROOT) -> Program:
                 for key, value in config.items()
             }
         )
-        await run_in_stack(lambda: _program(root))
+        await run_in_stack(lambda: _program(root or ROOT))
 
     # Two thirds of the time: some ten thousand short-lived outputs, most of them for the aliases of
     # azure-native's resources, as URNs that only engines older than alias specs ask for.
