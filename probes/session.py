@@ -131,11 +131,14 @@ def probe(
 
     form.start(source.name, max_requests=traffic.max_requests, zero_tokens=options.zero_tokens)
     interrupted = False
+    run = both()
     try:
-        asyncio.run(both())
+        asyncio.run(run)
     except KeyboardInterrupt:
         interrupted = True
         traffic.stopped = "interrupted"
+    finally:
+        run.close()  # Ctrl-C may come before it has begun
     report = Report(
         stack=stack,
         round_robin=round_robin,

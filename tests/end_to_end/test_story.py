@@ -61,7 +61,9 @@ def test_up_without_a_server_starts_one_and_leaves_nothing_running(first_up):
         assert client.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_the_gateway_comes_back_where_the_outputs_say_and_its_units_do_not_break_the_proof(deployed):
+def test_units_of_the_gateway_that_comes_back_do_not_break_the_proof(
+    deployed,
+):
     with deployed.serving("--gateway-instances", "4"):
         result = probe(deployed, "--max-requests", "200")
     assert result.returncode == 0, result.stdout
