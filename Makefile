@@ -14,7 +14,7 @@ demo: $(READY) ## the incident, the fix and the proof, on a local Azure
 	@$(BIN)/python -m emulator demo
 
 test: $(READY) ## every test, shuffled, on all cores
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY) ## ruff and mypy, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

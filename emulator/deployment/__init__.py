@@ -5,10 +5,22 @@ of unknowns in a preview, of create, update, same, replace and delete, of secret
 that survives `kill -9` at any moment.
 """
 
-from emulator.deployment import sdk
+from typing import TYPE_CHECKING, Any
 
-with sdk.loading():  # before anything imports Pulumi
+from emulator.deployment.state import outputs
+
+if TYPE_CHECKING:
     from emulator.deployment.deploy import run
-    from emulator.deployment.state import outputs
 
 __all__ = ["outputs", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what runs programs when it is first asked for: Pulumi takes longer than the outputs."""
+    if name != "run":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from emulator.deployment import sdk  # noqa: PLC0415
+
+    with sdk.loading():  # before anything imports Pulumi
+        from emulator.deployment.deploy import run  # noqa: PLC0415
+    return run

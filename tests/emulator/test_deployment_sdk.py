@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import emulator.deployment\n{code}"],
+        [sys.executable, "-W", "error", "-c", f"from emulator import deployment\ndeployment.run\n{code}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -94,7 +94,7 @@ def test_the_program_declares_the_same_with_the_sdk_as_it_is(tmp_path):
         "import io, json\n"
         "from pathlib import Path\n"
         "out = io.StringIO()\n"
-        "emulator.deployment.run('preview', project_dir=Path.cwd(), stack='dev', json=True,\n"
+        "deployment.run('preview', project_dir=Path.cwd(), stack='dev', json=True,\n"
         f"    state_dir=Path({str(tmp_path)!r}), arm_endpoint=str, out=out)\n"
         "document = json.loads(out.getvalue())\n"
         "steps = sorted(document['steps'], key=lambda step: step['urn'])\n"
@@ -105,7 +105,7 @@ def test_the_program_declares_the_same_with_the_sdk_as_it_is(tmp_path):
         "sys.meta_path[:] = [each for each in sys.meta_path if type(each).__name__ != '_Finder']\n"
         "for name in [name for name in sys.modules if name.startswith('pulumi_azure_native')]:\n"
         "    del sys.modules[name]\n"
-        "emulator.deployment.sdk.unobserved = contextlib.nullcontext\n"
+        "deployment.sdk.unobserved = contextlib.nullcontext\n"
         "import pulumi_azure_native.apimanagement as module\n"
         "module.Backend\n"
         "assert 'pulumi_azure_native.apimanagement.user' in sys.modules\n"
