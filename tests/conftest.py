@@ -1,5 +1,14 @@
+import pytest
 from hypothesis import settings
 
-# A loaded machine is slow, not wrong.
-settings.register_profile("project", deadline=None)
+# A loaded machine is slow, not wrong. Each run draws other examples: half as many are enough.
+settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
+
+LONG = {"test_story", "test_readme", "test_locust", "test_deployment_interrupted"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes seconds, so that at the end no core waits for the last of it."""
+    items.sort(key=lambda item: item.path.stem not in LONG)

@@ -9,7 +9,13 @@ ROOT = Path(__file__).parents[2]
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"from emulator import deployment\ndeployment.run\n{code}"],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            f"from emulator import deployment\ndeployment.run\n{code}",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

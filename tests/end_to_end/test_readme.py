@@ -53,16 +53,27 @@ def test_make_demo(environment):
     demo = f"make -o {venv}/.ready VENV={venv} demo"
     result = bash(demo, environment, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
+    incident, fixed = result.stdout.split("up --stack dev\n")
+    assert "CONFIRMED" not in incident
+    assert "[OK] Load balancing test complete!" not in incident
     for said in (
+        "Expected traffic: UK South 100.0 %",
         "  UK South: 6 requests (100.0%)",
         "not balanced: ",
+    ):
+        assert said in incident, said
+    updated = re.findall(r"^ ~ .*$", fixed, re.MULTILINE)
+    assert [line.split()[-3:-1] for line in updated] == [["inference-backend-pool", "updated"]]
+    assert re.search(r"~ 1 updated\s+35 unchanged", fixed)
+    for said in (
+        "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)",
         "  ✓ ROUND-ROBIN CONFIRMED: all backends have priority=1, weight=1",
         "  UK South: 4 requests (33.3%)",
         "  East US: 4 requests (33.3%)",
         "  Norway East: 4 requests (33.3%)",
         "[OK] Load balancing test complete!",
     ):
-        assert said in result.stdout, said
+        assert said in fixed, said
 
 
 def test_make_test_is_this_suite(environment):
