@@ -1,9 +1,14 @@
+import signal
+
 import pytest
 from hypothesis import settings
 
 # A loaded machine is slow, not wrong. Each run draws other examples: half as many are enough.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
+
+# Started in the background, the tests would ignore Ctrl-C, and so would the processes they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = {"test_story", "test_readme", "test_locust", "test_deployment_interrupted"}
 
