@@ -22,7 +22,7 @@ lint: $(READY) ## ruff and mypy, as CI runs them
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done
 
-docs: $(READY) ## the README's picture, from a real run of the demo
+docs: $(READY) ## the README's pictures, from real runs of the demo and the probe
 	@$(BIN)/python docs/picture.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays

@@ -5,10 +5,12 @@ request is sent: each case draws the backend of every answer and asks `probes/ev
 """
 
 import argparse
+import itertools
 import random
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ from probes.evidence import Counts, Plan, plan  # noqa: E402 - a script finds th
 SEED = 20_251_117
 RUNS = 10_000
 SHARE_OF_WRONG_VERDICTS = 0.05
+LOOPS = (20, 100)
+"""Requests of the loops in use today, judged as the incident's report does."""
+LOOP_TOLERANCE = 0.15
 DOCUMENT = ROOT / "docs" / "verdicts.md"
 
 
@@ -78,7 +83,8 @@ def one_down(regions: int) -> Traffic:
 class Case:
     """Traffic and the right verdict on it; `shares` are those in the long run.
 
-    `pool` is the verdict of the control plane, `silent` the region that must be named.
+    `declared` are the shares that the stack promises (equal ones by default), `pool` is the verdict
+    of the control plane, `silent` the region that must be named.
     """
 
     name: str
@@ -87,6 +93,12 @@ class Case:
     right: str
     pool: str = "balanced"
     silent: int | None = None
+    declared: tuple[float, ...] = ()
+
+    @property
+    def expected(self) -> tuple[float, ...]:
+        """The shares that the traffic is judged by."""
+        return self.declared or equal(len(self.shares))
 
 
 def equal(regions: int) -> tuple[float, ...]:
@@ -160,16 +172,48 @@ CASES = (
         right="imbalanced",
         silent=0,
     ),
+    Case(
+        name="100:50:50 declared, and so by weight",
+        traffic=drawn(2, 1, 1),
+        shares=(0.5, 0.25, 0.25),
+        declared=(0.5, 0.25, 0.25),
+        right="balanced",
+    ),
+    Case(
+        name="80:10:10 declared, evenly spread",
+        traffic=rotation(3),
+        shares=THREE,
+        declared=(0.8, 0.1, 0.1),
+        right="imbalanced",
+    ),
+    Case(
+        name="priority declared, all to the first",
+        traffic=drawn(1, 0, 0),
+        shares=(1, 0, 0),
+        declared=(1, 0, 0),
+        right="balanced",
+    ),
+    Case(
+        name="priority declared, all to the second",
+        traffic=drawn(0, 1, 0),
+        shares=(0, 1, 0),
+        declared=(1, 0, 0),
+        right="imbalanced",
+    ),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Requests of each run, and the shares of wrong and of inconclusive verdicts."""
+    """Requests of each run, and the shares of wrong and of inconclusive verdicts.
+
+    `loops` are the shares of wrong verdicts of loops of so many requests on the same traffic.
+    """
 
     requests: list[int]
     wrong: float
     inconclusive: float
+    loops: dict[int, float]
 
 
 def replay(case: Case, runs: int = RUNS) -> Result:
@@ -185,7 +229,27 @@ def replay(case: Case, runs: int = RUNS) -> Result:
             verdict = "imbalanced"
         inconclusive += verdict == "inconclusive"
         wrong += verdict not in (case.right, "inconclusive")
-    return Result(requests=requests, wrong=wrong / runs, inconclusive=inconclusive / runs)
+    return Result(
+        requests=requests,
+        wrong=wrong / runs,
+        inconclusive=inconclusive / runs,
+        loops={length: _loop(case, length, runs) for length in LOOPS},
+    )
+
+
+def _loop(case: Case, length: int, runs: int) -> float:
+    """Return how often a loop of so many requests, without a look at the pool, is wrong."""
+    rng = random.Random(f"{SEED} {case.name} loop of {length}")
+    wrong = 0
+    for _ in range(runs):
+        requests = itertools.islice(case.traffic(rng), length)
+        counts = Counter(request.backend for request in requests if not request.throttled)
+        spread = all(
+            abs(counts[backend] / length - share) <= LOOP_TOLERANCE
+            for backend, share in enumerate(case.expected)
+        )
+        wrong += ("balanced" if spread else "imbalanced") != case.right
+    return wrong / runs
 
 
 def _replay(index: int) -> Result:
@@ -193,7 +257,7 @@ def _replay(index: int) -> Result:
 
 
 def _plan(case: Case) -> Plan:
-    return plan({str(i): 1 / len(case.shares) for i in range(len(case.shares))})
+    return plan({str(i): share for i, share in enumerate(case.expected)})
 
 
 def _run(
@@ -206,7 +270,8 @@ def _run(
         (refused if request.throttled else answered)[request.backend] += 1
         # Without refusals, and at equal expectations, the extremes are all that a verdict needs.
         named = case.silent is None or answered[case.silent] == 0
-        key = (*answered, *refused) if any(refused) else (max(answered), min(answered), sent, named)
+        extremes = not case.declared and not any(refused)
+        key = (max(answered), min(answered), sent, named) if extremes else (*answered, *refused)
         if key not in verdicts:
             verdicts[key] = _verdict(case, subject, answered, refused)
         verdict = verdicts[key]
@@ -244,14 +309,16 @@ def bound(case: Case) -> float:
             condemning.append(trial.condemns_at / drift)
         else:
             clearing.append(trial.clears_at / drift)
-    return min(condemning) if condemning else max(clearing)
+    return min(condemning) if condemning else max(clearing, default=0.0)
 
 
 def table(results: list[Result]) -> str:
     """Return the table as Markdown."""
     lines = [
-        "| traffic | right verdict | Wald | mean | p95 | most | wrong | inconclusive |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| traffic | right verdict | Wald | mean | p95 | most | wrong | inconclusive "
+        + "".join(f"| loop of {length}, wrong " for length in LOOPS)
+        + "|",
+        "|---|---|--:|--:|--:|--:|--:|--:|" + "--:|" * len(LOOPS),
     ]
     for case, result in zip(CASES, results, strict=True):
         ordered = sorted(result.requests)
@@ -259,6 +326,7 @@ def table(results: list[Result]) -> str:
             f"| {case.name} | {case.right} | {bound(case):.1f} | {statistics.mean(ordered):.1f} "
             f"| {ordered[int(0.95 * len(ordered))]} | {ordered[-1]} | {100 * result.wrong:.2f} % "
             f"| {100 * result.inconclusive:.2f} % |"
+            + "".join(f" {100 * wrong:.0f} % |" for wrong in result.loops.values())
         )
     return "\n".join(lines)
 
@@ -287,7 +355,8 @@ At most {100 * SHARE_OF_WRONG_VERDICTS:.0f} % of the verdicts may be wrong; inco
 are counted apart.
 "Wald" is what his tests of a region's share take on average, without the overshoot of whole
 answers; balanced needs besides that every region has answered, hence 30 requests for 30 regions.
-Today's practice, a loop of 20 to 100 requests, has no verdict to compare.
+The loops are today's practice: a fixed count, accepted when each region's share of all requests is
+within {100 * LOOP_TOLERANCE:.0f} points of what is expected.
 
 {text}
 """

@@ -1,13 +1,16 @@
-"""Draw the README's picture of the demo from a real run of it: `make docs`.
+"""Draw the README's pictures from real runs: `make docs`.
 
-Nothing in it is typed by hand: the demo is run, and its lines are shown in the order in which they
-came. Long lists that say nothing new are left out, and the picture says how many lines they had.
+Nothing in them is typed by hand. For the demo's, it is run, and its lines are shown in the order in
+which they came; long lists that say nothing new are left out, and the picture says how many lines
+they had. The probe draws its own, of the incident and of the fixed pool on a local Azure.
 """
 
 import os
 import re
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -16,6 +19,10 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 ROOT = Path(__file__).parents[1]
+sys.path[0] = str(ROOT)
+
+from emulator.demo import LATENCY  # noqa: E402 - a script finds the repository first
+
 PICTURE = ROOT / "docs" / "demo.svg"
 WIDTH = 100
 
@@ -72,11 +79,44 @@ def draw(lines: list[str]) -> str:
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
+def probe(docs: Path) -> None:
+    """Deploy the incident and then the fixed pool, and let the probe draw each."""
+    python = [sys.executable]
+    latency = [
+        flag for place, seconds in LATENCY.items() for flag in ("--latency", f"{place}={seconds}")
+    ]
+    with tempfile.TemporaryDirectory() as state:
+        environment = {**os.environ, "LOCAL_AZURE_STATE": state}
+        run = partial(subprocess.run, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        with subprocess.Popen(
+            [*python, "-m", "emulator", "serve", "--port", "0", *latency],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+        ) as server:
+            try:
+                if server.stdout:
+                    server.stdout.readline()  # it is ready
+                for name, config in (("incident", "Pulumi.incident.yaml"), ("fixed", None)):
+                    flags = ["--config-file", config] if config else []
+                    run([*python, "-m", "emulator", "up", "--stack", "dev", *flags], check=True)
+                    picture = str(docs / f"probe-{name}.svg")
+                    script = str(ROOT / "probes" / "distribution.py")
+                    judge = [*python, script, "--expect", "round-robin", "--svg", picture]
+                    code = run(judge, check=False).returncode
+                    if code != (1 if config else 0):
+                        raise SystemExit(f"the probe ended with {code} on the {name} pool")
+            finally:
+                server.terminate()
+
+
 def main() -> None:
-    """Run the demo, and write the picture."""
+    """Run the demo and the probe, and write the pictures."""
     picture = draw(fold(run()))
     PICTURE.write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n", "utf-8")
-    print(f"wrote {PICTURE.relative_to(ROOT)}")
+    probe(PICTURE.parent)
+    for path in sorted(PICTURE.parent.glob("*.svg")):
+        print(f"wrote {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

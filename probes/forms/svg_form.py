@@ -1,9 +1,9 @@
 """The report as a picture: each region's share beside its expectation, each request over time."""
 
-from collections import Counter
 from html import escape
 
 from probes.report import WORDS, Report
+from probes.tally import Answer
 
 _WIDTH, _LEFT, _ROW, _RIGHT = 720, 150, 34, 90
 _STYLE = """
@@ -61,16 +61,20 @@ def _timeline(report: Report, names: list[str], top: int, span: int) -> list[str
     parts = [_text(20, top, "Requests over time, | is the expected share", "muted")]
     for name, row in rows.items():
         parts.append(_text(20, top + 24 + 20 * row, report.stack.regions[name]))
-    lanes: Counter[int] = Counter()  # concurrent requests of a region lie side by side
-    for answer in report.tally.answers:
-        row = rows.get(answer.backend or "", len(names))
-        x, width = _LEFT + span * answer.started / end, span * answer.seconds / end
-        y = top + 12 + 20 * row + 4 * (lanes[row] % 4)
-        lanes[row] += 1
-        parts.append(
-            f'<rect class="{answer.outcome}" x="{x:.1f}" y="{y}" width="{max(width, 2):.1f}" '
-            f'height="3"><title>{answer.outcome}, {answer.seconds:.2f} s</title></rect>'
-        )
+    by_row: dict[int, list[Answer]] = {}
+    for answer in sorted(report.tally.answers, key=lambda answer: answer.started):
+        by_row.setdefault(rows.get(answer.backend or "", len(names)), []).append(answer)
+    for row, answers in by_row.items():
+        lanes = _lanes(answers)
+        pitch = min(4.0, 18 / (max(lanes) + 1))
+        for answer, lane in zip(answers, lanes, strict=True):
+            x, width = _LEFT + span * answer.started / end, span * answer.seconds / end
+            y = top + 12 + 20 * row + pitch * lane
+            parts.append(
+                f'<rect class="{answer.outcome}" x="{x:.1f}" y="{y:.1f}" '
+                f'width="{max(width, 2):.1f}" height="{0.75 * pitch:.1f}">'
+                f"<title>{answer.outcome}, {answer.seconds:.2f} s</title></rect>"
+            )
     foot = top + 20 * (len(names) + 1) + 20
     parts += [
         f'<line class="axis" x1="{_LEFT}" x2="{_LEFT + span}" y1="{foot - 10}" y2="{foot - 10}"/>',
@@ -78,6 +82,18 @@ def _timeline(report: Report, names: list[str], top: int, span: int) -> list[str
         _text(_LEFT + span - 30, foot + 8, f"{end:.2f} s", "muted"),
     ]
     return parts
+
+
+def _lanes(answers: list[Answer]) -> list[int]:
+    """Return a lane for each request, in order of start: those under way at once lie apart."""
+    free_at: list[float] = []
+    lanes = []
+    for answer in answers:
+        free = (lane for lane, end in enumerate(free_at) if end <= answer.started)
+        lane = next(free, len(free_at))
+        free_at[lane:] = [answer.started + answer.seconds, *free_at[lane + 1 :]]
+        lanes.append(lane)
+    return lanes
 
 
 def _text(x: float, y: float, text: str, kind: str = "") -> str:

@@ -108,6 +108,27 @@ def test_the_pulumi_cli_knows_the_commands(command, environment):
         assert flag in result.stdout
 
 
+def test_its_copy_of_the_probe_s_help_is_the_help(shell):
+    shell.environment["COLUMNS"] = "80"
+    shown = shell.run("probes/distribution.py", "--help")
+    assert shown.returncode == 0
+    assert f"```text\n{shown.stdout.rstrip()}\n```" in README
+
+
+def test_its_figures_are_those_of_the_generated_documents():
+    requests = {
+        row[0]: row[3]
+        for line in (ROOT / "docs" / "verdicts.md").read_text("utf-8").splitlines()
+        if len(row := [cell.strip() for cell in line.strip("|").split("|")]) > 3
+    }
+    rotation, one = requests["strict rotation of 3"], requests["all to one"]
+    said = f"{float(rotation):g} clear a round robin of three regions, {float(one):g} condemn"
+    assert said in README
+    speed = (ROOT / "docs" / "speed.md").read_text("utf-8")
+    slowest = re.search(r"of the slowest request \(.*?\) +(\S+)", speed)
+    assert 1.5 < float(slowest[1]) < 2.5  # "about as long as two requests"
+
+
 def test_the_tables_name_every_key_and_output_and_exit_code(dev_outputs):
     keys = re.findall(r"^\| `([a-zA-Z]+)` \| .* \| .* \|$", README, re.MULTILINE)
     schema = re.findall(

@@ -6,6 +6,12 @@ import signal
 import socket
 import stat
 import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema
+
+ROOT = Path(__file__).parents[2]
 
 INCIDENT = ("up", "--stack", "dev", "--config-file", "Pulumi.incident.yaml")
 DEV = ("up", "--stack", "dev")
@@ -53,6 +59,35 @@ def test_a_region_that_is_down_is_no_proof(deployed):
     assert one_down.returncode != 0
     answered = set(re.findall(r"Backend: (\S+)", one_down.stdout))
     assert answered == {"foundry1", "foundry3"}, one_down.stdout
+
+
+def test_one_run_writes_every_form(deployed, tmp_path):
+    paths = {form: tmp_path / f"report.{form}" for form in ("json", "junit", "markdown", "svg")}
+    flags = [str(each) for form, path in paths.items() for each in (f"--{form}", path)]
+    with deployed.serving():
+        # Neither --outputs nor ARM_ENDPOINT: both come from the local Azure that is there.
+        deployed.environment.pop("ARM_ENDPOINT")
+        result = deployed.run("probes/distribution.py", *flags)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.startswith("[INFO] Outputs: stack dev of the local Azure\n")
+    key = json.loads(deployed.emulator("output", "--show-secrets").stdout)["subscription_key"]
+    texts = {form: path.read_text(encoding="utf-8") for form, path in paths.items()}
+    assert not any(key in text for text in texts.values())
+
+    report = json.loads(texts["json"])
+    schema = json.loads((ROOT / "probes" / "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, schema)
+    assert report["verdict"] == "balanced"
+    assert [each["count"] for each in report["by_backend"].values()] == [4, 4, 4]
+    assert [member["priority"] for member in report["pool"]["members"]] == [1, 1, 1]
+    suite = ET.fromstring(texts["junit"])
+    assert suite.find(".//testcase") is not None
+    assert suite.find(".//failure") is None
+    picture = ET.fromstring(texts["svg"])
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    said = "".join(picture.itertext()) + texts["markdown"]
+    for region in ("UK South", "East US", "Norway East"):
+        assert said.count(region) >= 2
 
 
 def test_outputs_show_the_key_only_when_asked(deployed):

@@ -151,3 +151,18 @@ def test_a_job_summary_that_cannot_be_written_is_told(probe, tmp_path, monkeypat
     result = probe("--markdown", str(tmp_path / "report.md"))
     assert result.code == 2
     assert "cannot be written: is a directory" in result.err
+
+
+def test_requests_that_are_under_way_at_once_lie_apart_in_the_picture(gateway, probe, tmp_path):
+    gateway.answer = lambda _n: completion(1)
+    path = tmp_path / "picture.svg"
+    assert probe("--svg", str(path)).code == 1
+    bars = [
+        bar for bar in ET.parse(path).getroot().iter("{*}rect") if bar.get("class") == "answered"
+    ]
+    assert len(bars) == 6
+    spans = [[float(bar.get(name)) for name in ("x", "width", "y", "height")] for bar in bars]
+    for index, (x, width, y, height) in enumerate(spans):
+        for left, other, top, thickness in spans[index + 1 :]:
+            beside = x + width <= left + 0.1 or left + other <= x + 0.1
+            assert beside or y + height <= top or top + thickness <= y
