@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import KEY, POOL_ID, Reply, completion, refusal
+from fake_gateway import KEY, POOL_ID, Reply, completion, refusal
 
 SCRIPT = Path(__file__).parents[2] / "probes" / "distribution.py"
 SPREAD = "UK South 33.3 %, East US 33.3 %, Norway East 33.3 % of 12 answers, as round robin"

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import KEY, completion, refusal
+from fake_gateway import KEY, completion, refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.forms import svg_form
+from probes.tally import Answer
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "probes" / "report.schema.json").read_text(encoding="utf-8")
@@ -153,16 +158,23 @@ def test_a_job_summary_that_cannot_be_written_is_told(probe, tmp_path, monkeypat
     assert "cannot be written: is a directory" in result.err
 
 
-def test_requests_that_are_under_way_at_once_lie_apart_in_the_picture(gateway, probe, tmp_path):
-    gateway.answer = lambda _n: completion(1)
-    path = tmp_path / "picture.svg"
-    assert probe("--svg", str(path)).code == 1
-    bars = [
-        bar for bar in ET.parse(path).getroot().iter("{*}rect") if bar.get("class") == "answered"
+TIMES = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=20)
+
+
+@given(TIMES)
+def test_requests_that_are_under_way_at_once_have_a_lane_each_and_no_lane_is_wasted(times):
+    answers = [
+        Answer(outcome="answered", detail="", started=begin, seconds=seconds)
+        for begin, seconds in sorted(times)
     ]
-    assert len(bars) == 6
-    spans = [[float(bar.get(name)) for name in ("x", "width", "y", "height")] for bar in bars]
-    for index, (x, width, y, height) in enumerate(spans):
-        for left, other, top, thickness in spans[index + 1 :]:
-            beside = x + width <= left + 0.1 or left + other <= x + 0.1
-            assert beside or y + height <= top or top + thickness <= y
+    lanes = svg_form._lanes(answers)
+    under_way = [
+        [lane for lane, each in zip(lanes, answers, strict=True) if each.started <= now < end(each)]
+        for now in range(40)
+    ]
+    assert all(len(at_once) == len(set(at_once)) for at_once in under_way)
+    assert max(lanes) + 1 == max(map(len, under_way))
+
+
+def end(answer):
+    return answer.started + answer.seconds

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import KEY, completion
+from fake_gateway import KEY, completion
 
 ROOT = Path(__file__).parents[2]
 # Not imported here: it patches the process for gevent.

@@ -5,7 +5,7 @@ import os
 import sys
 
 import pytest
-from conftest import KEY
+from fake_gateway import KEY
 
 from probes import distribution
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import completion
+from fake_gateway import completion
 
 from probes.watch import Budget, watch
 

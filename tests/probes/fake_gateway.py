@@ -1,0 +1,144 @@
+"""A gateway and a Resource Manager on one real socket that answer as a test tells them to."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+KEY = "k3y-that-must-never-be-shown"
+REGIONS = [("uksouth", "UK South"), ("eastus", "East US"), ("norwayeast", "Norway East")]
+POOL_ID = (
+    "/subscriptions/0/resourceGroups/rg/providers/Microsoft.ApiManagement/service/apim"
+    "/backends/inference-backend-pool"
+)
+
+
+@dataclass
+class Reply:
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    """What is sent instead of an HTTP answer, before the connection is cut."""
+
+
+@dataclass
+class Seen:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def completion(backend: int, **headers: str) -> Reply:
+    """A chat completion of foundry1, foundry2, ..."""
+    body = {"choices": [{"message": {"content": "OK"}}], "usage": {"total_tokens": 20}}
+    return Reply(
+        body=json.dumps(body).encode(),
+        headers={
+            "x-backend-host": f"foundry{backend}-abc.openai.azure.com",
+            "x-backend-attempts": "1",
+            "x-ms-region": REGIONS[backend - 1][1] if backend <= len(REGIONS) else "Elsewhere",
+            **headers,
+        },
+    )
+
+
+def refusal(status: int, message: str = "", backend: int | None = None, **headers: str) -> Reply:
+    host = {"x-backend-host": f"foundry{backend}-abc.openai.azure.com"} if backend else {}
+    body = json.dumps({"error": {"code": str(status), "message": message}}).encode()
+    return Reply(status=status, body=body, headers={**host, **headers})
+
+
+class Gateway:
+    """`answer(n)` is the reply to the n-th request (from 0), `pool` that of Resource Manager."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[int], Reply] = lambda n: completion(n % 3 + 1)
+        self.members: list[dict] = [
+            {"id": f"/x/backends/foundry{i}", "priority": 1, "weight": 1} for i in (1, 2, 3)
+        ]
+        self.pool: Callable[[], Reply] = lambda: Reply(
+            body=json.dumps({"properties": {"pool": {"services": self.members}}}).encode()
+        )
+        self.requests: list[Seen] = []
+        self.reads: list[Seen] = []
+        self._lock = threading.Lock()
+        gateway = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                seen = Seen(self.command, self.path, dict(self.headers), body)
+                with gateway._lock:
+                    number = len(gateway.requests)
+                    gateway.requests.append(seen)
+                    reply = gateway.answer(number)
+                self.reply(reply)
+
+            def do_GET(self) -> None:
+                if not self.path.startswith("/subscriptions/"):
+                    self.do_POST()
+                    return
+                gateway.reads.append(Seen(self.command, self.path, dict(self.headers), b""))
+                self.reply(gateway.pool())
+
+            def reply(self, reply: Reply) -> None:
+                if reply.raw is not None:
+                    self.wfile.write(reply.raw)
+                    self.close_connection = True
+                    return
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(reply.body)))
+                self.end_headers()
+                self.wfile.write(reply.body)
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 64
+
+            def handle_error(self, request, client_address) -> None:
+                """A client that leaves early is what some tests are about."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def outputs(self, members=((1, 1),) * 3, **changes: object) -> dict:
+        backends = [
+            {
+                "id": f"foundry{i}",
+                "location": location,
+                "region": region,
+                "url": f"https://foundry{i}-abc.openai.azure.com/openai",
+                "priority": priority,
+                "weight": weight,
+            }
+            for i, ((location, region), (priority, weight)) in enumerate(
+                zip(REGIONS, members, strict=True), 1
+            )
+        ]
+        document = {
+            "resource_group": "rg",
+            "gateway_url": self.url,
+            "inference_url": f"{self.url}/inference",
+            "subscription_key": KEY,
+            "deployment": "chat",
+            "api_version": "2024-10-21",
+            "pool": {"id": POOL_ID, "name": "inference-backend-pool"},
+            "routing": "round-robin",
+            "backends": backends,
+        }
+        return {name: v for name, v in {**document, **changes}.items() if v is not ...}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
