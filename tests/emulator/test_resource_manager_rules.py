@@ -1017,6 +1017,13 @@ BACKENDS = [
         breaker(count=ABSENT),
         (BREAKER, "The failure condition should have either count or percentage."),
     ),
+    Case(
+        title="a breaker that counts a percentage",
+        there=(GROUP, SERVICE),
+        ask=put(BACKEND, breaker(count=ABSENT, percentage=50)),
+        code="NotSupportedByLocalAzure",
+        message="'properties.circuitBreaker.rules.failureCondition.percentage' of a",
+    ),
     invalid(
         "a breaker that nothing trips",
         BACKEND,

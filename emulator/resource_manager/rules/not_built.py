@@ -80,6 +80,14 @@ def _revision_in_name(request: Request) -> Violations:
         yield {"path": "name"}
 
 
+def _percentage(request: Request) -> Violations:
+    breaker = request.properties.get("circuitBreaker") or {}
+    for rule in breaker.get("rules", []):
+        condition = rule["failureCondition"]
+        if "percentage" in condition and "count" not in condition:
+            yield {"path": "properties.circuitBreaker.rules.failureCondition.percentage"}
+
+
 NOT_BUILT_RULES = tuple(
     Rule(
         check=check,
@@ -87,5 +95,5 @@ NOT_BUILT_RULES = tuple(
         message="The local Azure does not support this value of '{path}' of a '{type}'.",
         source="local Azure",
     )
-    for check in (_not_built, _revision_in_name)
+    for check in (_not_built, _revision_in_name, _percentage)
 )
