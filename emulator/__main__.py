@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     environment = _command(commands, "env", "print the variables that point tools at it")
+    environment.add_argument(
+        "--shell", choices=("bash", "fish", "powershell"), default="bash", help="default: bash"
+    )
+    environment.add_argument("--unset", action="store_true", help="forget the variables instead")
     environment.add_argument("--port", type=_port, default=DEFAULT_PORT, help=argparse.SUPPRESS)
 
     for name, text in (

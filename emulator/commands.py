@@ -4,9 +4,10 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ def serve(options: argparse.Namespace) -> int:
                 provisioning_seconds=options.provisioning,
                 latency={place: seconds for place, seconds in options.latency if place},
                 default_latency=next((s for place, s in options.latency if not place), 0.0),
+                providers=True,
             ),
             ready=ready,
             stop=stop,
@@ -57,18 +59,48 @@ def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+# One line a variable, for a shell's `eval`: with a value, and without one to forget it.
+SHELLS: Mapping[str, tuple[Callable[[str, str], str], Callable[[str], str]]] = {
+    "bash": (lambda name, value: f"export {name}={shlex.quote(value)}", "unset {}".format),
+    "fish": (lambda name, value: f"set -gx {name} {shlex.quote(value)};", "set -e {};".format),
+    "powershell": (
+        lambda name, value: "$env:{} = '{}'".format(name, value.replace("'", "''")),
+        "Remove-Item -ErrorAction SilentlyContinue Env:{}".format,
+    ),
+}
+
+
 def env(options: argparse.Namespace) -> int:
-    """Print `export` lines for the shell's `eval`."""
+    """Print lines for the shell's `eval` that point the CLI, the probe and SDKs at the local Azure.
+
+    A backend and a passphrase that the user has chosen are left as they are.
+    """
     state = state_folder(options.state)
     running = find_server(state)
     endpoint = running.endpoint if running else f"http://127.0.0.1:{options.port}"
-    for name, value in {
+    ports = running.providers if running else {}
+    backend = (state / "pulumi").as_uri()
+    variables = {
         "ARM_ENDPOINT": endpoint,
         "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
         "ARM_TENANT_ID": TENANT_ID,
         STATE_VARIABLE: str(state),
-    }.items():
-        print(f"export {name}={shlex.quote(value)}")
+        "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in ports.items()),
+        "PULUMI_BACKEND_URL": backend,
+        "PULUMI_CONFIG_PASSPHRASE": "local",
+    }
+    export, forget = SHELLS[options.shell]
+    if options.unset:
+        for name in variables:
+            print(forget(name))
+        return 0
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
+        if os.environ.get(name, variables[name]) != variables[name]:
+            del variables[name]
+    (state / "pulumi").mkdir(mode=0o700, exist_ok=True)
+    for name, value in variables.items():
+        if value:
+            print(export(name, value))
     if not running:
         print("note: no local Azure runs; start it: python -m emulator serve", file=sys.stderr)
     return 0

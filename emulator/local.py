@@ -7,7 +7,8 @@ killed server is never mistaken for a running one.
 import fcntl
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -39,10 +40,11 @@ def state_folder(flag: str | None = None) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running server: its process and the endpoint of its Resource Manager."""
+    """A running server: its process, its Resource Manager, the ports of resource providers."""
 
     pid: int
     endpoint: str
+    providers: Mapping[str, int] = field(default_factory=dict)
 
 
 class ServerFile:
@@ -69,13 +71,14 @@ class ServerFile:
         self._file.truncate()
         return self
 
-    def announce(self, endpoint: str) -> None:
+    def announce(self, endpoint: str, providers: Mapping[str, int]) -> None:
         """Let other commands find the server, once it listens."""
         if self._file is None:
             raise RuntimeError("the state folder is not held")
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(json.dumps({"pid": os.getpid(), "endpoint": endpoint}))
+        server = Server(pid=os.getpid(), endpoint=endpoint, providers=providers)
+        self._file.write(json.dumps(asdict(server)))
         self._file.flush()
 
     def __exit__(

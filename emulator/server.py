@@ -11,7 +11,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,6 +38,8 @@ class Options:
     provisioning_seconds: float = 0.2
     latency: Mapping[str, float] = field(default_factory=dict)
     default_latency: float = 0.0
+    providers: bool = False
+    """Whether the plain Pulumi CLI is served as well."""
 
 
 class LocalAzure:
@@ -188,13 +190,19 @@ async def serve(
     """Run until `stop` is set; `ready` gets the endpoint once everything listens."""
     with ServerFile(state) as file:
         azure = LocalAzure(state, options)
-        try:
-            await azure.start()
-            file.announce(azure.endpoint)
-            ready(azure.endpoint)
-            await stop.wait()
-        finally:
-            await azure.stop()
+        with ExitStack() as until_done:
+            try:
+                await azure.start()
+                ports = {}
+                if options.providers:
+                    from emulator import providers  # noqa: PLC0415 - gRPC, for the CLI alone
+
+                    ports = until_done.enter_context(providers.serving(azure.endpoint))
+                file.announce(azure.endpoint, ports)
+                ready(azure.endpoint)
+                await stop.wait()
+            finally:
+                await azure.stop()
 
 
 @contextmanager

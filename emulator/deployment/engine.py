@@ -35,9 +35,8 @@ from emulator.deployment.values import (
     Json,
     changes,
     from_struct,
-    has_secret,
     has_unknown,
-    secret,
+    marked,
     to_struct,
     within,
 )
@@ -568,12 +567,7 @@ def _step(plan: _Plan) -> Step:
 
 def _marked(outputs: Mapping[str, Json], plan: _Plan) -> dict[str, Json]:
     """Wrap as secrets the outputs that the program says are, and those that echo a secret input."""
-    return {
-        key: secret(value)
-        if key in plan.secret_outputs or has_secret(plan.new.inputs.get(key))
-        else value
-        for key, value in outputs.items()
-    }
+    return marked(outputs, plan.new.inputs, plan.secret_outputs)
 
 
 def _refuse_options(request: resource_pb2.RegisterResourceRequest) -> None:

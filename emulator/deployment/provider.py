@@ -71,6 +71,15 @@ class Found:
     succeeded: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refreshed:
+    """A resource as it is now, and the inputs that would make it so."""
+
+    id: str
+    inputs: dict[str, Json]
+    outputs: dict[str, Json]
+
+
 class Provider(Protocol):
     """The operations of one kind of resource. Inputs are checked, with secrets still wrapped."""
 
@@ -95,6 +104,14 @@ class Provider(Protocol):
 
     def read(self, resource_id: str, timeout: float) -> Found | None:
         """Return the resource, once no operation is under way on it; None if it is not there."""
+
+    def refreshed(
+        self, resource_id: str, inputs: Mapping[str, Json], outputs: Mapping[str, Json]
+    ) -> Refreshed | None:
+        """Return the resource as it is, given the inputs and outputs that were; None if gone.
+
+        Without them, as in an import, the inputs are made from what is there.
+        """
 
     def put(self, resource_id: str, inputs: Mapping[str, Json], timeout: float) -> Found:
         """Create or update."""
@@ -273,6 +290,21 @@ class AzureProvider:
             succeeded=_provisioning_state(body) not in TERMINAL_FAILURES,
         )
 
+    def refreshed(
+        self, resource_id: str, inputs: Mapping[str, Json], outputs: Mapping[str, Json]
+    ) -> Refreshed | None:
+        """Return the resource as Azure has it, its inputs changed where Azure's answer is."""
+        found = self.read(resource_id)
+        if found is None:
+            return None
+        return Refreshed(
+            id=found.id,
+            outputs=found.outputs,
+            inputs=self._kind.followed(inputs, outputs, found.outputs)
+            if inputs
+            else self._kind.inputs_of(found.id, found.outputs),
+        )
+
     def put(
         self, resource_id: str, inputs: Mapping[str, Json], timeout: float = DEFAULT_TIMEOUT
     ) -> Found:
@@ -354,6 +386,19 @@ class RandomProvider:
     def read(self, _resource_id: str, _timeout: float) -> Found | None:
         """Return nothing: a value that did not reach the checkpoint is used nowhere."""
         return None
+
+    def refreshed(
+        self, resource_id: str, inputs: Mapping[str, Json], outputs: Mapping[str, Json]
+    ) -> Refreshed:
+        """Return what is kept: the value is nowhere else. An import's id is the value."""
+        length = {"length": len(resource_id)} if self._is_string else {}
+        return Refreshed(
+            id=resource_id,
+            inputs=dict(inputs) if inputs else length,
+            outputs=dict(outputs)
+            if outputs
+            else {**self._defaults, **length, "result": resource_id},
+        )
 
     def put(self, _resource_id: str, inputs: Mapping[str, Json], _timeout: float) -> Found:
         """Draw a value."""

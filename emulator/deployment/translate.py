@@ -19,7 +19,15 @@ from typing import Any, Literal
 
 from pulumi import _types as sdk_types
 
-from emulator.deployment.values import UNKNOWN, Change, Json, is_secret, secret, within
+from emulator.deployment.values import (
+    UNKNOWN,
+    Change,
+    Json,
+    is_secret,
+    plain,
+    secret,
+    within,
+)
 
 
 class TranslationError(Exception):
@@ -136,6 +144,35 @@ class ResourceType:
         if problems:
             raise TranslationError("; ".join(problems))
         return checked
+
+    def inputs_of(self, resource_id: str, outputs: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the inputs that an import of a resource gives: its path's, and what it returns.
+
+        Raises TranslationError for an id of another type.
+        """
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(self.path))
+        match = re.fullmatch(pattern, resource_id, re.IGNORECASE)
+        if match is None:
+            raise TranslationError(f"{resource_id!r} is no id of a {self.token}: {self.path}")
+        path = {key: match[key] for key in self.path_inputs}
+        settable = _settable(dict(outputs), _sdk_class(f"{self.token}Args"))
+        return {**settable, **path}
+
+    def followed(
+        self, inputs: Mapping[str, Json], old: Mapping[str, Json], new: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """Return the inputs, changed where Azure's answer has changed from `old` to `new`.
+
+        As azure-native's refresh does: what Azure merely spells in another way is no change.
+        """
+        settable = _settable(dict(new), _sdk_class(f"{self.token}Args"))
+        fixed = {*self.path_inputs, *self.query}
+        changed = {
+            key: _follow(inputs.get(key), old.get(key), settable.get(key))
+            for key in {**inputs, **settable}
+            if key not in fixed and key in old.keys() | new.keys()
+        }
+        return _without_nulls({**inputs, **changed})
 
     def _made_up(self, name: str) -> str:
         match self.naming:
@@ -368,6 +405,35 @@ def _misspelt(value: Json, shape: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _misspelt(item, _element(shape), f"{path}[{index}]")
+
+
+def _settable(value: Json, shape: Any) -> Json:
+    """Return the part of a value that the SDK's class for the inputs has, at any depth."""
+    if is_secret(value):
+        return secret(_settable(value["value"], shape))
+    shape = sdk_types.unwrap_type(shape)
+    if isinstance(value, dict) and isinstance(shape, type) and sdk_types.is_input_type(shape):
+        return {
+            key: _settable(value[key], inner)
+            for key, inner in _input_types(shape).items()
+            if key in value
+        }
+    if isinstance(value, list):
+        return [_settable(item, _element(shape)) for item in value]
+    return value
+
+
+def _follow(given: Json, old: Json, new: Json) -> Json:
+    """Return what was given, changed as the answer has changed."""
+    if isinstance(given, dict) and not is_secret(given) and isinstance(new, dict):
+        before = old if isinstance(old, dict) else {}
+        return {
+            key: _follow(given.get(key), before.get(key), new.get(key)) for key in {**given, **new}
+        }
+    if isinstance(given, list) and isinstance(new, list) and len(given) == len(new):
+        before = old if isinstance(old, list) and len(old) == len(new) else new
+        return [_follow(*each) for each in zip(given, before, new, strict=True)]
+    return given if plain(old) == plain(new) else new
 
 
 def _preview(value: Json, shape: Any) -> Json:

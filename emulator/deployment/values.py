@@ -52,6 +52,16 @@ def has_secret(value: Json) -> bool:
     return is_secret(value) or any(has_secret(item) for item in _items(value))
 
 
+def marked(
+    outputs: Mapping[str, Json], inputs: Mapping[str, Json], also: frozenset[str] = frozenset()
+) -> dict[str, Json]:
+    """Wrap as secrets the outputs that echo a secret input, and those in `also`."""
+    return {
+        key: secret(value) if key in also or has_secret(inputs.get(key)) else value
+        for key, value in outputs.items()
+    }
+
+
 def has_unknown(value: Json) -> bool:
     """Whether an unknown is anywhere in the value."""
     return value == UNKNOWN or any(has_unknown(item) for item in _items(value))

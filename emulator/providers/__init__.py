@@ -1,0 +1,105 @@
+"""Resource providers for Pulumi's engine: `azure-native` and `random`, on loopback ports.
+
+The engine attaches to them by PULUMI_DEBUG_PROVIDERS and sends gRPC; they send Azure's requests to
+the local Resource Manager, by the translation that the embedded deployment uses.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from emulator.local import SUBSCRIPTION_ID
+
+if TYPE_CHECKING:
+    from emulator.deployment.provider import ResourceManager
+
+PACKAGES = ("azure-native", "random")
+WORKERS = 32
+"""Operations at once: the engine's own default is four times the cores."""
+
+
+@contextmanager
+def serving(endpoint: str) -> Iterator[dict[str, int]]:
+    """Serve for the length of a `with`; gives the port of each package."""
+    azure = _Azure(endpoint)
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="provider") as workers:
+        servers, ports = [], {}
+        for package in PACKAGES:
+            handler = _OnDemand(package, azure)
+            server = grpc.server(workers, handlers=(handler,), options=[("grpc.so_reuseport", 0)])
+            ports[package] = server.add_insecure_port("127.0.0.1:0")
+            server.start()
+            servers.append(server)
+        try:
+            yield ports
+        finally:
+            for stopped in [server.stop(grace=0.5) for server in servers]:
+                stopped.wait()
+            azure.close()
+
+
+class _Azure:
+    """What the packages share: one connection pool, and whether the run was interrupted."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.interrupted = threading.Event()
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._client: ResourceManager | None = None
+
+    def client(self) -> "ResourceManager":
+        """Return Resource Manager's client, made when it is first asked for."""
+        from emulator.deployment.provider import ResourceManager  # noqa: PLC0415 - see _OnDemand
+
+        with self._lock:
+            if self._client is None:
+                self._client = ResourceManager(
+                    lambda: self._endpoint,
+                    subscription_id=SUBSCRIPTION_ID,
+                    stop=self.interrupted,
+                )
+            return self._client
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if self._client is not None:
+            self._client.close()
+
+
+class _OnDemand(grpc.GenericRpcHandler):
+    """Loads Pulumi at the first call: it takes longer than all that a server needs else."""
+
+    def __init__(self, package: str, azure: _Azure) -> None:
+        self._package = package
+        self._azure = azure
+        self._lock = threading.Lock()
+        self._handler: grpc.GenericRpcHandler | None = None
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return the handler of a method."""
+        with self._lock:
+            if self._handler is None:
+                self._load()
+        return self._handler.service(handler_call_details) if self._handler else None
+
+    def add_generic_rpc_handlers(self, handlers: tuple[grpc.GenericRpcHandler]) -> None:
+        """Take what the generated code registers with a server."""
+        (self._handler,) = handlers
+
+    def _load(self) -> None:
+        from pulumi.runtime.proto import provider_pb2_grpc  # noqa: PLC0415
+
+        from emulator.deployment.provider import Providers  # noqa: PLC0415
+        from emulator.providers.servicer import ResourceProvider  # noqa: PLC0415
+
+        client = self._azure.client()
+        provider = ResourceProvider(
+            self._package, Providers(client), client, self._azure.interrupted
+        )
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, self)

@@ -1,0 +1,274 @@
+"""A resource provider as Pulumi's engine calls it: each request becomes one of the translation.
+
+The contract is `pulumirpc.ResourceProvider` (pulumi's proto/pulumi/provider.proto); what the
+methods do to Azure, and to the checkpoint's values, is the embedded deployment's own.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import NoReturn
+
+import grpc
+from google.protobuf import any_pb2, empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+
+from emulator.deployment.provider import (
+    DEFAULT_TIMEOUT,
+    Found,
+    ProviderError,
+    Providers,
+    ResourceManager,
+    UncertainError,
+)
+from emulator.deployment.translate import TranslationError
+from emulator.deployment.values import (
+    Change,
+    Json,
+    changes,
+    from_struct,
+    has_unknown,
+    marked,
+    plain,
+    to_struct,
+)
+
+_KINDS = {
+    "add": provider_pb2.PropertyDiff.ADD,
+    "delete": provider_pb2.PropertyDiff.DELETE,
+    "update": provider_pb2.PropertyDiff.UPDATE,
+}
+_REPLACING = {
+    "add": provider_pb2.PropertyDiff.ADD_REPLACE,
+    "delete": provider_pb2.PropertyDiff.DELETE_REPLACE,
+    "update": provider_pb2.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
+    """One package, `azure-native` or `random`, over the providers of the embedded deployment."""
+
+    def __init__(
+        self,
+        package: str,
+        providers: Providers,
+        azure: ResourceManager,
+        interrupted: threading.Event,
+    ) -> None:
+        self._package = package
+        self._providers = providers
+        self._azure = azure
+        self._interrupted = interrupted
+
+    def Handshake(  # noqa: N802 - the service's own names, here and below
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        """Say what this provider can take."""
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def Attach(  # noqa: N802
+        self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Take the engine's address: nothing is logged to it."""
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(  # noqa: N802
+        self, request: empty_pb2.Empty, context: grpc.ServicerContext
+    ) -> plugin_pb2.PluginInfo:
+        """Return the version of the SDK that this provider follows."""
+        return plugin_pb2.PluginInfo(version=version(f"pulumi-{self._package}"))
+
+    def CheckConfig(  # noqa: N802
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        """Take any config: which Azure this is does not depend on it."""
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(  # noqa: N802
+        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.DiffResponse:
+        """No config makes a difference."""
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(  # noqa: N802
+        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ConfigureResponse:
+        """Begin a run: an earlier one may have been cancelled."""
+        self._interrupted.clear()
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def Cancel(  # noqa: N802
+        self, request: empty_pb2.Empty, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Stop waiting for Azure; no request is cut off."""
+        self._interrupted.set()
+        return empty_pb2.Empty()
+
+    def Check(  # noqa: N802
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        """Complete the inputs, or say what is wrong with them."""
+        _, token, name = _parts(request.urn)
+        try:
+            inputs = self._providers[token].check(
+                name, from_struct(request.news), from_struct(request.olds)
+            )
+        except TranslationError as error:
+            return provider_pb2.CheckResponse(
+                failures=[provider_pb2.CheckFailure(reason=str(error))]
+            )
+        return provider_pb2.CheckResponse(inputs=to_struct(inputs))
+
+    def Diff(  # noqa: N802
+        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.DiffResponse:
+        """Say what differs, and which of it needs a new resource."""
+        provider = self._providers[_parts(request.urn)[1]]
+        old, new = from_struct(request.old_inputs), from_struct(request.news)
+        found = [change for change in changes(old, new) if provider.is_change(change)]
+        replacing = [change for change in found if provider.needs_replacement(change)]
+        # A new resource of the same name cannot be made before the old one is gone.
+        same_name = not has_unknown(new) and provider.resource_id(new) == request.id
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_SOME
+            if found
+            else provider_pb2.DiffResponse.DIFF_NONE,
+            diffs=sorted({_top(change) for change in found}),
+            replaces=sorted({_top(change) for change in replacing}),
+            deleteBeforeReplace=bool(replacing) and same_name,
+            hasDetailedDiff=True,
+            detailedDiff={
+                change.path: provider_pb2.PropertyDiff(
+                    kind=(_REPLACING if change in replacing else _KINDS)[change.kind],
+                    inputDiff=True,
+                )
+                for change in found
+            },
+        )
+
+    def Create(  # noqa: N802
+        self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CreateResponse:
+        """Create, unless something of that id is there: it is not this stack's."""
+        inputs = from_struct(request.properties)
+        provider = self._providers[_parts(request.urn)[1]]
+        if request.preview:
+            outputs = provider.preview(inputs, None)
+            return provider_pb2.CreateResponse(properties=to_struct(marked(outputs, inputs)))
+        resource_id = provider.resource_id(inputs)
+        timeout = request.timeout or DEFAULT_TIMEOUT
+        try:
+            if provider.read(resource_id, timeout) is not None:
+                raise ProviderError(
+                    f"cannot create already existing resource '{resource_id}': it is no part of"
+                    " this stack; delete it, or take it over with `pulumi import`"
+                )
+            found = provider.put(resource_id, inputs, timeout)
+        except UncertainError as error:
+            self._partial(context, error, resource_id, inputs, provider.read)
+        except ProviderError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return provider_pb2.CreateResponse(
+            id=found.id, properties=to_struct(marked(found.outputs, inputs))
+        )
+
+    def Read(  # noqa: N802
+        self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ReadResponse:
+        """Return a resource as it is, and the inputs that would make it so."""
+        provider = self._providers[_parts(request.urn)[1]]
+        inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
+        try:
+            state = provider.refreshed(request.id, inputs, outputs)
+        except ProviderError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        if state is None:
+            return provider_pb2.ReadResponse()
+        return provider_pb2.ReadResponse(
+            id=state.id,
+            inputs=to_struct(state.inputs),
+            properties=to_struct(marked(state.outputs, state.inputs)),
+        )
+
+    def Update(  # noqa: N802
+        self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.UpdateResponse:
+        """Change a resource to the new inputs."""
+        inputs = from_struct(request.news)
+        provider = self._providers[_parts(request.urn)[1]]
+        if request.preview:
+            outputs = provider.preview(inputs, from_struct(request.olds))
+            return provider_pb2.UpdateResponse(properties=to_struct(marked(outputs, inputs)))
+        try:
+            found = provider.put(request.id, inputs, request.timeout or DEFAULT_TIMEOUT)
+        except UncertainError as error:
+            self._partial(context, error, request.id, inputs, provider.read)
+        except ProviderError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return provider_pb2.UpdateResponse(properties=to_struct(marked(found.outputs, inputs)))
+
+    def Delete(  # noqa: N802
+        self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Delete; a resource that is not there is deleted."""
+        try:
+            self._providers[_parts(request.urn)[1]].delete(
+                request.id, request.timeout or DEFAULT_TIMEOUT
+            )
+        except ProviderError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return empty_pb2.Empty()
+
+    def Invoke(  # noqa: N802
+        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.InvokeResponse:
+        """Call a function."""
+        try:
+            answer = self._azure.call(request.tok, plain(from_struct(request.args)))
+        except TranslationError as error:
+            return provider_pb2.InvokeResponse(
+                failures=[provider_pb2.CheckFailure(reason=str(error))]
+            )
+        except ProviderError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
+
+    def _partial(
+        self,
+        context: grpc.ServicerContext,
+        error: UncertainError,
+        resource_id: str,
+        inputs: Mapping[str, Json],
+        read: Callable[[str, float], Found | None],
+    ) -> NoReturn:
+        """Fail, with the state that was reached if there is one: the engine keeps it."""
+        try:
+            reached = read(resource_id, 0.0)
+        except ProviderError:
+            reached = None
+        if reached is None:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        detail = any_pb2.Any()
+        detail.Pack(
+            provider_pb2.ErrorResourceInitFailed(
+                id=reached.id,
+                properties=to_struct(marked(reached.outputs, inputs)),
+                inputs=to_struct(inputs),
+                reasons=[str(error)],
+            )
+        )
+        status = status_pb2.Status(
+            code=grpc.StatusCode.UNKNOWN.value[0], message=str(error), details=[detail]
+        )
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+def _parts(urn: str) -> tuple[str, str, str]:
+    """Return the stack's part of a URN, the resource's own type token, and its name."""
+    stack, _, rest = urn.rpartition("::")[0].rpartition("::")
+    return stack, rest.rpartition("$")[2], urn.rpartition("::")[2]
+
+
+def _top(change: Change) -> str:
+    return change.path.partition(".")[0].partition("[")[0]
