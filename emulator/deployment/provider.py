@@ -105,6 +105,9 @@ class Provider(Protocol):
     def read(self, resource_id: str, timeout: float) -> Found | None:
         """Return the resource, once no operation is under way on it; None if it is not there."""
 
+    def peek(self, resource_id: str) -> Found | None:
+        """Return the resource as it is at this moment; None if it is not there."""
+
     def refreshed(
         self, resource_id: str, inputs: Mapping[str, Json], outputs: Mapping[str, Json]
     ) -> Refreshed | None:
@@ -257,9 +260,9 @@ class ResourceManager:
 
     def _wait(self, pause: float, deadline: float, what: str) -> float:
         """Pause, then return the next pause. Raises StoppedError, UncertainError when too late."""
-        if self._stop.wait(pause):
+        if self._stop.wait(max(0.0, min(pause, deadline - self._clock()))):
             raise StoppedError("interrupted")
-        if self._clock() > deadline:
+        if self._clock() >= deadline:
             raise UncertainError(f"timed out waiting for {what}")
         return min(max(pause, 0.02) * 1.5, 1.0)
 
@@ -294,15 +297,27 @@ class AzureProvider:
         self, resource_id: str, inputs: Mapping[str, Json], outputs: Mapping[str, Json]
     ) -> Refreshed | None:
         """Return the resource as Azure has it, its inputs changed where Azure's answer is."""
-        found = self.read(resource_id)
-        if found is None:
+        body = self._azure.settled(resource_id, self._kind.api_version, DEFAULT_TIMEOUT)
+        if body is None:
             return None
+        now = self._kind.outputs(body)
         return Refreshed(
-            id=found.id,
-            outputs=found.outputs,
-            inputs=self._kind.followed(inputs, outputs, found.outputs)
+            id=str(body.get("id", resource_id)),
+            outputs=now,
+            inputs=self._kind.followed(inputs, outputs, now)
             if inputs
-            else self._kind.inputs_of(found.id, found.outputs),
+            else self._kind.inputs_of(resource_id, body),
+        )
+
+    def peek(self, resource_id: str) -> Found | None:
+        """Return the resource as it is at this moment."""
+        body = self._azure.get(resource_id, self._kind.api_version)
+        if body is None:
+            return None
+        return Found(
+            id=str(body.get("id", resource_id)),
+            outputs=self._kind.outputs(body),
+            succeeded=_provisioning_state(body) == "Succeeded",
         )
 
     def put(
@@ -385,6 +400,10 @@ class RandomProvider:
 
     def read(self, _resource_id: str, _timeout: float) -> Found | None:
         """Return nothing: a value that did not reach the checkpoint is used nowhere."""
+        return None
+
+    def peek(self, _resource_id: str) -> Found | None:
+        """Return nothing: there is nothing but the checkpoint."""
         return None
 
     def refreshed(

@@ -10,6 +10,7 @@ to the local Azure translates here.
 import difflib
 import importlib
 import re
+import threading
 import typing
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,9 @@ from emulator.deployment.values import (
     secret,
     within,
 )
+
+# The SDK's modules import each other: threads that begin at once would meet half of one.
+_LOADING = threading.RLock()
 
 
 class TranslationError(Exception):
@@ -145,8 +149,8 @@ class ResourceType:
             raise TranslationError("; ".join(problems))
         return checked
 
-    def inputs_of(self, resource_id: str, outputs: Mapping[str, Json]) -> dict[str, Json]:
-        """Return the inputs that an import of a resource gives: its path's, and what it returns.
+    def inputs_of(self, resource_id: str, body: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the inputs that an import of a resource gives: its path's, and what a GET returns.
 
         Raises TranslationError for an id of another type.
         """
@@ -155,7 +159,10 @@ class ResourceType:
         if match is None:
             raise TranslationError(f"{resource_id!r} is no id of a {self.token}: {self.path}")
         path = {key: match[key] for key in self.path_inputs}
-        settable = _settable(dict(outputs), _sdk_class(f"{self.token}Args"))
+        # `type` as an input is the body's own, and as an output the resource's type.
+        kind = (body.get("properties") or {}).get("type") if self.flattened else None
+        outputs = {**self.outputs(body), "type": kind}
+        settable = _without_nulls(_settable(outputs, _sdk_class(f"{self.token}Args")))
         return {**settable, **path}
 
     def followed(
@@ -172,7 +179,7 @@ class ResourceType:
             for key in {**inputs, **settable}
             if key not in fixed and key in old.keys() | new.keys()
         }
-        return _without_nulls({**inputs, **changed})
+        return dict(_without_nulls({**inputs, **changed}))
 
     def _made_up(self, name: str) -> str:
         match self.naming:
@@ -377,7 +384,8 @@ def _split_version(token: str) -> tuple[str, str | None]:
 
 def _sdk_class(token: str) -> type:
     _, module, name = token.split(":")
-    return typing.cast("type", getattr(_sdk_module(module), name))
+    with _LOADING:
+        return typing.cast("type", getattr(_sdk_module(module), name))
 
 
 @cache
@@ -431,8 +439,8 @@ def _follow(given: Json, old: Json, new: Json) -> Json:
             key: _follow(given.get(key), before.get(key), new.get(key)) for key in {**given, **new}
         }
     if isinstance(given, list) and isinstance(new, list) and len(given) == len(new):
-        before = old if isinstance(old, list) and len(old) == len(new) else new
-        return [_follow(*each) for each in zip(given, before, new, strict=True)]
+        was = old if isinstance(old, list) and len(old) == len(new) else new
+        return [_follow(*each) for each in zip(given, was, new, strict=True)]
     return given if plain(old) == plain(new) else new
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
@@ -30,7 +30,7 @@ def serving(endpoint: str) -> Iterator[dict[str, int]]:
         servers, ports = [], {}
         for package in PACKAGES:
             handler = _OnDemand(package, azure)
-            server = grpc.server(workers, handlers=(handler,), options=[("grpc.so_reuseport", 0)])
+            server = grpc.server(workers, handlers=[handler], options=[("grpc.so_reuseport", 0)])
             ports[package] = server.add_insecure_port("127.0.0.1:0")
             server.start()
             servers.append(server)
@@ -102,4 +102,7 @@ class _OnDemand(grpc.GenericRpcHandler):
         provider = ResourceProvider(
             self._package, Providers(client), client, self._azure.interrupted
         )
-        provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, self)
+        # All that the generated code asks of a server is `add_generic_rpc_handlers`.
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(
+            provider, cast("grpc.Server", self)
+        )

@@ -60,51 +60,49 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._azure = azure
         self._interrupted = interrupted
 
-    def Handshake(  # noqa: N802 - the service's own names, here and below
+    def Handshake(
         self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ProviderHandshakeResponse:
         """Say what this provider can take."""
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
-    def Attach(  # noqa: N802
+    def Attach(
         self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         """Take the engine's address: nothing is logged to it."""
         return empty_pb2.Empty()
 
-    def GetPluginInfo(  # noqa: N802
+    def GetPluginInfo(
         self, request: empty_pb2.Empty, context: grpc.ServicerContext
     ) -> plugin_pb2.PluginInfo:
         """Return the version of the SDK that this provider follows."""
         return plugin_pb2.PluginInfo(version=version(f"pulumi-{self._package}"))
 
-    def CheckConfig(  # noqa: N802
+    def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         """Take any config: which Azure this is does not depend on it."""
         return provider_pb2.CheckResponse(inputs=request.news)
 
-    def DiffConfig(  # noqa: N802
+    def DiffConfig(
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
         """No config makes a difference."""
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(  # noqa: N802
+    def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
         """Begin a run: an earlier one may have been cancelled."""
         self._interrupted.clear()
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    def Cancel(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> empty_pb2.Empty:
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Stop waiting for Azure; no request is cut off."""
         self._interrupted.set()
         return empty_pb2.Empty()
 
-    def Check(  # noqa: N802
+    def Check(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         """Complete the inputs, or say what is wrong with them."""
@@ -119,7 +117,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
             )
         return provider_pb2.CheckResponse(inputs=to_struct(inputs))
 
-    def Diff(  # noqa: N802
+    def Diff(
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
         """Say what differs, and which of it needs a new resource."""
@@ -146,7 +144,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
             },
         )
 
-    def Create(  # noqa: N802
+    def Create(
         self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CreateResponse:
         """Create, unless something of that id is there: it is not this stack's."""
@@ -158,21 +156,23 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         resource_id = provider.resource_id(inputs)
         timeout = request.timeout or DEFAULT_TIMEOUT
         try:
-            if provider.read(resource_id, timeout) is not None:
-                raise ProviderError(
-                    f"cannot create already existing resource '{resource_id}': it is no part of"
-                    " this stack; delete it, or take it over with `pulumi import`"
-                )
-            found = provider.put(resource_id, inputs, timeout)
+            there = provider.read(resource_id, timeout)
+            found = None if there else provider.put(resource_id, inputs, timeout)
         except UncertainError as error:
-            self._partial(context, error, resource_id, inputs, provider.read)
+            self._partial(context, error, resource_id, inputs, provider.peek)
         except ProviderError as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        if found is None:
+            context.abort(
+                grpc.StatusCode.ALREADY_EXISTS,
+                f"cannot create already existing resource '{resource_id}': it is no part of this"
+                " stack; delete it, or take it over with `pulumi import`",
+            )
         return provider_pb2.CreateResponse(
             id=found.id, properties=to_struct(marked(found.outputs, inputs))
         )
 
-    def Read(  # noqa: N802
+    def Read(
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ReadResponse:
         """Return a resource as it is, and the inputs that would make it so."""
@@ -190,7 +190,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
             properties=to_struct(marked(state.outputs, state.inputs)),
         )
 
-    def Update(  # noqa: N802
+    def Update(
         self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.UpdateResponse:
         """Change a resource to the new inputs."""
@@ -202,12 +202,12 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         try:
             found = provider.put(request.id, inputs, request.timeout or DEFAULT_TIMEOUT)
         except UncertainError as error:
-            self._partial(context, error, request.id, inputs, provider.read)
+            self._partial(context, error, request.id, inputs, provider.peek)
         except ProviderError as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return provider_pb2.UpdateResponse(properties=to_struct(marked(found.outputs, inputs)))
 
-    def Delete(  # noqa: N802
+    def Delete(
         self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         """Delete; a resource that is not there is deleted."""
@@ -219,7 +219,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return empty_pb2.Empty()
 
-    def Invoke(  # noqa: N802
+    def Invoke(
         self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.InvokeResponse:
         """Call a function."""
@@ -231,7 +231,9 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
             )
         except ProviderError as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(to_struct(answer))  # a keyword here, a field there
+        return response
 
     def _partial(
         self,
@@ -239,11 +241,11 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         error: UncertainError,
         resource_id: str,
         inputs: Mapping[str, Json],
-        read: Callable[[str, float], Found | None],
+        peek: Callable[[str], Found | None],
     ) -> NoReturn:
         """Fail, with the state that was reached if there is one: the engine keeps it."""
         try:
-            reached = read(resource_id, 0.0)
+            reached = peek(resource_id)
         except ProviderError:
             reached = None
         if reached is None:
