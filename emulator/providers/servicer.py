@@ -180,7 +180,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
         try:
             state = provider.refreshed(request.id, inputs, outputs)
-        except ProviderError as error:
+        except (ProviderError, TranslationError) as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         if state is None:
             return provider_pb2.ReadResponse()
