@@ -297,6 +297,7 @@ class AzureProvider:
         self, resource_id: str, inputs: Mapping[str, Json], outputs: Mapping[str, Json]
     ) -> Refreshed | None:
         """Return the resource as Azure has it, its inputs changed where Azure's answer is."""
+        self._kind.path_of(resource_id)  # what a person imports may be anything
         body = self._azure.settled(resource_id, self._kind.api_version, DEFAULT_TIMEOUT)
         if body is None:
             return None

@@ -149,21 +149,21 @@ class ResourceType:
             raise TranslationError("; ".join(problems))
         return checked
 
-    def inputs_of(self, resource_id: str, body: Mapping[str, Json]) -> dict[str, Json]:
-        """Return the inputs that an import of a resource gives: its path's, and what a GET returns.
-
-        Raises TranslationError for an id of another type.
-        """
+    def path_of(self, resource_id: str) -> dict[str, str]:
+        """Return the inputs that make up an id. Raises TranslationError for one of another type."""
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(self.path))
         match = re.fullmatch(pattern, resource_id, re.IGNORECASE)
         if match is None:
-            raise TranslationError(f"{resource_id!r} is no id of a {self.token}: {self.path}")
-        path = {key: match[key] for key in self.path_inputs}
+            raise TranslationError(f"{resource_id!r} is no id of type {self.token}: {self.path}")
+        return {key: match[key] for key in self.path_inputs}
+
+    def inputs_of(self, resource_id: str, body: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the inputs that an import gives: those of the path, and what a GET returns."""
         # `type` as an input is the body's own, and as an output the resource's type.
         kind = (body.get("properties") or {}).get("type") if self.flattened else None
         outputs = {**self.outputs(body), "type": kind}
         settable = _without_nulls(_settable(outputs, _sdk_class(f"{self.token}Args")))
-        return {**settable, **path}
+        return {**settable, **self.path_of(resource_id)}
 
     def followed(
         self, inputs: Mapping[str, Json], old: Mapping[str, Json], new: Mapping[str, Json]

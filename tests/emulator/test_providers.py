@@ -182,7 +182,7 @@ def test_an_import_gives_inputs_that_make_no_difference(engine):
     assert inputs == declared
     answer = engine.diff(BACKEND, BACKEND_ID, inputs, declared)
     assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
-    with pytest.raises(grpc.RpcError, match="is no id of a azure-native:apimanagement:Backend"):
+    with pytest.raises(grpc.RpcError, match="is no id of type azure-native:apimanagement:Backend"):
         engine.read(BACKEND, GROUP_ID)
 
 
