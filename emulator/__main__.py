@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         help="time a long-running operation takes (default: %(default)s)",
     )
 
+    serve.add_argument(
+        "--request-log", metavar="FILE", help="add a JSON line for each request at Resource Manager"
+    )
+
     environment = _command(commands, "env", "print the variables that point tools at it")
     environment.add_argument(
         "--shell", choices=("bash", "fish", "powershell"), default="bash", help="default: bash"

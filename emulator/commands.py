@@ -18,6 +18,7 @@ from emulator.local import (
     TENANT_ID,
     LocalAzureError,
     find_server,
+    pulumi_variables,
     state_folder,
 )
 
@@ -55,8 +56,24 @@ def serve(options: argparse.Namespace) -> int:
         )
 
     state = state_folder(options.state)
+    if options.request_log:
+        _log_requests(options.request_log)
     asyncio.run(run())
     return 0
+
+
+def _log_requests(path: str) -> None:
+    """Resource Manager's requests, as Azure's activity log has them; no bodies, so no keys."""
+    import logging
+
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise LocalAzureError(f"--request-log {path}: {error.strerror}") from None
+    requests = logging.getLogger("emulator.requests")
+    requests.addHandler(handler)
+    requests.setLevel(logging.INFO)
+    requests.propagate = False
 
 
 # One line a variable, for a shell's `eval`: with a value, and without one to forget it.
@@ -78,16 +95,12 @@ def env(options: argparse.Namespace) -> int:
     state = state_folder(options.state)
     running = find_server(state)
     endpoint = running.endpoint if running else f"http://127.0.0.1:{options.port}"
-    ports = running.providers if running else {}
-    backend = (state / "pulumi").as_uri()
     variables = {
         "ARM_ENDPOINT": endpoint,
         "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
         "ARM_TENANT_ID": TENANT_ID,
         STATE_VARIABLE: str(state),
-        "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in ports.items()),
-        "PULUMI_BACKEND_URL": backend,
-        "PULUMI_CONFIG_PASSPHRASE": "local",
+        **pulumi_variables(state),
     }
     export, forget = SHELLS[options.shell]
     if options.unset:

@@ -107,5 +107,22 @@ def find_server(state: Path) -> Server | None:
     return None
 
 
+def pulumi_variables(state: Path) -> dict[str, str]:
+    """Return the variables by which the plain Pulumi CLI deploys to the server on this folder.
+
+    Its stacks are kept in the folder as well, encrypted with a passphrase that is no secret.
+    """
+    running = find_server(state)
+    ports = running.providers if running else {}
+    return {
+        "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in ports.items()),
+        "PULUMI_BACKEND_URL": (state / "pulumi").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "local",
+        # What is asked of the internet else: newer versions, and plug-ins that are here already.
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+
+
 def _path(state: Path) -> Path:
     return state / "server.json"

@@ -24,6 +24,11 @@ class Shell:
         self.state = state
         self.environment = {
             **{name: value for name, value in os.environ.items() if not _INHERITED.search(name)},
+            "PATH": os.pathsep.join(
+                folder
+                for folder in os.environ["PATH"].split(os.pathsep)
+                if not (Path(folder) / "pulumi").exists()  # the tests of the CLI take it back
+            ),
             "LOCAL_AZURE_STATE": str(state),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
