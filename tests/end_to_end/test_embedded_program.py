@@ -53,3 +53,15 @@ def test_an_unknown_of_a_first_preview_stays_unknown(shell):
     assert [each["weight"] for each in pool["pool"]["services"]] == [1, 1, 1]
     assert preview["changeSummary"] == {"create": 36}
     assert "Expected traffic: UK South 33.3 %" in preview["diagnostics"][0]["message"]
+
+
+def test_the_comment_on_the_incident_s_preview_names_the_region_that_gets_it_all(shell):
+    preview = shell.emulator(
+        "preview", "--json", "--show-sames", "--config-file", "Pulumi.incident.yaml"
+    )
+    comment = shell.run(
+        "probes/preview_comment.py", "-", "--expect", "round-robin", text=preview.stdout
+    )
+    assert comment.returncode == 1, comment.stderr
+    assert comment.stdout.splitlines()[1] == "### ❌ 100 % of traffic to UK South"
+    assert "36 to create" in comment.stdout
