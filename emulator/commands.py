@@ -121,7 +121,13 @@ def env(options: argparse.Namespace) -> int:
 
 def preview(options: argparse.Namespace) -> int:
     """Show what `up` would change; no lock, no change, and mostly no request."""
-    return _deploy("preview", options, as_json=options.json, show_sames=options.show_sames)
+    return _deploy(
+        "preview",
+        options,
+        as_json=options.json,
+        show_sames=options.show_sames,
+        policy_pack=Path(options.policy_pack) if options.policy_pack else None,
+    )
 
 
 def up(options: argparse.Namespace) -> int:
@@ -140,6 +146,7 @@ def _deploy(
     *,
     as_json: bool = False,
     show_sames: bool = False,
+    policy_pack: Path | None = None,
 ) -> int:
     from emulator import deployment
 
@@ -154,6 +161,7 @@ def _deploy(
             arm_endpoint=_endpoint(state, until_done),
             json=as_json,
             show_sames=show_sames,
+            policy_pack=policy_pack,
         )
 
 

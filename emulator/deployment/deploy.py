@@ -20,13 +20,15 @@ from pulumi import RunError
 from pulumi.runtime import Settings, configure, run_in_stack
 from pulumi.runtime.config import set_all_config
 
+from components import guardrails
 from emulator.deployment import display, sdk
 from emulator.deployment.config import Project, load
 from emulator.deployment.display import Operation, Run
 from emulator.deployment.engine import PARALLEL, Engine
 from emulator.deployment.journal import Journal
 from emulator.deployment.provider import ResourceManager
-from emulator.deployment.state import Checkpoint, StackState
+from emulator.deployment.state import ROOT_TYPE, Checkpoint, StackState
+from emulator.deployment.values import plain, without_unknowns
 from emulator.local import SUBSCRIPTION_ID, LocalAzureError
 
 P = ParamSpec("P")
@@ -45,13 +47,15 @@ def run(
     config_file: Path | None = None,
     json: bool = False,
     show_sames: bool = False,
+    policy_pack: Path | None = None,
     out: TextIO | None = None,
 ) -> int:
     """Preview, deploy or destroy a stack; return the exit code: 0, 1, or 130 after Ctrl-C.
 
     `arm_endpoint` is called when the first request is due: a preview of a new stack needs none.
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
-    unchanged, too. What the program prints becomes a message.
+    unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
+    pack, which are components/guardrails.py, judge a preview.
     """
     out = out or sys.stdout
     text = display.Text(out, show_sames=show_sames)
@@ -74,6 +78,8 @@ def run(
                     arm_endpoint=arm_endpoint,
                     journal=journal,
                 )
+            if policy_pack and not interrupted:
+                _judge(policy_pack, journal)
     except LocalAzureError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -128,6 +134,27 @@ def _deploy(
                 _run_program(project, stack, engine, journal, is_preview=is_preview)
                 engine.delete_what_is_gone()
         return stop.is_set()
+
+
+def _judge(policy_pack: Path, journal: Journal) -> None:
+    """Add an error for each rule of the pack that the declared resources break."""
+    if not (policy_pack / "PulumiPolicy.yaml").is_file():
+        raise LocalAzureError(f"--policy-pack {policy_pack}: has no PulumiPolicy.yaml")
+    declared = [
+        guardrails.Resource(
+            type=step.new.type,
+            name=step.new.urn.rpartition("::")[2],
+            inputs=without_unknowns(
+                plain(journal.outputs if step.new.type == ROOT_TYPE else step.new.inputs)
+            ),
+        )
+        for step in journal.steps
+        if step.new
+    ]
+    for violation in guardrails.violations(declared):
+        journal.say(
+            "error", f"[mandatory] {violation.rule}: {violation.resource.name}: {violation.message}"
+        )
 
 
 def _run_program(

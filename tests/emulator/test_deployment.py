@@ -734,3 +734,24 @@ def test_the_program_runs_in_its_folder_and_imports_its_own_modules(tmp_path):
     )
     project.up()
     assert project.outputs == {"imported": "imported", "read": "read"}
+
+
+def test_a_policy_pack_fails_a_preview_and_names_each_rule(tmp_path):
+    project = StackProject(tmp_path, endpoint="")
+    pack = tmp_path / "policies"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    result = project.run("preview", policy_pack=pack)
+    assert result.code == 1
+    for backend in ("foundry1", "foundry2"):
+        assert (
+            f"[mandatory] backends-have-a-breaker: {backend}: has no circuit breaker" in result.text
+        )
+    assert "pool-is-round-robin" not in result.text
+    assert project.run("preview").code == 0
+
+
+def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
+    project = StackProject(tmp_path, endpoint="")
+    assert project.run("preview", policy_pack=tmp_path / "nowhere").code == 1
+    assert capsys.readouterr().err.endswith("nowhere: has no PulumiPolicy.yaml\n")

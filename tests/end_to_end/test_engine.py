@@ -37,7 +37,8 @@ class Cli:
         folder.mkdir()
         for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
             shutil.copy(path, folder)
-        shutil.copytree(ROOT / "components", folder / "components")
+        for part in ("components", "policies"):
+            shutil.copytree(ROOT / part, folder / part)
         (folder / ".venv").symlink_to(sys.prefix)
         exports = shell.emulator("env").stdout
         self.environment = {
@@ -100,6 +101,19 @@ def test_what_one_changes_in_the_portal_is_drift_and_up_mends_it(shell, tmp_path
         assert "foundry2 has weight 7" in judge(shell, cli, 1)
         assert "~ 1 updated" in cli("up --refresh --yes --skip-preview")
         judge(shell, cli, 0)
+
+
+def test_the_policy_pack_stops_a_preview_and_names_the_rule(shell, tmp_path):
+    with shell.serving():
+        cli = Cli(shell, tmp_path / "project")
+        cli("stack init dev")
+        assert "openai-gateway@" in cli("preview --policy-pack policies")
+        region = cli.folder / "components" / "openai_region.py"
+        text = region.read_text("utf-8")
+        region.write_text(text.replace("local_auth=True", "local_auth=False"), "utf-8")
+        stopped = cli("preview --policy-pack policies", expected=1)
+    for name in ("foundry1", "foundry2", "foundry3"):
+        assert f"{name}: takes keys; set disableLocalAuth to true" in stopped
 
 
 def test_both_ways_to_deploy_make_the_same_resources_by_the_same_requests(shell, tmp_path):
