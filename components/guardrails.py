@@ -122,7 +122,7 @@ def _apart(stack: Stack) -> Findings:
             places.setdefault(str(location).replace(" ", "").lower(), []).append(account)
     for location, accounts in places.items():
         if len(accounts) > 1:
-            names = " and ".join(account.name for account in accounts)
+            names = " and ".join(sorted(account.name for account in accounts))
             yield (
                 accounts[-1],
                 f"{names} are in {location}; give each account a location of its own",
