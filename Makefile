@@ -16,8 +16,11 @@ demo: $(READY) ## the incident, the fix and the proof, on a local Azure
 test: $(READY) ## every test, shuffled, on all cores
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
-lint: $(READY) ## ruff and mypy, as CI runs them
+lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+	@if command -v actionlint >/dev/null; then actionlint; \
+	else echo 'actionlint is not on PATH and was not run: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7'; fi
 
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done
