@@ -6,9 +6,9 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench catch-table docs clean
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(READY) ## the incident, the fix and the proof, on a local Azure
 	@$(BIN)/python -m emulator demo
@@ -24,6 +24,9 @@ lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
 
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done
+
+catch-table: $(READY) ## which stage catches which mistake first: prints it, and writes docs/catch-table.md
+	@$(BIN)/python benchmarks/catch_table.py --write
 
 docs: $(READY) ## the README's pictures, from real runs of the demo and the probe
 	@$(BIN)/python docs/picture.py

@@ -146,6 +146,21 @@ def _keyless(stack: Stack) -> Findings:
             yield account, "takes keys; set disableLocalAuth to true"
 
 
+def _taken_by_azure(stack: Stack) -> Findings:
+    for backend in stack.backends:
+        protocol = backend.inputs.get("protocol", "http")
+        if protocol not in ("http", "soap"):
+            yield backend, f"has protocol {protocol}; Azure takes http, for https URLs too"
+        breaker = backend.inputs.get("circuitBreaker")
+        rules = breaker.get("rules") if isinstance(breaker, Mapping) else None
+        if isinstance(rules, list) and len(rules) > 1:
+            yield backend, f"has {len(rules)} circuit breaker rules; Azure takes one"
+    for pool in stack.pools:
+        for key in ("url", "protocol"):
+            if isinstance(pool.inputs.get(key), str):
+                yield pool, f"is a pool and has a {key}; Azure takes it on a single backend alone"
+
+
 def _known_members(stack: Stack) -> Findings:
     known = {
         str(value).lower()
@@ -211,6 +226,11 @@ RULES: Final = (
         name="accounts-take-no-keys",
         description="Local authentication is off on every account.",
         check=_keyless,
+    ),
+    Rule(
+        name="azure-takes-the-backends",
+        description="No backend is one that API Management refuses.",
+        check=_taken_by_azure,
     ),
     Rule(
         name="members-are-backends",

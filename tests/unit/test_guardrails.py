@@ -92,7 +92,22 @@ def without_role(resources):
     resources.remove(next(each for each in resources if each.type.endswith(":RoleAssignment")))
 
 
+def encrypted(resources):
+    of(resources, "Backend", "foundry1")["protocol"] = "https"
+
+
+def two_rules(resources):
+    of(resources, "Backend", "foundry1")["circuitBreaker"]["rules"] *= 2
+
+
+def pool_with_url(resources):
+    of(resources, "Backend", "inference-backend-pool")["url"] = "https://a.example"
+
+
 MISTAKES = {
+    encrypted: ("azure-takes-the-backends", "has protocol https; Azure takes http"),
+    two_rules: ("azure-takes-the-backends", "has 2 circuit breaker rules; Azure takes one"),
+    pool_with_url: ("azure-takes-the-backends", "is a pool and has a url"),
     preferred: (
         "pool-is-round-robin",
         "traffic would be: foundry1 100.0 %, foundry2 0.0 %, foundry3 0.0 % (not round robin:",
