@@ -102,14 +102,14 @@ def env(options: argparse.Namespace) -> int:
         STATE_VARIABLE: str(state),
         **pulumi_variables(state),
     }
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
+        if os.environ.get(name, variables[name]) != variables[name]:
+            del variables[name]
     export, forget = SHELLS[options.shell]
     if options.unset:
         for name in variables:
             print(forget(name))
         return 0
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
-        if os.environ.get(name, variables[name]) != variables[name]:
-            del variables[name]
     (state / "pulumi").mkdir(mode=0o700, exist_ok=True)
     for name, value in variables.items():
         if value:
