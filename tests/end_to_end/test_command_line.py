@@ -1,10 +1,12 @@
 """`python -m emulator` itself: what it prints, and how it fails."""
 
-import json
 import signal
 import socket
 
 import pytest
+
+from emulator.__main__ import main
+from emulator.local import ServerFile
 
 
 def test_a_taken_port_is_one_line_with_the_remedy(shell):
@@ -38,48 +40,43 @@ def test_a_signal_stops_the_server_cleanly(shell, number):
         assert client.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_env_names_the_running_server_in_each_shell_s_words(shell):
-    with shell.serving() as endpoint:
-        lines = shell.emulator("env").stdout.splitlines()
-        fish = shell.emulator("env", "--shell", "fish").stdout.splitlines()
-        power = shell.emulator("env", "--shell", "powershell").stdout.splitlines()
-        running = json.loads((shell.state / "server.json").read_text())
-    assert f"export ARM_ENDPOINT={endpoint}" in lines
-    assert f"export LOCAL_AZURE_STATE={shell.state}" in lines
-    assert f"export PULUMI_BACKEND_URL=file://{shell.state}/pulumi" in lines
-    ports = ",".join(f"{name}:{running['providers'][name]}" for name in ("azure-native", "random"))
-    assert f"export PULUMI_DEBUG_PROVIDERS={ports}" in lines
+def test_env_names_the_running_server_in_each_shell_s_words(tmp_path, monkeypatch, capsys):
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "LOCAL_AZURE_STATE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def env(*flags):
+        assert main(["env", "--state", str(tmp_path), *flags]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    with ServerFile(tmp_path) as running:
+        running.announce("http://127.0.0.1:8700", {"azure-native": 1, "random": 2})
+        lines, fish, power = env(), env("--shell", "fish"), env("--shell", "powershell")
+    assert "export ARM_ENDPOINT=http://127.0.0.1:8700" in lines
+    assert f"export LOCAL_AZURE_STATE={tmp_path}" in lines
+    assert f"export PULUMI_BACKEND_URL=file://{tmp_path}/pulumi" in lines
+    assert "export PULUMI_DEBUG_PROVIDERS=azure-native:1,random:2" in lines
     assert all(line.startswith("export ") for line in lines)
-    assert f"set -gx ARM_ENDPOINT {endpoint};" in fish
-    assert f"$env:ARM_ENDPOINT = '{endpoint}'" in power
+    assert "set -gx ARM_ENDPOINT http://127.0.0.1:8700;" in fish
+    assert "$env:ARM_ENDPOINT = 'http://127.0.0.1:8700'" in power
     assert len(lines) == len(fish) == len(power)
 
 
-def test_env_leaves_a_backend_that_the_user_chose_and_unset_forgets_what_is_the_local_azure_s(
-    shell,
+def test_env_leaves_a_backend_that_the_user_chose_and_forgets_only_its_own(
+    tmp_path, monkeypatch, capsys
 ):
-    shell.environment["PULUMI_BACKEND_URL"] = "file:///elsewhere"
-    shown = shell.emulator("env")
-    assert "PULUMI_BACKEND_URL" not in shown.stdout
-    assert "start it: python -m emulator serve" in shown.stderr
-    unset = shell.emulator("env", "--unset").stdout.splitlines()
-    assert "unset ARM_ENDPOINT" in unset
-    assert "unset PULUMI_DEBUG_PROVIDERS" in unset
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///elsewhere")
+    assert main(["env", "--state", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert "PULUMI_BACKEND_URL" not in shown.out
+    assert "start it: python -m emulator serve" in shown.err
+    assert main(["env", "--state", str(tmp_path), "--unset"]) == 0
+    unset = capsys.readouterr().out.splitlines()
+    assert {"unset ARM_ENDPOINT", "unset PULUMI_DEBUG_PROVIDERS"} <= set(unset)
     assert "unset PULUMI_BACKEND_URL" not in unset
 
 
-def test_a_log_of_requests_has_a_line_for_each_and_no_body(deployed, tmp_path):
-    log = tmp_path / "requests.jsonl"
-    key = json.loads(deployed.emulator("output", "--show-secrets").stdout)["subscription_key"]
-    with deployed.serving("--request-log", str(log)):
-        changed = deployed.emulator("up", "--config-file", "Pulumi.incident.yaml")
-    assert changed.returncode == 0, changed.stdout
-    text = log.read_text("utf-8")
-    assert key not in text
-    entries = [json.loads(line) for line in text.splitlines()]
-    written = [each["path"].rpartition("/")[2] for each in entries if each["method"] == "PUT"]
-    assert written == ["inference-backend-pool"]
-    refused = deployed.emulator("serve", "--port", "0", "--request-log", str(tmp_path / "no" / "x"))
+def test_a_log_that_cannot_be_written_is_one_line(shell, tmp_path):
+    refused = shell.emulator("serve", "--port", "0", "--request-log", str(tmp_path / "no" / "x"))
     assert refused.returncode == 1
     assert "No such file or directory" in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -93,7 +90,7 @@ def test_fault_without_a_server_says_how_to_start_one(shell):
     )
 
 
-def test_a_fault_that_makes_no_sense_is_refused(shell):
+def test_a_fault_that_makes_no_sense_is_refused(shell, capsys):
     refused = {
         ("--status", "429"): "name the region",
         ("foundry1", "--down", "--clear"): "--clear heals",
@@ -102,10 +99,10 @@ def test_a_fault_that_makes_no_sense_is_refused(shell):
     }
     with shell.serving():
         for arguments, said in refused.items():
-            result = shell.emulator("fault", *arguments)
-            assert result.returncode == 1, arguments
-            assert said in result.stderr
-            assert "Traceback" not in result.stderr
+            assert main(["fault", "--state", str(shell.state), *arguments]) == 1
+            error = capsys.readouterr().err
+            assert said in error
+            assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -42,26 +42,23 @@ def test_the_embedded_preview_declares_what_the_mocks_record(shell, declare_dev)
             assert known_alike(state.get("inputs", {}), inputs), (resource, state, inputs)
 
 
-def test_an_unknown_of_a_first_preview_stays_unknown(shell):
-    preview = json.loads(shell.emulator("preview", "--json").stdout)
+def test_a_first_preview_of_the_incident_keeps_unknowns_and_names_the_region_that_gets_it_all(
+    shell,
+):
+    incident = ("--config-file", "Pulumi.incident.yaml")
+    text = shell.emulator("preview", "--json", "--show-sames", *incident).stdout
+    preview = json.loads(text)
     (pool,) = [
         step["newState"]["inputs"]
         for step in preview["steps"]
         if step["urn"].endswith("Backend::inference-backend-pool")
     ]
     assert [each["id"] for each in pool["pool"]["services"]] == [UNKNOWN] * 3
-    assert [each["weight"] for each in pool["pool"]["services"]] == [1, 1, 1]
+    assert [each["weight"] for each in pool["pool"]["services"]] == [100, 50, 50]
     assert preview["changeSummary"] == {"create": 36}
-    assert "Expected traffic: UK South 33.3 %" in preview["diagnostics"][0]["message"]
+    assert "Expected traffic: UK South 100.0 %" in preview["diagnostics"][0]["message"]
 
-
-def test_the_comment_on_the_incident_s_preview_names_the_region_that_gets_it_all(shell):
-    preview = shell.emulator(
-        "preview", "--json", "--show-sames", "--config-file", "Pulumi.incident.yaml"
-    )
-    comment = shell.run(
-        "probes/preview_comment.py", "-", "--expect", "round-robin", text=preview.stdout
-    )
+    comment = shell.run("probes/preview_comment.py", "-", "--expect", "round-robin", text=text)
     assert comment.returncode == 1, comment.stderr
     assert comment.stdout.splitlines()[1] == "### ❌ 100 % of traffic to UK South"
     assert "36 to create" in comment.stdout

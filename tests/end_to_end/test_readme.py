@@ -84,7 +84,7 @@ def test_make_test_is_this_suite(environment):
 def test_the_steps_on_a_laptop(environment, shell):
     serve, *steps = LOCAL
     assert serve == "python -m emulator serve"
-    server = shell.start(*serve.split()[1:], "--port", "0")
+    server = shell.start(*serve.split()[1:], "--port", "0", "--provisioning", "0")
     try:
         server.stdout.readline()
         result = bash("\n".join(steps), environment, timeout=120)

@@ -112,10 +112,13 @@ def test_a_stack_that_is_not_there_is_one_line(shell):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_the_second_up_says_who_holds_the_stack(deployed):
+def test_the_second_up_says_who_holds_the_stack_and_the_log_what_the_first_one_sent(
+    deployed, tmp_path
+):
+    log = tmp_path / "requests.jsonl"
     lock = deployed.state / "stacks" / "dev.lock"
     lock.unlink()
-    with deployed.serving("--provisioning", "3"):
+    with deployed.serving("--provisioning", "3", "--request-log", str(log)):
         first = deployed.start("-m", "emulator", *INCIDENT)
         try:
             while not lock.exists():
@@ -128,6 +131,9 @@ def test_the_second_up_says_who_holds_the_stack(deployed):
         message = second.stdout + second.stderr
         assert str(first.pid) in message
         assert "Traceback" not in message
+    entries = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    written = [each["path"].rpartition("/")[2] for each in entries if each["method"] == "PUT"]
+    assert written == ["inference-backend-pool"]
 
 
 def test_ctrl_c_in_the_demo_leaves_no_process_and_no_port(shell):
