@@ -20,7 +20,18 @@ BACKEND: Final = "azure-native:apimanagement:Backend"
 POLICY: Final = "azure-native:apimanagement:ApiPolicy"
 
 _VERSION: Final = re.compile(r"/v\d{8}\w*(?=:)")
-_BACKEND_ID: Final = re.compile(r"<set-backend-service\b[^>]*?\bbackend-id=\"([^\"]*)\"")
+_XML_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+_SET_BACKEND: Final = re.compile(
+    r"""<set-backend-service\b[^>]*?\b(backend-id|base-url)\s*=\s*(["'])(.*?)\2""", re.DOTALL
+)
+# Azure built-in roles: "Cognitive Services OpenAI User".
+_OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
+# What a routing asks of all members of a pool: the same number in these.
+_EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "round-robin": ("priority", "weight"),
+    "weighted": ("priority",),
+    "priority": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +45,15 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """A rule that does not hold: its name, the resource, and what is wrong with what remedy."""
+    """A rule that does not hold: its name, the resource, and what is wrong with what remedy.
+
+    `moves_traffic` says that it changes where traffic goes, whatever priorities and weights say.
+    """
 
     rule: str
     resource: Resource
     message: str
+    moves_traffic: bool = False
 
 
 Findings = Iterator[tuple[Resource, str]]
@@ -46,11 +61,17 @@ Findings = Iterator[tuple[Resource, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule's name in the policy pack, what it asks for, and its check."""
+    """A rule's name in the policy pack, what it asks for, and its check.
+
+    A rule with `of` looks at each resource of these types alone, so that the engine can ask before
+    it makes one.
+    """
 
     name: str
     description: str
     check: "Callable[[Stack], Findings]"
+    of: tuple[str, ...] = ()
+    moves_traffic: bool = False
 
 
 class Stack:
@@ -59,9 +80,9 @@ class Stack:
     def __init__(self, resources: Sequence[Resource]) -> None:
         by_type: dict[str, list[Resource]] = {}
         for resource in resources:
-            by_type.setdefault(_VERSION.sub("", resource.type), []).append(resource)
+            by_type.setdefault(unversioned(resource.type), []).append(resource)
         self.accounts = by_type.get(ACCOUNT, [])
-        self.roles = by_type.get(ROLE, [])
+        self.roles = [each for each in by_type.get(ROLE, []) if _is_openai_user(each)]
         self.policies = by_type.get(POLICY, [])
         backends = by_type.get(BACKEND, [])
         self.pools = [each for each in backends if _is_pool(each)]
@@ -70,17 +91,22 @@ class Stack:
         routings = (str(inputs["routing"]) for inputs in declared if "routing" in inputs)
         self.routing = next(routings, "round-robin")
 
-    def shares(self, pool: Resource) -> str:
-        """Return the forecast of a pool: empty where a priority or weight is not known."""
-        members = _members(pool)
-        return forecast(members, {}) if members is not None else ""
+
+def unversioned(token: str) -> str:
+    """Return a type token without its API version: `a:b/v20240501:C` is `a:b:C`."""
+    return _VERSION.sub("", token)
 
 
 def violations(resources: Sequence[Resource]) -> list[Violation]:
     """Return every violation of every rule."""
     stack = Stack(resources)
     return [
-        Violation(rule=rule.name, resource=resource, message=message)
+        Violation(
+            rule=rule.name,
+            resource=resource,
+            message=message,
+            moves_traffic=rule.moves_traffic,
+        )
         for rule in RULES
         for resource, message in rule.check(stack)
     ]
@@ -89,11 +115,20 @@ def violations(resources: Sequence[Resource]) -> list[Violation]:
 def _round_robin(stack: Stack) -> Findings:
     for pool in stack.pools:
         members = _members(pool)
-        if stack.routing == "round-robin" and members is not None and not_round_robin(members):
-            yield (
-                pool,
-                f"traffic would be: {stack.shares(pool)}; make all priorities and weights equal",
-            )
+        if not members or not not_round_robin(members):
+            continue
+        # An unknown routing is none that was opted into.
+        equal = _EQUAL.get(stack.routing, _EQUAL["round-robin"])
+        if len(members) > 1 and all(
+            len({getattr(member, key) for member in members}) == 1 for key in equal
+        ):
+            continue
+        yield (
+            pool,
+            f"traffic would be: {_shares(pool)}; give every member the same {' and '.join(equal)}"
+            if equal
+            else f"traffic would be: {_shares(pool)}; add a member",
+        )
 
 
 def _every_region(stack: Stack) -> Findings:
@@ -103,16 +138,19 @@ def _every_region(stack: Stack) -> Findings:
         if services is not None and len(services) < declared:
             yield (
                 pool,
-                f"has {len(services)} of {declared} regions: {stack.shares(pool)}",
+                f"has {len(services)} of {declared} regions{_would_be(pool)}; add the others",
             )
 
 
 def _once(stack: Stack) -> Findings:
     for pool in stack.pools:
         ids = [str(each["id"]) for each in _services(pool) or [] if each.get("id")]
-        for member, times in Counter(map(_last, ids)).items():
+        for member, times in Counter(_last(each).lower() for each in ids).items():
             if times > 1:
-                yield pool, f"{member} is a member {times} times; name each backend once"
+                yield (
+                    pool,
+                    f"{member} is a member {times} times{_would_be(pool)}; name each backend once",
+                )
 
 
 def _apart(stack: Stack) -> Findings:
@@ -163,37 +201,47 @@ def _taken_by_azure(stack: Stack) -> Findings:
 
 def _known_members(stack: Stack) -> Findings:
     known = {
-        str(value).lower()
-        for each in stack.backends
-        for value in (each.inputs.get("backendId", each.name), each.name)
+        str(value).lower() for each in stack.backends for value in (_backend_id(each), each.name)
     }
     for pool in stack.pools:
         for service in _services(pool) or []:
             member = _last(str(service.get("id") or ""))
             if member and known and member.lower() not in known:
-                yield pool, f"{member} is no backend of this stack; did it lose its backend?"
+                what = f"is no backend of this stack{_would_be(pool)}"
+                yield pool, f"{member} {what}; name one that it declares"
 
 
 def _policy_names_the_pool(stack: Stack) -> Findings:
-    pools = {str(pool.inputs.get("backendId", pool.name)) for pool in stack.pools}
+    pools = {_backend_id(pool) for pool in stack.pools}
     for policy in stack.policies:
         text = policy.inputs.get("value")
         if not pools or not isinstance(text, str):
             continue
-        named = _BACKEND_ID.findall(text)
+        named = {
+            (kind, value) for kind, _, value in _SET_BACKEND.findall(_XML_COMMENT.sub("", text))
+        }
         if not named:
             yield policy, f"names no backend; set-backend-service must name {min(pools)}"
-        for other in sorted(set(named) - pools):
-            yield policy, f"sends traffic to {other}, which is not the pool {min(pools)}"
+        for kind, value in sorted(named):
+            # What an expression or a named value gives is known to the gateway alone.
+            if value not in pools and not value.startswith(("@(", "@{", "{{")):
+                what = f"{kind} {value} would get what passes here, and the pool none of it"
+                yield policy, f"{what}; name the pool {min(pools)}"
 
 
 def _signed_in(stack: Stack) -> Findings:
-    missing = len(stack.accounts) - len(stack.roles)
+    names = [
+        account.inputs.get("accountName", account.inputs.get("name")) for account in stack.accounts
+    ]
+    scopes = [role.inputs.get("scope") for role in stack.roles]
+    missing = len(names) - len(scopes)
+    if None not in names:
+        # A scope that is not known yet may be any account's.
+        named = {_last(str(scope)).lower() for scope in scopes if scope is not None}
+        missing = sum(str(name).lower() not in named for name in names) - scopes.count(None)
     if missing > 0:
-        yield (
-            stack.accounts[-1],
-            f"{missing} accounts have no role assignment; assign Cognitive Services OpenAI User",
-        )
+        what = f"{missing} of {len(names)} accounts would answer 401 for want of a role assignment"
+        yield stack.accounts[-1], f"{what}; assign Cognitive Services OpenAI User on each"
 
 
 RULES: Final = (
@@ -201,46 +249,55 @@ RULES: Final = (
         name="pool-is-round-robin",
         description="Every member of a pool has the same priority and the same weight.",
         check=_round_robin,
+        moves_traffic=True,
     ),
     Rule(
         name="pool-has-every-region",
         description="Every region that is declared is a member of the pool.",
         check=_every_region,
+        moves_traffic=True,
     ),
     Rule(
         name="members-are-different",
         description="No backend is a member of a pool twice.",
         check=_once,
+        moves_traffic=True,
     ),
     Rule(
         name="regions-are-different",
         description="No two accounts are in one region.",
         check=_apart,
+        moves_traffic=True,
     ),
     Rule(
         name="backends-have-a-breaker",
         description="Every backend of a region has a circuit breaker.",
         check=_breaker,
+        of=(BACKEND,),
     ),
     Rule(
         name="accounts-take-no-keys",
         description="Local authentication is off on every account.",
         check=_keyless,
+        of=(ACCOUNT,),
     ),
     Rule(
         name="azure-takes-the-backends",
         description="No backend is one that API Management refuses.",
         check=_taken_by_azure,
+        of=(BACKEND,),
     ),
     Rule(
         name="members-are-backends",
         description="Every member of a pool is a backend of the stack.",
         check=_known_members,
+        moves_traffic=True,
     ),
     Rule(
         name="policy-names-the-pool",
         description="The API's policy sends traffic to the pool, and nowhere else.",
         check=_policy_names_the_pool,
+        moves_traffic=True,
     ),
     Rule(
         name="gateway-may-call-every-account",
@@ -254,11 +311,25 @@ def _is_pool(backend: Resource) -> bool:
     return backend.inputs.get("type") == "Pool" or "pool" in backend.inputs
 
 
+def _backend_id(backend: Resource) -> str:
+    """Return the id; in what Azure answered, it is the name."""
+    inputs = backend.inputs
+    return str(inputs.get("backendId") or inputs.get("name") or backend.name)
+
+
+def _is_openai_user(role: Resource) -> bool:
+    """Whether a role assignment is of the role that asks a model; one not known may be."""
+    definition = role.inputs.get("roleDefinitionId")
+    return definition is None or _last(str(definition)).lower() == _OPENAI_USER
+
+
 def _services(pool: Resource) -> list[Mapping[str, Any]] | None:
-    """Return the members, or None where they are not known."""
+    """Return the members, or None where they are not known; nothing is known of an empty one."""
     inner = pool.inputs.get("pool")
     services = inner.get("services") if isinstance(inner, Mapping) else None
-    return services if isinstance(services, list) else None
+    if not isinstance(services, list):
+        return None
+    return [each if isinstance(each, Mapping) else {} for each in services]
 
 
 def _members(pool: Resource) -> list[Member] | None:
@@ -266,15 +337,34 @@ def _members(pool: Resource) -> list[Member] | None:
     services = _services(pool)
     if services is None:
         return None
-    members = []
+    members: list[Member] = []
     for index, service in enumerate(services, 1):
-        priority, weight = service.get("priority"), service.get("weight")
-        if not isinstance(priority, int | float) or not isinstance(weight, int | float):
+        priority, weight = _whole(service.get("priority")), _whole(service.get("weight"))
+        if priority is None or weight is None:
             return None
         name = _last(str(service.get("id") or "")) or f"member {index}"
-        members.append(Member(name=name, priority=int(priority), weight=int(weight)))
-    names = Counter(member.name for member in members)
-    return members if max(names.values(), default=1) == 1 else None
+        if any(member.name == name for member in members):
+            name = f"{name} (member {index})"
+        members.append(Member(name=name, priority=priority, weight=weight))
+    return members
+
+
+def _whole(value: object) -> int | None:
+    """Return a number of Azure's, from 0 up; the engine's are floats, and others are not known."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if value >= 0 and value % 1 == 0 else None
+
+
+def _shares(pool: Resource) -> str:
+    """Return the forecast of a pool: empty where a priority or weight is not known."""
+    members = _members(pool)
+    return forecast(members, {}) if members else ""
+
+
+def _would_be(pool: Resource) -> str:
+    shares = _shares(pool)
+    return f": traffic would be {shares}" if shares else ""
 
 
 def _last(resource_id: str) -> str:

@@ -6,6 +6,8 @@ import json
 import pytest
 import recording
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.guardrails import RULES, Resource, violations
 
@@ -18,9 +20,11 @@ def declared(program) -> list[Resource]:
         Resource(
             type=each.type,
             name=each.name,
-            inputs=program.outputs
-            if each.type == "pulumi:pulumi:Stack"
-            else copy.deepcopy(recording.unwrap(each.inputs)),
+            inputs=copy.deepcopy(
+                program.outputs
+                if each.type == "pulumi:pulumi:Stack"
+                else recording.unwrap(each.inputs)
+            ),
         )
         for each in program.resources
     ]
@@ -92,6 +96,25 @@ def without_role(resources):
     resources.remove(next(each for each in resources if each.type.endswith(":RoleAssignment")))
 
 
+def with_another_role(resources):
+    of(resources, "RoleAssignment")["roleDefinitionId"] = "/x/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+
+
+def role_elsewhere(resources):
+    of(resources, "RoleAssignment")["scope"] += "9"
+
+
+def around_the_pool(resources):
+    policy = of(resources, "ApiPolicy")
+    set_url = "<set-backend-service base-url='https://a.example' />"
+    policy["value"] = policy["value"].replace("<outbound>", f"{set_url}<outbound>")
+
+
+def commented_out(resources):
+    policy = of(resources, "ApiPolicy")
+    policy["value"] = f"<!-- {policy['value'].replace('<!--', '').replace('-->', '')} -->"
+
+
 def encrypted(resources):
     of(resources, "Backend", "foundry1")["protocol"] = "https"
 
@@ -113,15 +136,28 @@ MISTAKES = {
         "traffic would be: foundry1 100.0 %, foundry2 0.0 %, foundry3 0.0 % (not round robin:",
     ),
     heavier: ("pool-is-round-robin", "foundry1 98.0 %, foundry2 1.0 %, foundry3 1.0 %"),
-    dropped: ("pool-has-every-region", "has 2 of 3 regions: foundry1 50.0 %, foundry2 50.0 %"),
-    twice: ("members-are-different", "foundry1 is a member 2 times"),
+    dropped: (
+        "pool-has-every-region",
+        "has 2 of 3 regions: traffic would be foundry1 50.0 %, foundry2 50.0 %",
+    ),
+    twice: (
+        "members-are-different",
+        "foundry1 is a member 2 times: traffic would be foundry1 33.3 %, ",
+    ),
     together: ("regions-are-different", "foundry1 and foundry2 are in uksouth"),
     fragile: ("backends-have-a-breaker", "has no circuit breaker"),
     with_keys: ("accounts-take-no-keys", "set disableLocalAuth to true"),
     astray: ("members-are-backends", "foundry9 is no backend of this stack"),
-    elsewhere: ("policy-names-the-pool", "sends traffic to a, which is not the pool"),
+    elsewhere: (
+        "policy-names-the-pool",
+        "backend-id a would get what passes here, and the pool none of it",
+    ),
     nowhere: ("policy-names-the-pool", "names no backend"),
-    without_role: ("gateway-may-call-every-account", "1 accounts have no role assignment"),
+    around_the_pool: ("policy-names-the-pool", "base-url https://a.example would get"),
+    commented_out: ("policy-names-the-pool", "names no backend"),
+    with_another_role: ("gateway-may-call-every-account", "1 of 3 accounts would answer 401"),
+    role_elsewhere: ("gateway-may-call-every-account", "1 of 3 accounts would answer 401"),
+    without_role: ("gateway-may-call-every-account", "1 of 3 accounts would answer 401"),
 }
 
 
@@ -146,6 +182,66 @@ def test_a_stack_that_opted_in_may_have_an_unequal_pool(declare):
     assert violations(declared(declare("incident"))) == []
     mistaken = [each for each in declared(declare("incident")) if "routing" not in each.inputs]
     assert {each.rule for each in violations(mistaken)} == {"pool-is-round-robin"}
+
+
+def test_routing_weighted_asks_for_one_priority_and_an_unknown_routing_for_round_robin(resources):
+    stack = next(each for each in resources if each.type == "pulumi:pulumi:Stack")
+    heavier(resources)
+    stack.inputs["routing"] = "weighted"
+    assert violations(resources) == []
+    stack.inputs["routing"] = "anything"
+    assert {each.rule for each in violations(resources)} == {"pool-is-round-robin"}
+    preferred(resources)
+    stack.inputs["routing"] = "weighted"
+    (found,) = violations(resources)
+    assert found.message.endswith("give every member the same priority")
+
+
+def test_a_mistake_that_moves_traffic_says_so(resources):
+    dropped(resources)
+    fragile(resources)
+    assert {each.rule: each.moves_traffic for each in violations(resources)} == {
+        "pool-has-every-region": True,
+        "backends-have-a-breaker": False,
+    }
+
+
+def as_single_quoted(policy):
+    return policy.replace('"inference-backend-pool"', "'inference-backend-pool'")
+
+
+def with_another_in_a_comment(policy):
+    return f'<!-- <set-backend-service backend-id="old" /> -->{policy}'
+
+
+def with_an_expression(policy):
+    return f"{policy}<set-backend-service backend-id='@(context.Api.Id)' />"
+
+
+@pytest.mark.parametrize(
+    "harmless", [as_single_quoted, with_another_in_a_comment, with_an_expression]
+)
+def test_a_policy_may_be_written_otherwise(resources, harmless):
+    policy = of(resources, "ApiPolicy")
+    policy["value"] = harmless(policy["value"])
+    assert violations(resources) == []
+
+
+STRANGE = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(STRANGE, st.sampled_from(["id", "priority", "weight", "services", "pool"]))
+def test_values_of_any_kind_are_judged_or_left_alone(value, key):
+    services = [{"id": f"/b/{n}", "priority": 1, "weight": 1} for n in range(2)]
+    inputs = {"type": "Pool", "pool": {"services": services}}
+    place = {"services": inputs["pool"], "pool": inputs}.get(key, services[0])
+    place[key] = value
+    kind = "azure-native:apimanagement:Backend"
+    assert isinstance(violations([Resource(type=kind, name="pool", inputs=inputs)]), list)
 
 
 def test_what_is_not_known_is_no_violation_but_a_breaker_never_is_unknown(resources):
