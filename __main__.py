@@ -2,19 +2,21 @@
 
 import pulumi
 
+from components.existing import look_up
 from components.load_balanced_openai import LoadBalancedOpenAI
 from components.settings import SettingsError, load
 
 try:
     settings = load(pulumi.Config())
+    existing = look_up(settings)
 except SettingsError as error:
-    raise pulumi.RunError(str(error)) from None  # a mistake in the config earns no stack trace
+    raise pulumi.RunError(str(error)) from None  # a mistake in it earns no stack trace
 
 # Visible in every preview: an unequal pool is a warning, never a surprise.
 report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
 report(f"Expected traffic: {settings.forecast}")
 
-openai = LoadBalancedOpenAI("openai", settings=settings)
+openai = LoadBalancedOpenAI("openai", settings=settings, existing=existing)
 
 for output, value in openai.stack_outputs.items():
     pulumi.export(output, value)

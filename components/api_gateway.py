@@ -4,15 +4,17 @@ import pulumi
 from pulumi_azure_native import apimanagement
 
 from components import settings
+from components.existing import Service
 
 
 class ApiGateway(pulumi.ComponentResource):
     """An API Management service with a system-assigned identity, which the regions trust.
 
-    Outputs: `service_name`, `gateway_url` (`https://<service>.azure-api.net`) and `principal_id`,
-    the object id of the identity.
+    Outputs: `resource_group_name` and `service_name`, `gateway_url`
+    (`https://<service>.azure-api.net`) and `principal_id`, the object id of the identity.
     """
 
+    resource_group_name: pulumi.Output[str]
     service_name: pulumi.Output[str]
     gateway_url: pulumi.Output[str]
     principal_id: pulumi.Output[str]
@@ -21,33 +23,39 @@ class ApiGateway(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        gateway: settings.Gateway,
+        gateway: settings.Gateway | Service,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the service `apim-<suffix>`."""
+        """Declare the service `apim-<suffix>`, or nothing where `gateway` is a service already."""
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
 
-        service = apimanagement.ApiManagementService(
-            name,
-            service_name=pulumi.Output.concat("apim-", suffix),
-            resource_group_name=resource_group_name,
-            location=gateway.location,
-            sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
-                name=gateway.sku, capacity=gateway.capacity
-            ),
-            publisher_name=gateway.publisher_name,
-            publisher_email=gateway.publisher_email,
-            identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-        self.service_name = service.name
-        self.gateway_url = service.gateway_url
-        self.principal_id = service.identity.apply(
-            lambda identity: identity.principal_id if identity else ""
-        )
+        if isinstance(gateway, Service):
+            self.resource_group_name = pulumi.Output.from_input(gateway.resource_group)
+            self.service_name = pulumi.Output.from_input(gateway.name)
+            self.gateway_url = pulumi.Output.from_input(gateway.gateway_url)
+            self.principal_id = pulumi.Output.from_input(gateway.principal_id)
+        else:
+            service = apimanagement.ApiManagementService(
+                name,
+                service_name=pulumi.Output.concat("apim-", suffix),
+                resource_group_name=resource_group_name,
+                location=gateway.location,
+                sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
+                    name=gateway.sku, capacity=gateway.capacity
+                ),
+                publisher_name=gateway.publisher_name,
+                publisher_email=gateway.publisher_email,
+                identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            self.resource_group_name = pulumi.Output.from_input(resource_group_name)
+            self.service_name = service.name
+            self.gateway_url = service.gateway_url
+            self.principal_id = service.identity.apply(
+                lambda identity: identity.principal_id if identity else ""
+            )
         self.register_outputs(
             {
                 "serviceName": self.service_name,

@@ -28,13 +28,9 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Reads sections and gathers their mistakes in `problems`; a wrong value is left out.
-
-    `refused` has keys that are refused by name, by section and key, with what to do instead.
-    """
+    """Reads sections and gathers their mistakes in `problems`; a wrong value is left out."""
 
     namespace: str
-    refused: Mapping[tuple[str, str], str]
     problems: list[str] = field(default_factory=list)
 
     def refuse(self, path: str, found: str, remedy: object) -> None:
@@ -48,9 +44,7 @@ class Report:
             return values
         prefix = f"{path}." if path else ""
         for name in value:
-            if instead := self.refused.get((path.partition("[")[0], name)):
-                self.refuse(f"{prefix}{name}", f"is {shown(value[name])}", instead)
-            elif name not in fields:
+            if name not in fields:
                 found = f"is {shown(value[name])}, but there is no such key"
                 self.refuse(f"{prefix}{name}", found, _nearest(str(name), fields))
         for name, entry in fields.items():

@@ -7,7 +7,10 @@ from typing import NamedTuple
 import pulumi
 from pulumi_azure_native import apimanagement
 
+API_NAME = "inference"
 API_PATH = "inference"
+# Backend urls end in /openai, and the gateway appends what follows the API's path.
+OPENAI_PATH = f"{API_PATH}/openai"
 
 
 class Operation(NamedTuple):
@@ -90,8 +93,7 @@ class InferenceApi(pulumi.ComponentResource):
             resource_group_name=resource_group_name,
             service_name=service_name,
             display_name="Azure OpenAI, all regions",
-            # Backend urls end in /openai, and the gateway appends what follows the API's path.
-            path=f"{API_PATH}/openai",
+            path=OPENAI_PATH,
             protocols=["https"],
             subscription_required=True,
             subscription_key_parameter_names=apimanagement.SubscriptionKeyParameterNamesContractArgs(

@@ -8,7 +8,8 @@ from pulumi_random import RandomString
 
 from components.api_gateway import ApiGateway
 from components.backend_pool import BackendPool
-from components.inference_api import API_PATH, InferenceApi
+from components.existing import Existing
+from components.inference_api import API_NAME, API_PATH, InferenceApi
 from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
@@ -24,40 +25,40 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
     stack_outputs: dict[str, Any]
 
     def __init__(
-        self, name: str, *, settings: Settings, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        existing: Existing,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare everything that `settings` describes."""
+        """Declare everything that `settings` describes, but what is `existing` already."""
         super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
 
-        suffix: pulumi.Input[str] = (
-            settings.resource_suffix
-            or RandomString(
-                "suffix",
-                length=GENERATED_SUFFIX_LENGTH,
-                upper=False,
-                special=False,
+        # What the stack makes is in a group of its own. Where all is there, there is no such group.
+        suffix, own_group = pulumi.Output.from_input(""), pulumi.Output.from_input("")
+        if existing.service is None or len(existing.accounts) < len(settings.regions):
+            suffix = self._suffix(settings)
+            own_group = resources.ResourceGroup(
+                name,
+                resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
+                location=settings.location,
                 opts=children,
-            ).result
-        )
-        resource_group = resources.ResourceGroup(
-            name,
-            resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
-            location=settings.gateway.location,
-            opts=children,
-        )
+            ).name
 
         gateway = ApiGateway(
             "gateway",
-            gateway=settings.gateway,
-            resource_group_name=resource_group.name,
+            gateway=existing.service or settings.gateway,
+            resource_group_name=own_group,
             suffix=suffix,
             opts=children,
         )
         regions = {
             region.name: RegionalOpenAI(
                 region,
-                resource_group_name=resource_group.name,
+                existing=existing.accounts.get(region.name),
+                resource_group_name=own_group,
                 suffix=suffix,
                 models=settings.models,
                 gateway_principal_id=gateway.principal_id,
@@ -66,7 +67,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             for region in settings.regions
         }
         pool = BackendPool(
-            resource_group_name=resource_group.name,
+            resource_group_name=gateway.resource_group_name,
             service_name=gateway.service_name,
             regions=settings.regions,
             backend_urls={key: region.backend_url for key, region in regions.items()},
@@ -74,8 +75,8 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             opts=children,
         )
         api = InferenceApi(
-            "inference",
-            resource_group_name=resource_group.name,
+            API_NAME,
+            resource_group_name=gateway.resource_group_name,
             service_name=gateway.service_name,
             backend_pool=pool.pool_name,
             members=len(settings.regions),
@@ -84,7 +85,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         )
 
         self.stack_outputs = {
-            "resource_group": resource_group.name,
+            "resource_group": gateway.resource_group_name,
             "gateway_url": gateway.gateway_url,
             "inference_url": pulumi.Output.concat(gateway.gateway_url, "/", API_PATH),
             "subscription_key": api.subscription_key,
@@ -105,3 +106,15 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             ],
         }
         self.register_outputs(self.stack_outputs)
+
+    def _suffix(self, settings: Settings) -> pulumi.Output[str]:
+        """Return what the names end in that are unique in all of Azure."""
+        if settings.resource_suffix:
+            return pulumi.Output.from_input(settings.resource_suffix)
+        return RandomString(
+            "suffix",
+            length=GENERATED_SUFFIX_LENGTH,
+            upper=False,
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        ).result

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
+from components.existing import Account
 from components.settings import Model, Region
 
 # Built-in role "Cognitive Services OpenAI User", by its tenant-level id so that no subscription id
@@ -30,16 +31,61 @@ class RegionalOpenAI(pulumi.ComponentResource):
         self,
         region: Region,
         *,
+        existing: Account | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
         models: Sequence[Model],
         gateway_principal_id: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the account `<region name>-<suffix>` in the region's location."""
+        """Declare the account `<region name>-<suffix>` in the region's location, and the role.
+
+        With an `existing` account it is the role alone: that account is not the stack's.
+        """
         super().__init__("openai-gateway:index:RegionalOpenAI", region.name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
 
+        if existing:
+            account_id = pulumi.Output.from_input(existing.id)
+            self.account_name = pulumi.Output.from_input(existing.name)
+            self.endpoint = pulumi.Output.from_input(existing.endpoint)
+        else:
+            account = self._account(
+                region, resource_group_name=resource_group_name, suffix=suffix, models=models
+            )
+            account_id = account.id
+            self.account_name = account.name
+            self.endpoint = account.properties.apply(lambda properties: properties.endpoint)
+
+        authorization.RoleAssignment(
+            f"{region.name}-openai-user",
+            role_assignment_name=RandomUuid(f"{region.name}-openai-user", opts=children).result,
+            scope=account_id,
+            role_definition_id=OPENAI_USER_ROLE,
+            principal_id=gateway_principal_id,
+            # azure-native's default, `User`, makes Azure look the gateway up among the users.
+            principal_type="ServicePrincipal",
+            opts=children,
+        )
+
+        self.backend_url = self.endpoint.apply(lambda endpoint: f"{endpoint.rstrip('/')}/openai")
+        self.register_outputs(
+            {
+                "accountName": self.account_name,
+                "endpoint": self.endpoint,
+                "backendUrl": self.backend_url,
+            }
+        )
+
+    def _account(
+        self,
+        region: Region,
+        *,
+        resource_group_name: pulumi.Input[str],
+        suffix: pulumi.Input[str],
+        models: Sequence[Model],
+    ) -> cognitiveservices.Account:
+        """Declare the account and its model deployments."""
         subdomain = pulumi.Output.concat(region.name, "-", suffix)
         account = cognitiveservices.Account(
             region.name,
@@ -52,7 +98,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 custom_sub_domain_name=subdomain,
                 disable_local_auth=True,
             ),
-            opts=children,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
         # Azure answers 409 RequestConflict when two deployments of one account are changed at once.
@@ -71,25 +117,4 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 ),
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
             )
-
-        authorization.RoleAssignment(
-            f"{region.name}-openai-user",
-            role_assignment_name=RandomUuid(f"{region.name}-openai-user", opts=children).result,
-            scope=account.id,
-            role_definition_id=OPENAI_USER_ROLE,
-            principal_id=gateway_principal_id,
-            # azure-native's default, `User`, makes Azure look the gateway up among the users.
-            principal_type="ServicePrincipal",
-            opts=children,
-        )
-
-        self.account_name = account.name
-        self.endpoint = account.properties.apply(lambda properties: properties.endpoint)
-        self.backend_url = self.endpoint.apply(lambda endpoint: f"{endpoint.rstrip('/')}/openai")
-        self.register_outputs(
-            {
-                "accountName": self.account_name,
-                "endpoint": self.endpoint,
-                "backendUrl": self.backend_url,
-            }
-        )
+        return account

@@ -54,13 +54,25 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExistingAccount:
+    """An Azure OpenAI account that is there already, to be taken as it is."""
+
+    resource_group: str
+    account_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Region:
-    """A region of the pool: the name of its backend, and the place of its Azure OpenAI account."""
+    """A region of the pool: the name of its backend, and the place of its Azure OpenAI account.
+
+    `existing` is None for an account that the stack makes.
+    """
 
     name: str
     location: str
     priority: int
     weight: int
+    existing: ExistingAccount | None = None
 
     @property
     def display_name(self) -> str:
@@ -105,6 +117,14 @@ class Gateway:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExistingGateway:
+    """An API Management service that is there already, to be deployed into."""
+
+    resource_group: str
+    service_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """A whole, valid config.
 
@@ -114,10 +134,17 @@ class Settings:
     regions: tuple[Region, ...]
     routing: str
     models: tuple[Model, ...]
-    gateway: Gateway
+    gateway: Gateway | ExistingGateway
     resource_suffix: str | None
     breaker: Breaker | None
     reveal_backend: bool
+
+    @property
+    def location(self) -> str:
+        """Where the stack's own resource group is, if it has any resource to hold."""
+        if isinstance(self.gateway, Gateway):
+            return self.gateway.location
+        return self.regions[0].location
 
     @property
     def members(self) -> tuple[traffic.Member, ...]:
@@ -177,6 +204,19 @@ _DURATION: Final = text(
     r"(?=.*[1-9])P([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+S)?)?",
     "write an ISO-8601 duration above zero, as PT1M for a minute",
 )
+# Names of resources that are there already (Azure, "Naming rules and restrictions").
+_GROUP_NAME: Final = text(
+    r"[\w.()-]{0,89}[\w()-]",
+    "write the name of its resource group: 1 to 90 letters, digits, `_`, `.`, `(`, `)` and `-`",
+)
+_SERVICE_NAME: Final = text(
+    r"[A-Za-z]([A-Za-z0-9-]{0,48}[A-Za-z0-9])?",
+    "write the service's name: 1 to 50 letters, digits and hyphens, a letter first",
+)
+_ACCOUNT_NAME: Final = text(
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}",
+    "write the account's name: 2 to 64 letters, digits, `_`, `.` and `-`",
+)
 _REGIONS_REMEDY: Final = "list 2 to 30 regions, each with a name and a location"
 _MODELS_REMEDY: Final = "list at least one model, each with name, model, version, sku and capacity"
 
@@ -206,6 +246,11 @@ _REGION: Final = {
     "location": Field(_location),
     "priority": Field(whole(0, 100), 1),
     "weight": Field(_weight, 1),
+    "existing": Field(optional(mapping, None), None),
+}
+_EXISTING_ACCOUNT: Final = {
+    "resourceGroup": Field(_GROUP_NAME),
+    "accountName": Field(_ACCOUNT_NAME),
 }
 _MODEL: Final = {
     "name": Field(_DEPLOYMENT_NAME),
@@ -221,18 +266,17 @@ _GATEWAY: Final = {
     "publisherName": Field(_PUBLISHER_NAME, "Platform team"),
     "publisherEmail": Field(_PUBLISHER_EMAIL, "platform-team@example.com"),
     "location": Field(_location, None),
+    "existing": Field(optional(mapping, None), None),
+}
+_EXISTING_SERVICE: Final = {
+    "resourceGroup": Field(_GROUP_NAME),
+    "serviceName": Field(_SERVICE_NAME),
 }
 _BREAKER: Final = {
     "count": Field(whole(1), 3),
     "interval": Field(_DURATION, "PT1M"),
     "tripDuration": Field(_DURATION, "PT1M"),
     "acceptRetryAfter": Field(boolean, True),
-}
-_NOT_BUILT: Final = {
-    ("gateway", "existing"): "deploying into a service that exists is not built yet; "
-    "leave the key out, and the stack makes its own",
-    ("regions", "existing"): "using an account that exists is not built yet; "
-    "leave the key out, and the stack makes its own",
 }
 # What must be the same in every region for a routing to be what it is called.
 _EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
@@ -247,7 +291,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
 
     Raises SettingsError with every mistake in the config.
     """
-    report = Report(namespace=NAMESPACE, refused=_NOT_BUILT)
+    report = Report(namespace=NAMESPACE)
     top = report.section("", config, _TOP)
     found_regions = report.entries("regions", top.get("regions"), _REGION)
     found_models = report.entries("models", top.get("models"), _MODEL)
@@ -255,7 +299,12 @@ def parse(config: Mapping[str, Any]) -> Settings:
         report.refuse("regions", f"is a list of {len(found_regions)}", _REGIONS_REMEDY)
     if "models" in top and not found_models:
         report.refuse("models", "is an empty list", _MODELS_REMEDY)
+    accounts = [
+        report.section(f"regions[{position}].existing", region.get("existing"), _EXISTING_ACCOUNT)
+        for position, region in enumerate(found_regions)
+    ]
     gateway = report.section("gateway", top.get("gateway"), _GATEWAY)
+    service = report.section("gateway.existing", gateway.get("existing"), _EXISTING_SERVICE)
     breaker = report.section("breaker", top.get("breaker"), _BREAKER)
 
     report.unique("regions", found_regions, "name")
@@ -263,15 +312,25 @@ def parse(config: Mapping[str, Any]) -> Settings:
     report.unique("models", found_models, "name")
     _check_subdomains(report, found_regions, top.get("resourceSuffix"))
     _check_traffic(report, found_regions, top.get("routing"))
-    _check_tier(report, gateway, top.get("breaker"))
+    if gateway.get("existing") is None:
+        _check_tier(report, gateway, top.get("breaker"))
+    else:
+        _check_nothing_else(report, top["gateway"])
 
     if report.problems:
         raise SettingsError(tuple(report.problems))
     return Settings(
-        regions=tuple(Region(**region) for region in found_regions),
+        regions=tuple(
+            Region(**{**region, "existing": _existing_account(account)})
+            for region, account in zip(found_regions, accounts, strict=True)
+        ),
         routing=top["routing"],
         models=tuple(Model(**model) for model in found_models),
-        gateway=Gateway(
+        gateway=ExistingGateway(
+            resource_group=service["resourceGroup"], service_name=service["serviceName"]
+        )
+        if service
+        else Gateway(
             sku=gateway["sku"],
             capacity=gateway["capacity"],
             publisher_name=gateway["publisherName"],
@@ -319,16 +378,22 @@ def _decode(key: str, text: str) -> Any:
         return text
 
 
+def _existing_account(found: dict[str, Any]) -> ExistingAccount | None:
+    if not found:
+        return None
+    return ExistingAccount(resource_group=found["resourceGroup"], account_name=found["accountName"])
+
+
 def _check_subdomains(report: Report, found: list[dict[str, Any]], suffix: str | None) -> None:
     suffix_length = len(suffix) if suffix else GENERATED_SUFFIX_LENGTH
-    for position, name in enumerate(region.get("name", "") for region in found):
-        path = f"regions[{position}].name"
+    for position, region in enumerate(found):
+        path, name = f"regions[{position}].name", region.get("name", "")
         if name == POOL_NAME:
             report.refuse(
                 path, f"is {shown(name)}", "the pool itself has this name; choose another"
             )
         excess = len(name) + len("-") + suffix_length - _SUBDOMAIN_LENGTH
-        if excess > 0:
+        if excess > 0 and region.get("existing") is None:
             report.refuse(
                 path,
                 f"is {shown(name)}",
@@ -356,6 +421,13 @@ def _check_traffic(report: Report, found: list[dict[str, Any]], routing: str | N
         f'would not be "{routing}", but {traffic.forecast(members, labels)}',
         f"give every region the same {' and '.join(equal)}, or set routing to {others}",
     )
+
+
+def _check_nothing_else(report: Report, given: Mapping[str, Any]) -> None:
+    for key in given:
+        if key in _GATEWAY and key != "existing":
+            remedy = "a service that exists keeps its own; leave out this key, or `existing`"
+            report.refuse(f"gateway.{key}", f"is {shown(given[key])}", remedy)
 
 
 def _check_tier(report: Report, gateway: dict[str, Any], breaker: Any) -> None:

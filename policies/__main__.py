@@ -11,8 +11,11 @@ from typing import Any, cast
 
 from pulumi_policy import (
     EnforcementLevel,
+    Policy,
     PolicyPack,
     ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
     StackValidationArgs,
     StackValidationPolicy,
 )
@@ -22,7 +25,54 @@ from pulumi_policy.proxy import UnknownValueError
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from components.guardrails import RULES, Resource, Rule, Stack  # noqa: E402
+from components.guardrails import RULES, Resource, Rule, Stack, unversioned  # noqa: E402
+
+
+def policy(rule: Rule) -> Policy:
+    """Return a rule in the form of the pack.
+
+    What one resource shows is judged before the engine makes it, even by `up --skip-preview`; what
+    takes all of them, once the program has ended.
+    """
+    if rule.of:
+        return ResourceValidationPolicy(
+            name=rule.name, description=rule.description, validate=of_a_resource(rule)
+        )
+    return StackValidationPolicy(
+        name=rule.name, description=rule.description, validate=of_the_stack(rule)
+    )
+
+
+def of_a_resource(rule: Rule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
+    """Return a rule's check of each resource of its types."""
+
+    def validate(arguments: ResourceValidationArgs, report: ReportViolation) -> None:
+        if unversioned(arguments.resource_type) in rule.of:
+            for resource, message in rule.check(Stack([described(arguments)])):
+                report(f"{resource.name}: {message}", None)
+
+    return validate
+
+
+def of_the_stack(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation], None]:
+    """Return a rule's check of all resources."""
+
+    def validate(arguments: StackValidationArgs, report: ReportViolation) -> None:
+        stack = Stack([described(each) for each in arguments.resources])
+        urns = {(each.resource_type, each.name): each.urn for each in arguments.resources}
+        for resource, message in rule.check(stack):
+            report(f"{resource.name}: {message}", urns[resource.type, resource.name])
+
+    return validate
+
+
+def described(resource: Any) -> Resource:
+    """Return what the rules take of a resource of the pack's."""
+    return Resource(
+        type=resource.resource_type,
+        name=resource.name,
+        inputs=cast("dict[str, Any]", known(resource.props)),
+    )
 
 
 def known(value: object) -> object:
@@ -41,34 +91,8 @@ def _is_known(container: Any, key: object) -> bool:
         return False
 
 
-def validation(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation], None]:
-    """Return a rule in the form of the pack: over the whole stack."""
-
-    def validate(arguments: StackValidationArgs, report: ReportViolation) -> None:
-        stack = Stack(
-            [
-                Resource(
-                    type=each.resource_type,
-                    name=each.name,
-                    inputs=cast("dict[str, Any]", known(each.props)),
-                )
-                for each in arguments.resources
-            ]
-        )
-        urns = {(each.resource_type, each.name): each.urn for each in arguments.resources}
-        for resource, message in rule.check(stack):
-            report(f"{resource.name}: {message}", urns[resource.type, resource.name])
-
-    return validate
-
-
 PolicyPack(
     name="openai-gateway",
     enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[
-        StackValidationPolicy(
-            name=rule.name, description=rule.description, validate=validation(rule)
-        )
-        for rule in RULES
-    ],
+    policies=[policy(rule) for rule in RULES],
 )

@@ -1,12 +1,14 @@
 """What `preview`, `up` and `destroy` do with a program, against a Resource Manager of our own."""
 
 import re
+import threading
 
 import pytest
 from fake_arm import FakeArm, error, serving
 from stack_project import BACKENDS, GROUP, POOL, SERVICE, StackProject, steps
 
 from emulator import deployment
+from emulator.deployment.provider import ResourceManager, UncertainError
 from emulator.deployment.values import UNKNOWN
 
 BACKEND = "azure-native:apimanagement:Backend"
@@ -755,3 +757,21 @@ def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
     project = StackProject(tmp_path, endpoint="")
     assert project.run("preview", policy_pack=tmp_path / "nowhere").code == 1
     assert capsys.readouterr().err.endswith("nowhere: has no PulumiPolicy.yaml\n")
+
+
+def test_no_wait_for_azure_is_longer_than_the_time_that_is_left(arm):
+    waits = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            return False
+
+    now = iter([0.0, 0.0, 0.4, 1.0])
+    azure = ResourceManager(
+        lambda: arm.url, subscription_id="0", stop=Stop(), clock=lambda: next(now)
+    )
+    pause = azure._wait(60.0, 1.0, "it")
+    with pytest.raises(UncertainError, match="timed out waiting for it"):
+        azure._wait(60.0 + pause, 1.0, "it")
+    assert waits == [1.0, 0.6]

@@ -1,5 +1,6 @@
 """The probe as a user runs it: its verdicts, its exit codes and the incident's own format."""
 
+import gc
 import json
 import os
 import re
@@ -339,6 +340,17 @@ def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, tmp_path):
     assert b"Region Distribution:" in out
     assert b"inconclusive: 5 answers" in out
     assert b"interrupted" in out
+
+
+def test_ctrl_c_before_the_first_request_warns_of_nothing(gateway, probe, monkeypatch):
+    def interrupted(_run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("probes.session.asyncio.run", interrupted)
+    result = probe()
+    assert result.code == 130
+    gc.collect()  # a coroutine that never ran is an error here
+    assert gateway.requests == []
 
 
 def test_an_encoding_without_the_check_mark_and_a_reader_that_leaves_cause_no_trace(
