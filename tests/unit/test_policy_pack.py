@@ -87,12 +87,8 @@ def test_what_is_not_known_yet_is_no_violation(pack):
 def test_a_rule_of_a_resource_is_asked_before_it_is_made(pack):
     breaker = policy(pack, "backends-have-a-breaker")
     versioned = "azure-native:apimanagement/v20240501:Backend"
-    assert said(breaker, resource(versioned, "foundry1", {"url": UNKNOWN})) == [
-        (
-            "foundry1: has no circuit breaker, and keeps its traffic when it fails; "
-            "declare one rule",
-            None,
-        )
-    ]
+    ((message, urn),) = said(breaker, resource(versioned, "foundry1", {"url": UNKNOWN}))
+    assert message.startswith("foundry1: has no circuit breaker")
+    assert urn is None
     assert said(breaker, resource(versioned, "foundry1", {"circuitBreaker": {"rules": [{}]}})) == []
     assert said(breaker, resource("azure-native:apimanagement:Api", "api", {})) == []
