@@ -21,6 +21,7 @@ from components.settings import (
     NAMESPACE,
     ExistingAccount,
     ExistingGateway,
+    Gateway,
     Model,
     Region,
     Settings,
@@ -61,9 +62,9 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """What is there: the service, or None, and accounts by the name of their region."""
+    """The service that is there, or the one to make; accounts that are, by their region's name."""
 
-    service: Service | None
+    gateway: Service | Gateway
     accounts: Mapping[str, Account]
 
 
@@ -77,9 +78,11 @@ def look_up(settings: Settings) -> Existing:
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
     report = Report(namespace=NAMESPACE)
-    service = None
+    gateway: Service | Gateway | None
     if isinstance(settings.gateway, ExistingGateway):
-        service = _service(settings.gateway, report, has_breaker=settings.breaker is not None)
+        gateway = _service(settings.gateway, report, has_breaker=settings.breaker is not None)
+    else:
+        gateway = settings.gateway
     accounts = {}
     for position, region in enumerate(settings.regions):
         if region.existing:
@@ -87,9 +90,9 @@ def look_up(settings: Settings) -> Existing:
             found = _account(path, region, region.existing, settings.models, report)
             if found:
                 accounts[region.name] = found
-    if report.problems:
+    if gateway is None or report.problems:
         raise SettingsError(tuple(report.problems))
-    return Existing(service=service, accounts=accounts)
+    return Existing(gateway=gateway, accounts=accounts)
 
 
 def _service(wanted: ExistingGateway, report: Report, *, has_breaker: bool) -> Service | None:

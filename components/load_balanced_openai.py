@@ -11,7 +11,7 @@ from components.backend_pool import BackendPool
 from components.existing import Existing
 from components.inference_api import API_NAME, API_PATH, InferenceApi
 from components.openai_region import RegionalOpenAI
-from components.settings import GENERATED_SUFFIX_LENGTH, Settings
+from components.settings import GENERATED_SUFFIX_LENGTH, Gateway, Settings
 
 API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
 
@@ -38,8 +38,17 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
 
         # What the stack makes is in a group of its own. Where all is there, there is no such group.
         suffix, own_group = pulumi.Output.from_input(""), pulumi.Output.from_input("")
-        if existing.service is None or len(existing.accounts) < len(settings.regions):
-            suffix = self._suffix(settings)
+        if isinstance(existing.gateway, Gateway) or len(existing.accounts) < len(settings.regions):
+            suffix = pulumi.Output.from_input(
+                settings.resource_suffix
+                or RandomString(
+                    "suffix",
+                    length=GENERATED_SUFFIX_LENGTH,
+                    upper=False,
+                    special=False,
+                    opts=children,
+                ).result
+            )
             own_group = resources.ResourceGroup(
                 name,
                 resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
@@ -49,7 +58,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
 
         gateway = ApiGateway(
             "gateway",
-            gateway=existing.service or settings.gateway,
+            gateway=existing.gateway,
             resource_group_name=own_group,
             suffix=suffix,
             opts=children,
@@ -106,15 +115,3 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             ],
         }
         self.register_outputs(self.stack_outputs)
-
-    def _suffix(self, settings: Settings) -> pulumi.Output[str]:
-        """Return what the names end in that are unique in all of Azure."""
-        if settings.resource_suffix:
-            return pulumi.Output.from_input(settings.resource_suffix)
-        return RandomString(
-            "suffix",
-            length=GENERATED_SUFFIX_LENGTH,
-            upper=False,
-            special=False,
-            opts=pulumi.ResourceOptions(parent=self),
-        ).result

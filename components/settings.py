@@ -207,7 +207,8 @@ _DURATION: Final = text(
 # Names of resources that are there already (Azure, "Naming rules and restrictions").
 _GROUP_NAME: Final = text(
     r"[\w.()-]{0,89}[\w()-]",
-    "write the name of its resource group: 1 to 90 letters, digits, `_`, `.`, `(`, `)` and `-`",
+    "write the name of its resource group: 1 to 90 letters, digits, `_`, `.`, `(`, `)` and `-`, "
+    "no `.` last",
 )
 _SERVICE_NAME: Final = text(
     r"[A-Za-z]([A-Za-z0-9-]{0,48}[A-Za-z0-9])?",

@@ -33,6 +33,15 @@ E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices
 PRIORITY = "write a whole number from 0 to 100"
 WEIGHT = "write a whole number from 1 to 100"
 WEIGHT_0 = "Azure does not document weight 0; write 1 to 100, or remove the region"
+A_REGION = "write a mapping with the keys name, location, priority, weight, existing"
+SERVICE_NAME = "write the service's name: 1 to 50 letters, digits and hyphens, a letter first"
+SERVICE = {"resourceGroup": "rg", "serviceName": "apim"}
+GROUP = (
+    "write the name of its resource group: 1 to 90 letters, digits, `_`, `.`, `(`, `)` and `-`, "
+    "no `.` last"
+)
+ACCOUNT = "write the account's name: 2 to 64 letters, digits, `_`, `.` and `-`"
+KEEPS_ITS_OWN = "a service that exists keeps its own; leave out this key, or `existing`"
 AT_LEAST_1 = "write a whole number of at least 1"
 EQUAL = 'give every region the same priority and weight, or set routing to "weighted" or "priority"'
 
@@ -84,13 +93,13 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "a string for a region",
         at({"regions.1": "eastus"}),
-        ['regions[1] is "eastus": write a mapping with the keys name, location, priority, weight'],
+        [f'regions[1] is "eastus": {A_REGION}'],
     ),
     (
         "a name twice, around a region that is none",
         at({"regions": [REGIONS[0], None, {**REGIONS[1], "name": "foundry1"}]}),
         [
-            "regions[1] is null: write a mapping with the keys name, location, priority, weight",
+            f"regions[1] is null: {A_REGION}",
             'regions[2].name is "foundry1": regions[0] has this name already; give each its own',
         ],
     ),
@@ -265,7 +274,7 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         [
             (
                 "regions[0].zzz is 1, but there is no such key: "
-                "the keys are name, location, priority, weight"
+                "the keys are name, location, priority, weight, existing"
             )
         ],
     ),
@@ -479,24 +488,55 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         [f'gateway.location is "": {PLACE}'],
     ),
     (
-        "a service that exists",
-        at({"gateway": {"existing": {"resourceGroup": "rg", "serviceName": "apim"}}}),
+        "a service that exists, and what it has already",
+        at({"gateway": {"existing": SERVICE, "sku": "Basic", "location": "uksouth"}}),
         [
-            (
-                'gateway.existing is {"resourceGroup": "rg", "serviceName": "apim"}: deploying '
-                "into a service that exists is not built yet; leave the key out, and the stack "
-                "makes its own"
-            )
+            f'gateway.sku is "Basic": {KEEPS_ITS_OWN}',
+            f'gateway.location is "uksouth": {KEEPS_ITS_OWN}',
         ],
     ),
     (
-        "an account that exists",
-        at({"regions.1.existing": "foundry"}),
+        "a service that exists, with a key misspelt, one missing and one wrong",
+        at({"gateway": {"existing": {"resourcegroup": "rg", "serviceName": "apim_1"}}}),
         [
             (
-                'regions[1].existing is "foundry": using an account that exists is not built yet; '
-                "leave the key out, and the stack makes its own"
-            )
+                'gateway.existing.resourcegroup is "rg", but there is no such key: '
+                "did you mean `resourceGroup`?"
+            ),
+            f"gateway.existing.resourceGroup is missing: {GROUP}",
+            f'gateway.existing.serviceName is "apim_1": {SERVICE_NAME}',
+        ],
+    ),
+    (
+        "a group's name that ends in a dot, and a service's name too long",
+        at({"gateway": {"existing": {"resourceGroup": "rg.", "serviceName": "a" * 51}}}),
+        [
+            f'gateway.existing.resourceGroup is "rg.": {GROUP}',
+            f'gateway.existing.serviceName is "{"a" * 51}": {SERVICE_NAME}',
+        ],
+    ),
+    (
+        "an account that exists, by name alone",
+        at({"regions.1.existing": "foundry"}),
+        ['regions[1].existing is "foundry": write a mapping of keys to values'],
+    ),
+    (
+        "an account that exists, with an empty mapping",
+        at({"regions.1.existing": {}}),
+        [
+            f"regions[1].existing.resourceGroup is missing: {GROUP}",
+            f"regions[1].existing.accountName is missing: {ACCOUNT}",
+        ],
+    ),
+    (
+        "an account that exists, and a key too many",
+        at({"regions.0.existing": {"resourceGroup": "rg", "accountName": "a", "sku": "S0"}}),
+        [
+            (
+                'regions[0].existing.sku is "S0", but there is no such key: '
+                "the keys are resourceGroup, accountName"
+            ),
+            f'regions[0].existing.accountName is "a": {ACCOUNT}',
         ],
     ),
     *(

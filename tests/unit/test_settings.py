@@ -22,6 +22,8 @@ from components.settings import (
     ROUTINGS,
     TIERS,
     Breaker,
+    ExistingAccount,
+    ExistingGateway,
     Gateway,
     Model,
     Region,
@@ -193,6 +195,9 @@ def test_a_breaker_may_change_one_value_and_keep_the_others():
         at({f"regions.{n}.priority": 100 for n in range(3)}),
         at({f"regions.{n}.weight": 100 for n in range(3)}),
         at({"regions.1.weight": 5}, routing="weighted"),
+        at({"regions.0.existing": None, "gateway": {"existing": None}}),
+        at({"regions.0.existing": {"resourceGroup": "R_(1).-x", "accountName": "a" * 64}}),
+        at({"gateway": {"existing": {"resourceGroup": "r" * 90, "serviceName": "a" * 50}}}),
         at({}, routing="weighted"),
         at({"regions.1.weight": 5, "regions.1.priority": 2}, routing="priority"),
         at({}, routing="priority"),
@@ -200,6 +205,28 @@ def test_a_breaker_may_change_one_value_and_keep_the_others():
 )
 def test_what_is_just_within_the_rules_is_good(config):
     parse(config)
+
+
+def test_what_exists_arrives():
+    settings = parse(
+        at(
+            {
+                # As long as a backend's name may be: no subdomain is made of it.
+                "regions.0": {
+                    "name": "f" * 80,
+                    "location": "uksouth",
+                    "existing": {"resourceGroup": "rg-ai", "accountName": "team.ai"},
+                },
+                "gateway": {"existing": {"resourceGroup": "rg-apim", "serviceName": "apim"}},
+            }
+        )
+    )
+    assert settings.gateway == ExistingGateway(resource_group="rg-apim", service_name="apim")
+    assert [region.existing for region in settings.regions] == [
+        ExistingAccount(resource_group="rg-ai", account_name="team.ai"),
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("suffix", [None, ""])
