@@ -83,9 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         deploy = _command(commands, name, text)
         _stack(deploy)
         deploy.add_argument("--config-file", metavar="FILE", help="in place of Pulumi.<stack>.yaml")
+        if name != "destroy":
+            deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
         if name == "preview":
             deploy.add_argument("--json", action="store_true", help="as `pulumi preview --json`")
-            deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
             deploy.add_argument(
                 "--show-sames", action="store_true", help="unchanged resources as well"
             )

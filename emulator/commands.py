@@ -126,13 +126,13 @@ def preview(options: argparse.Namespace) -> int:
         options,
         as_json=options.json,
         show_sames=options.show_sames,
-        policy_pack=Path(options.policy_pack) if options.policy_pack else None,
+        policy_pack=options.policy_pack,
     )
 
 
 def up(options: argparse.Namespace) -> int:
     """Deploy the program in the current folder."""
-    return _deploy("up", options)
+    return _deploy("up", options, policy_pack=options.policy_pack)
 
 
 def destroy(options: argparse.Namespace) -> int:
@@ -146,7 +146,7 @@ def _deploy(
     *,
     as_json: bool = False,
     show_sames: bool = False,
-    policy_pack: Path | None = None,
+    policy_pack: str | None = None,
 ) -> int:
     from emulator import deployment
 
@@ -161,7 +161,7 @@ def _deploy(
             arm_endpoint=_endpoint(state, until_done),
             json=as_json,
             show_sames=show_sames,
-            policy_pack=policy_pack,
+            policy_pack=Path(policy_pack) if policy_pack else None,
         )
 
 

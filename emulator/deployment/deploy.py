@@ -55,7 +55,8 @@ def run(
     `arm_endpoint` is called when the first request is due: a preview of a new stack needs none.
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
     unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
-    pack, which are components/guardrails.py, judge a preview.
+    pack, which are components/guardrails.py, judge a preview; `up` then begins with one, and
+    changes nothing when it breaks a rule.
     """
     out = out or sys.stdout
     text = display.Text(out, show_sames=show_sames)
@@ -65,21 +66,24 @@ def run(
         state = StackState(state_dir, stack)
         lock = contextlib.nullcontext() if operation == "preview" else state.held(operation)
         with lock:
-            checkpoint = state.load(read_only=operation == "preview")
             if not json:
                 text.header(operation, stack)
-            with _progress(out, shown=operation != "preview" and not json) as progress:
-                journal = Journal(progress=progress)
-                interrupted = _deploy(
-                    operation,
-                    project=project,
-                    stack=stack,
-                    checkpoint=checkpoint,
-                    arm_endpoint=arm_endpoint,
-                    journal=journal,
-                )
-            if policy_pack and not interrupted:
-                _judge(policy_pack, journal)
+            passes = ("preview", operation) if policy_pack and operation == "up" else (operation,)
+            for done in passes:
+                with _progress(out, shown=done != "preview" and not json) as progress:
+                    journal = Journal(progress=progress)
+                    interrupted = _deploy(
+                        done,
+                        project=project,
+                        stack=stack,
+                        checkpoint=state.load(read_only=done == "preview"),
+                        arm_endpoint=arm_endpoint,
+                        journal=journal,
+                    )
+                if policy_pack and done == "preview" and not interrupted:
+                    _judge(policy_pack, journal)
+                if interrupted or journal.failed:
+                    break
     except LocalAzureError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -89,7 +93,7 @@ def run(
         )
         return INTERRUPTED
     ended = Run(
-        operation=operation,
+        operation=done,
         stack=stack,
         journal=journal,
         config=project.config,

@@ -753,6 +753,21 @@ def test_a_policy_pack_fails_a_preview_and_names_each_rule(tmp_path):
     assert project.run("preview").code == 0
 
 
+def test_up_with_a_policy_pack_changes_nothing_when_a_rule_is_broken(project, arm, tmp_path):
+    pack = tmp_path / "policies"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    stopped = project.run("up", policy_pack=pack)
+    assert stopped.code == 1
+    assert "[mandatory] backends-have-a-breaker: foundry1" in stopped.text
+    assert arm.bodies == {}
+    breaker = 'circuit_breaker={"rules": [{"name": "b"}]}, protocol='
+    project.program(POOL.replace("protocol=", breaker))
+    deployed = project.run("up", policy_pack=pack)
+    assert deployed.code == 0, deployed.text
+    assert len(pool_of(arm)) == 2
+
+
 def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
     project = StackProject(tmp_path, endpoint="")
     assert project.run("preview", policy_pack=tmp_path / "nowhere").code == 1
