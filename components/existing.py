@@ -141,7 +141,7 @@ def _taken(service_id: str) -> tuple[str, str] | None:
         has_path = path.lower() == OPENAI_PATH
         if has_path and not is_ours:
             return (
-                f"whose API {shown(name)} has the path {shown(OPENAI_PATH)}",
+                f"whose API {shown(name)} has the path {shown(path)}",
                 "give that API another path, or choose another service",
             )
         if is_ours and not has_path:

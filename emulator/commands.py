@@ -179,6 +179,7 @@ def _endpoint(state: Path, until_done: ExitStack) -> Callable[[], str]:
 
                 own = server.running(state, server.Options(port=0))
                 found.append(until_done.enter_context(own))
+            os.environ["ARM_ENDPOINT"] = found[0]  # where the program itself may ask, too
         return found[0]
 
     return endpoint

@@ -14,8 +14,9 @@ from typing import Any
 
 from google.protobuf import empty_pb2
 from pulumi import RunError
-from pulumi.runtime.proto import engine_pb2, resource_pb2
+from pulumi.runtime.proto import engine_pb2, provider_pb2, resource_pb2
 
+from emulator.deployment import translate
 from emulator.deployment.journal import Journal, Severity, Step
 from emulator.deployment.provider import (
     DEFAULT_TIMEOUT,
@@ -167,6 +168,9 @@ class Engine:
         try:
             result = self._azure.call(request.tok, from_struct(request.args))
         except (TranslationError, ProviderError) as error:
+            if translate.is_lookup(request.tok):  # the program's own to deal with
+                failure = provider_pb2.CheckFailure(reason=str(error))
+                return resource_pb2.ResourceInvokeResponse(failures=[failure])
             self._fail(request.tok, "", error)
             return resource_pb2.ResourceInvokeResponse(unknown=True)
         response = resource_pb2.ResourceInvokeResponse()

@@ -151,10 +151,11 @@ class ResourceManager:
 
     def call(self, token: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
         """Return what a function of azure-native returns."""
-        path, query = translate.function(token).request(plain(arguments), self.subscription_id)
-        response = self._send("POST", path, query)
+        function = translate.function(token)
+        path, query = function.request(plain(arguments), self.subscription_id)
+        response = self._send(function.method, path, query)
         _raise_for(response)
-        return dict(response.json())
+        return function.result(response.json())
 
     def get(self, path: str, api_version: str) -> dict[str, Json] | None:
         """Return a resource's body, or None where there is none."""

@@ -63,7 +63,8 @@ class _OnDemand(ModuleType):
             full_name = f"{self.__name__}.{candidate}"
             if find_spec(full_name):
                 module = importlib.import_module(full_name)
-                value = module if candidate == name else getattr(module, name, None)
+                # `get_account` is a function, in a submodule that is called the same.
+                value = vars(module).get(name, module if candidate == name else None)
                 if value is not None:
                     setattr(self, name, value)
                     return value

@@ -193,11 +193,21 @@ class ResourceType:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function of azure-native: a POST whose answer is the result."""
+    """A function of azure-native: a POST whose answer is the result, or a GET of a resource."""
 
     token: str
     path: str
     api_version: str
+    reads: ResourceType | None = None
+
+    @property
+    def method(self) -> Literal["GET", "POST"]:
+        """The request's method."""
+        return "GET" if self.reads else "POST"
+
+    def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
+        """Return an answer as what the function returns."""
+        return {**self.reads.outputs(body), "id": body["id"]} if self.reads else dict(body)
 
     def request(
         self, arguments: Mapping[str, Json], subscription_id: str
@@ -335,6 +345,15 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
     )
 }
 
+
+def _get(kind: ResourceType) -> Function:
+    """`azure-native:cognitiveservices:Account` -> `azure-native:cognitiveservices:getAccount`."""
+    module, _, name = kind.token.rpartition(":")
+    return Function(
+        token=f"{module}:get{name}", path=kind.path, api_version=kind.api_version, reads=kind
+    )
+
+
 FUNCTIONS: Mapping[str, Function] = {
     entry.token: entry
     for entry in (
@@ -342,6 +361,14 @@ FUNCTIONS: Mapping[str, Function] = {
             token="azure-native:apimanagement:listSubscriptionSecrets",  # noqa: S106 - a token of Pulumi
             path=f"{_SERVICE}/subscriptions/{{sid}}/listSecrets",
             api_version=_API_MANAGEMENT,
+        ),
+        *(
+            _get(RESOURCE_TYPES[f"azure-native:{kind}"])
+            for kind in (
+                "apimanagement:ApiManagementService",
+                "cognitiveservices:Account",
+                "cognitiveservices:Deployment",
+            )
         ),
     )
 }
@@ -371,6 +398,12 @@ def function(token: str) -> Function:
     if entry is None:
         raise TranslationError(f"function {token!r} is not known to the local Azure")
     return replace(entry, api_version=api_version) if api_version else entry
+
+
+def is_lookup(token: str) -> bool:
+    """Whether a function reads a resource that the program says is there."""
+    entry = FUNCTIONS.get(_split_version(token)[0])
+    return entry is not None and entry.reads is not None
 
 
 def _split_version(token: str) -> tuple[str, str | None]:

@@ -715,6 +715,29 @@ def test_an_invoke_that_fails_is_one_line(project, arm):
     assert "Traceback" not in result.text
 
 
+LOOKUP = """
+import pulumi
+from pulumi_azure_native import apimanagement
+try:
+    found = apimanagement.get_api_management_service("rg", "apim")
+    print(found.name, found.id, found.sku.name, found.gateway_url)
+except Exception as error:
+    print("not there:", error)
+"""
+
+
+def test_a_lookup_is_a_get_and_what_it_does_not_find_is_the_programs_to_deal_with(project, arm):
+    project.program(LOOKUP)
+    assert (
+        "not there: invoke of azure-native:apimanagement:getApiManagementService failed: 404"
+        in (project.run("preview").text)
+    )
+    body = {"sku": {"name": "Basic"}, "properties": {"gatewayUrl": "https://x"}}
+    there = {"id": SERVICE, "name": "apim", **body}
+    arm.intercept = lambda method, path: (200, there) if method == "GET" else None
+    assert f"apim {SERVICE} Basic https://x" in project.run("preview").text
+
+
 def test_a_deployed_stacks_preview_reads_what_the_program_asks_for(project, arm):
     project.program(SECRETS)
     project.up()

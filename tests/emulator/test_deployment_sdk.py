@@ -43,6 +43,7 @@ def test_every_name_is_found():
         "apimanagement.BackendPoolItemArgsDict",
         "apimanagement.BackendProtocol",
         "apimanagement.list_subscription_secrets_output",
+        "apimanagement.get_api_management_service",
         "apimanagement.outputs.BackendPoolItemResponse",
         "pulumi_azure_native.Provider",
         "pulumi.automation.LocalWorkspace",

@@ -381,6 +381,23 @@ def test_a_function_is_a_post_and_its_arguments_are_checked():
     )
 
 
+def test_a_lookup_is_a_get_and_returns_what_azure_native_calls_it():
+    function = translate.function(
+        "azure-native:apimanagement/v20230501preview:getApiManagementService"
+    )
+    assert function.method == "GET"
+    assert function.request(IN_SERVICE, "s") == (SERVICE, {"api-version": "2023-05-01-preview"})
+    answer = {"id": SERVICE, "name": "a", "properties": {"gatewayUrl": "https://a"}}
+    assert (
+        function.result(answer).items()
+        >= {
+            "id": SERVICE,
+            "name": "a",
+            "gatewayUrl": "https://a",
+        }.items()
+    )
+
+
 def test_every_input_of_the_sdk_has_a_place_in_the_request():
     """What the SDK takes for a backend goes into the path or below `properties`."""
     names = set(translate.sdk_types.input_type_types(apimanagement.BackendArgs))

@@ -1,0 +1,160 @@
+"""Into a service and accounts that were there before: nothing of theirs is written or deleted."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from recording import config_of
+
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-platform"
+SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim-platform"
+ACCOUNTS = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts"
+REGIONS = [  # two accounts that are there, one that is made
+    {
+        "name": "foundry1",
+        "location": "uksouth",
+        "existing": {"resourceGroup": "rg-platform", "accountName": "team-uk"},
+    },
+    {
+        "name": "foundry2",
+        "location": "eastus",
+        "existing": {"resourceGroup": "rg-platform", "accountName": "team-us"},
+    },
+    {"name": "foundry3", "location": "norwayeast"},
+]
+CHAT = {
+    "name": "chat",
+    "model": "gpt-5.4-mini",
+    "version": "2026-03-17",
+    "sku": "GlobalStandard",
+    "capacity": 50,
+}
+
+
+@pytest.fixture
+def stack(tmp_path) -> str:
+    """A stack's file: a gateway and two accounts that are there."""
+    config = {
+        **config_of("dev"),
+        "regions": REGIONS,
+        "models": [CHAT],
+        "gateway": {
+            "existing": {"resourceGroup": "rg-platform", "serviceName": "apim-platform"},
+        },
+    }
+    path = tmp_path / "Pulumi.platform.yaml"
+    named = {f"openai-gateway:{key}": value for key, value in config.items()}
+    path.write_text(yaml.safe_dump({"config": named}), encoding="utf-8")
+    return str(path)
+
+
+def put(endpoint: str, path: str, version: str, body: dict) -> None:
+    answer = httpx.put(
+        f"{endpoint}{path}?api-version={version}", json=body, trust_env=False, timeout=20
+    )
+    assert answer.status_code in (200, 201), answer.text
+
+
+def platform(endpoint: str, *, billing: str) -> None:
+    """What another team made, by plain requests, with its API at the path `billing`."""
+    put(endpoint, GROUP, "2024-03-01", {"location": "uksouth"})
+    put(
+        endpoint,
+        SERVICE,
+        "2024-05-01",
+        {
+            "location": "uksouth",
+            "sku": {"name": "StandardV2", "capacity": 1},
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"publisherName": "Platform", "publisherEmail": "us@example.com"},
+        },
+    )
+    api = {"path": billing, "displayName": "Billing", "protocols": ["https"]}
+    put(endpoint, f"{SERVICE}/apis/billing", "2024-05-01", {"properties": api})
+    model = {"format": "OpenAI", "name": CHAT["model"], "version": CHAT["version"]}
+    deployment = {
+        "sku": {"name": CHAT["sku"], "capacity": CHAT["capacity"]},
+        "properties": {"model": model},
+    }
+    for name, location in (("team-uk", "uksouth"), ("team-us", "eastus")):
+        account = {
+            "kind": "OpenAI",
+            "location": location,
+            "sku": {"name": "S0"},
+            "properties": {"customSubDomainName": name, "disableLocalAuth": True},
+        }
+        put(endpoint, f"{ACCOUNTS}/{name}", "2025-06-01", account)
+        put(endpoint, f"{ACCOUNTS}/{name}/deployments/chat", "2025-06-01", deployment)
+
+
+def snapshot(endpoint: str) -> dict[str, dict]:
+    """What was there, as Resource Manager has it now."""
+    versions = {SERVICE: "2024-05-01", f"{SERVICE}/apis/billing": "2024-05-01"}
+    for name in ("team-uk", "team-us"):
+        versions[f"{ACCOUNTS}/{name}"] = "2025-06-01"
+        versions[f"{ACCOUNTS}/{name}/deployments/chat"] = "2025-06-01"
+    with httpx.Client(trust_env=False, base_url=endpoint) as client:
+        return {
+            path: client.get(path, params={"api-version": version}).raise_for_status().json()
+            for path, version in versions.items()
+        }
+
+
+def changes(log: Path) -> list[tuple[str, str]]:
+    """Resource Manager's log of requests, those that only read left out."""
+    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+    return [
+        (line["method"], line["path"].lower())
+        for line in lines
+        if line["method"] in ("PUT", "DELETE")
+    ]
+
+
+def test_nothing_that_was_there_is_written_or_deleted(shell, stack, tmp_path):
+    log = tmp_path / "requests.jsonl"
+    config = ("--config-file", stack)
+    with shell.serving("--request-log", str(log), "--provisioning", "0") as endpoint:
+        platform(endpoint, billing="Inference/openai")
+        made_by_hand = len(changes(log))
+        refused = shell.emulator("up", *config)
+        assert refused.returncode == 1
+        assert (
+            'error: openai-gateway:gateway.existing.serviceName is "apim-platform", whose API '
+            '"billing" has the path "Inference/openai": give that API another path, or choose '
+            "another service\n"
+        ) in refused.stdout
+        assert changes(log)[made_by_hand:] == []  # and nothing was created
+
+        platform(endpoint, billing="billing")
+        before = snapshot(endpoint)
+        made_by_hand = len(changes(log))
+        up = shell.emulator("up", *config)
+        assert up.returncode == 0, up.stdout + up.stderr
+        outputs = shell.emulator("output", "--show-secrets").stdout
+        assert json.loads(outputs)["resource_group"] == "rg-platform"
+        probe = shell.run("probes/distribution.py", "--outputs", "-", text=outputs)
+        assert probe.returncode == 0, probe.stdout + probe.stderr
+        again = shell.emulator("preview", *config)  # the API at the path is its own now
+        assert re.search(r"Resources:\s+31 unchanged", again.stdout), again.stdout
+        destroy = shell.emulator("destroy")
+        assert destroy.returncode == 0, destroy.stdout + destroy.stderr
+        assert snapshot(endpoint) == before
+
+    ours = changes(log)[made_by_hand:]
+    written = {path for method, path in ours if method == "PUT"}
+    deleted = {path for method, path in ours if method == "DELETE"}
+    assert written == deleted
+    assert written.isdisjoint(path.lower() for path in (GROUP, *before))
+    inside = {path for path in written if path.startswith(GROUP.lower())}
+    assert {path.split("/")[-2] for path in inside} == {
+        "apis",
+        "backends",
+        "operations",
+        "policies",
+        "roleassignments",
+        "subscriptions",
+    }
+    assert any("/accounts/foundry3-" in path for path in written - inside)
