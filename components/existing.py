@@ -173,7 +173,7 @@ def _apis(service_id: str) -> Iterator[dict[str, Any]]:
                 page = answer.json()
                 yield from page["value"]
                 url = page.get("nextLink") or ""
-                if url and urlsplit(url).hostname != urlsplit(endpoint).hostname:
+                if url and _origin(url) != _origin(endpoint):
                     raise _UnreadableError(f"the list of its APIs goes on at another host: {url}")
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise _UnreadableError(_one_line(error)) from None
@@ -272,6 +272,12 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def _origin(url: str) -> tuple[str, str | None]:
+    """Return what must stay for a token to stay safe; Azure's links may name the port, too."""
+    return urlsplit(url).scheme, urlsplit(url).hostname
+
+
 def _one_line(error: Exception) -> str:
-    line = " ".join(str(error).split()) or type(error).__name__
+    # Pulumi's SDK appends the property that a provider blames; these lookups have none.
+    line = " ".join(str(error).removesuffix(" ()").split()) or type(error).__name__
     return line if len(line) <= 300 else f"{line[:297]}..."

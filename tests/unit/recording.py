@@ -11,7 +11,7 @@ import json
 import logging
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,13 @@ PATHS = {
     "azure-native:apimanagement:ApiPolicy": "{apim}/apis/{apiId}/policies/{policyId}",
     "azure-native:apimanagement:Subscription": "{apim}/subscriptions/{sid}",
 }
+LOOKUPS = {
+    "azure-native:apimanagement:getApiManagementService": "{apim}",
+    "azure-native:cognitiveservices:getAccount": PATHS["azure-native:cognitiveservices:Account"],
+    "azure-native:cognitiveservices:getDeployment": PATHS[
+        "azure-native:cognitiveservices:Deployment"
+    ],
+}
 APIM = "/resourceGroups/{resourceGroupName}/providers/Microsoft.ApiManagement/service/{serviceName}"
 
 
@@ -65,7 +72,14 @@ class Declared:
 
 
 class Azure(mocks.Mocks):
-    """Synthesises ids and computed outputs; refuses what it does not know."""
+    """Synthesises ids and computed outputs; refuses what it does not know.
+
+    `there` is what functions find, by id: outputs, or the text with which Azure refuses.
+    """
+
+    def __init__(self, there: Mapping[str, dict[str, Any] | str]) -> None:
+        super().__init__()
+        self.there = there
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:
@@ -89,7 +103,11 @@ class Azure(mocks.Mocks):
             outputs["identity"] = {**inputs.get("identity", {}), "principalId": PRINCIPAL}
         return resource_id, outputs
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        if args.token in LOOKUPS:
+            path = LOOKUPS[args.token].replace("{apim}", APIM).format_map(args.args)
+            found = self.there.get(path, f"404 ResourceNotFound: {path} was not found.")
+            return ({}, [("", found)]) if isinstance(found, str) else {"id": path, **found}
         if args.token != "azure-native:apimanagement:listSubscriptionSecrets":
             raise AssertionError(f"the program calls an unknown function: {args.token}")
         return {"primaryKey": KEY, "secondaryKey": "the-other-key"}
@@ -98,8 +116,8 @@ class Azure(mocks.Mocks):
 class Recorder(mocks.MockMonitor):
     """A monitor that keeps every registration, and the stack's outputs as they were sent."""
 
-    def __init__(self) -> None:
-        super().__init__(Azure())
+    def __init__(self, there: Mapping[str, dict[str, Any] | str]) -> None:
+        super().__init__(Azure(there))
         self.declared: dict[str, Declared] = {}
         self.outputs: dict[str, Any] = {}
 
@@ -186,9 +204,13 @@ def config_of(stack: str) -> dict[str, Any]:
     }
 
 
-def declare(config: dict[str, Any], root: Path | None = None) -> Program:
+def declare(
+    config: dict[str, Any],
+    root: Path | None = None,
+    there: Mapping[str, dict[str, Any] | str] | None = None,
+) -> Program:
     """Run `__main__.py` with this config (values as in YAML, keys without the namespace)."""
-    recorder, log = Recorder(), _Log()
+    recorder, log = Recorder(there or {}), _Log()
     logger = logging.Logger("pulumi-program")  # noqa: LOG001 - of this run alone
     logger.addHandler(log)
 

@@ -453,7 +453,7 @@ def test_a_mistake_in_the_config_declares_nothing_and_shows_no_stack_trace(decla
 
 
 def test_the_recorder_refuses_what_the_engine_would_refuse():
-    azure = recording.Azure()
+    azure = recording.Azure({})
     with pytest.raises(AssertionError, match="unknown type"):
         azure.new_resource(
             recording.mocks.MockResourceArgs(
