@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script, from anywhere
@@ -19,7 +21,11 @@ from probes.preview.comment import render  # noqa: E402
 from probes.preview.model import PreviewError, parse  # noqa: E402
 from probes.preview.verdict import CANNOT_TELL, Verdict, judge  # noqa: E402
 
+if TYPE_CHECKING:
+    from probes.preview.github import Comments
+
 WRONG_INPUT = 2
+INTERRUPTED = 130
 LARGEST = 50_000_000
 """Bytes of a preview that are read; a stack of 30 regions has about 1,000,000."""
 EPILOG = """\
@@ -34,7 +40,8 @@ environment, for --post:
 
 exit codes:
   0 traffic as declared      1 traffic would be unbalanced
-  2 wrong usage or input     3 it cannot be told
+  2 wrong usage or input, or a comment that GitHub did not take
+  3 it cannot be told        130 interrupted (Ctrl-C)
 """
 
 
@@ -44,15 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.run == (options.preview is not None):
         parser.error("name a file with a preview, - for standard input, or give --run")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a bar must not end a run where it is unknown
     try:
+        comments = _comments(options.pull_request) if options.post else None
         text = _run() if options.run else _read(options.preview)
         comment, code = _judged(text, round_robin=options.expect == "round-robin")
-        print(comment, end="")
-        if options.post:
-            _post(comment, options.pull_request)
+        print(comment, end="", flush=True)
+        if comments:
+            print(f"comment: {comments.put(comment)}", file=sys.stderr)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who read the comment has left; nothing may be written any more, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CANNOT_TELL
     return code
 
 
@@ -97,8 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--post", action="store_true", help="write the comment to the pull request on GitHub"
     )
-    parser.add_argument("--pull-request", type=int, metavar="N", help="its number")
+    parser.add_argument("--pull-request", type=_number, metavar="N", help="its number")
     return parser
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
 
 
 def _read(path: str) -> str:
@@ -128,19 +151,19 @@ def _run() -> str:
     return text or done.stderr.decode("utf-8", errors="replace")
 
 
-def _post(comment: str, pull_request: int | None) -> None:
+def _comments(pull_request: int | None) -> "Comments":
+    """Return the pull request's comments; what is missing is said before anything is run."""
     from probes.preview.github import Comments  # noqa: PLC0415 - httpx, which printing does not need
 
     missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not os.environ.get(name)]
     if missing:
         raise InputError(f"--post: {' and '.join(missing)} must be set")
-    comments = Comments(
-        os.environ.get("GITHUB_API_URL", "https://api.github.com"),
+    return Comments(
+        os.environ.get("GITHUB_API_URL") or "https://api.github.com",
         os.environ["GITHUB_REPOSITORY"],
         pull_request or _pull_request_of_the_event(),
         os.environ["GITHUB_TOKEN"],
     )
-    print(f"comment: {comments.put(comment)}", file=sys.stderr)
 
 
 def _pull_request_of_the_event() -> int:

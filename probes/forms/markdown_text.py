@@ -4,23 +4,31 @@ import re
 from typing import Final
 
 _WIDTH: Final = 20
-# What begins a construct of Markdown, a mention or a reference of GitHub, or HTML.
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$@&])")
+# What begins a construct of Markdown, a mention or a reference of GitHub, or HTML; a colon when a
+# scheme, an address or an emoji may be around it.
+_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$@&]|:(?=\S)")
 # Control characters, and those that turn the direction of text around (Unicode's "bidi" set).
 _INVISIBLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
 )
+_BREAK: Final = "&#8203;"
+"""A zero-width space."""
 
 
 def escape(text: str) -> str:
-    """Return a text that cannot leave its place in the document, be it a paragraph or a cell."""
+    """Return a text that cannot leave its place in the document, be it a paragraph or a cell.
+
+    GitHub looks for mentions, references, addresses and emoji in what is left once Markdown has
+    been rendered, where no escape is left to stop it: a zero-width space parts them.
+    """
     return _SPECIAL.sub(_escaped, _INVISIBLE.sub(" ", text))
 
 
 def _escaped(match: re.Match[str]) -> str:
-    character = match[1]
-    # A backslash before @ or # does not keep GitHub from reading a mention or a reference.
-    return f"&#{ord(character)};" if character in "@&<>|#" else f"\\{character}"
+    character = match[0]
+    if character in "@#:":
+        return f"&#{ord(character)};{_BREAK}"
+    return f"&#{ord(character)};" if character in "&<>|" else f"\\{character}"
 
 
 def bar(share: float) -> str:

@@ -1,14 +1,53 @@
-"""What resources cost while they exist, as far as it can be said without a price list."""
+"""What added resources cost while they exist, as far as it can be said without a price list."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-MONTHLY: Final = {
-    "azure-native:apimanagement:ApiManagementService": (
-        "a fixed price for each unit while it exists, used or not; BasicV2 about 150 US dollars a"
-        " month (list price, 2025)"
-    ),
-    "azure-native:cognitiveservices:Deployment": (
-        "the tokens used (sku GlobalStandard or Standard); nothing while idle"
-    ),
+UNIT_PRICES: Final = {
+    "Developer": 48,
+    "Basic": 147,
+    "Standard": 687,
+    "Premium": 2_795,
+    "BasicV2": 150,
+    "StandardV2": 700,
 }
-"""By resource type; a type that is not here costs nothing, or its cost is not known."""
+"""US dollars a month for one unit of API Management, used or not, by tier.
+
+Rounded list prices as of 2025, https://azure.microsoft.com/pricing/details/api-management/; regions
+and contracts differ.
+"""
+SOURCE: Final = "rounded list prices of 2025 in US dollars; regions and contracts differ"
+NO_CHARGE: Final = frozenset(
+    {
+        "azure-native:apimanagement:Api",
+        "azure-native:apimanagement:ApiOperation",
+        "azure-native:apimanagement:ApiPolicy",
+        "azure-native:apimanagement:Backend",
+        "azure-native:apimanagement:NamedValue",
+        "azure-native:apimanagement:Subscription",
+        "azure-native:authorization:RoleAssignment",
+        "azure-native:cognitiveservices:Account",  # kind OpenAI, sku S0: its deployments cost
+        "azure-native:resources:ResourceGroup",
+    }
+)
+"""Types that Azure does not charge for by themselves."""
+_SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
+_DEPLOYMENT: Final = "azure-native:cognitiveservices:Deployment"
+
+
+def of(kind: str, inputs: Mapping[str, Any]) -> str:
+    """Return in words what a resource of Azure costs: empty for nothing, or "not known"."""
+    if kind in NO_CHARGE or not kind.startswith("azure-native:"):
+        return ""
+    sku = inputs.get("sku")
+    sku = sku if isinstance(sku, Mapping) else {}
+    tier, units = str(sku.get("name", "")), sku.get("capacity")
+    if kind == _SERVICE and tier == "Consumption":
+        return "by its calls, nothing while idle"
+    if kind == _SERVICE and tier in UNIT_PRICES and isinstance(units, int) and units > 0:
+        return (
+            f"about ${UNIT_PRICES[tier] * units:,} a month, used or not ({tier}, {units} unit(s))"
+        )
+    if kind == _DEPLOYMENT and tier.endswith("Standard"):
+        return f"by the tokens used, nothing while idle ({tier})"
+    return "not known"

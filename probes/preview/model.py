@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
+from components import guardrails
 from components.regions import DISPLAY_NAMES
 from components.traffic import Member, expected_shares, not_round_robin
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
-BACKEND: Final = "azure-native:apimanagement:Backend"
-ACCOUNT: Final = "azure-native:cognitiveservices:Account"
-_VERSION: Final = re.compile(r"/v\d{8}\w*(?=:)")
 _FORECAST: Final = re.compile(r"Expected traffic: (.*?) \((?:not )?round robin")
 _SHARE: Final = re.compile(r"(.+?) [<>]? ?\d+\.\d %(?:, |$)")
+_STACK: Final = "pulumi:pulumi:Stack"
+
+Json = Mapping[str, Any]
 
 
 class PreviewError(Exception):
@@ -35,25 +36,28 @@ class PoolMember:
     priority: int | str
     weight: int | str
 
-    @property
-    def is_known(self) -> bool:
-        """Whether its share can be told."""
-        return isinstance(self.priority, int) and isinstance(self.weight, int)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """A pool's members, in order."""
+    """A pool's members, in order; `unread` says in words why they are not there."""
 
     name: str
-    members: tuple[PoolMember, ...]
+    members: tuple[PoolMember, ...] = ()
+    unread: str = ""
 
     @property
     def shares(self) -> tuple[Fraction, ...] | None:
         """Exact share of each member in the order of the members; None when it cannot be told."""
-        if members := self._arithmetic():
-            return tuple(expected_shares(members).values())
-        return None
+        members = self._arithmetic()
+        return tuple(expected_shares(members).values()) if members else None
+
+    @property
+    def by_region(self) -> dict[str, Fraction]:
+        """Share of each region: members that are called alike are one."""
+        shares: dict[str, Fraction] = {}
+        for member, share in zip(self.members, self.shares or (), strict=False):
+            shares[member.label] = shares.get(member.label, Fraction(0)) + share
+        return shares
 
     @property
     def reasons(self) -> list[str]:
@@ -61,15 +65,36 @@ class Pool:
         members = self._arithmetic()
         return not_round_robin(members) if members is not None else []
 
-    def _arithmetic(self) -> list[Member] | None:
-        if not all(member.is_known for member in self.members):
-            return None
-        labels = [member.label for member in self.members]
-        names = labels if len(set(labels)) == len(labels) else [str(i) for i in range(len(labels))]
+    @property
+    def not_told(self) -> list[str]:
+        """What is not known, in words."""
+        if self.unread:
+            return [f"the members of {self.name} are {self.unread}"]
         return [
-            Member(name=name, priority=int(member.priority), weight=int(member.weight))
-            for name, member in zip(names, self.members, strict=True)
+            f"{what} of {member.label} is {value}"
+            for member in self.members
+            for what, value in (("priority", member.priority), ("weight", member.weight))
+            if isinstance(value, str)
         ]
+
+    def equal(self, key: str) -> bool:
+        """Whether all members have one priority, or one weight."""
+        return len({getattr(member, key) for member in self.members}) == 1
+
+    def _arithmetic(self) -> list[Member] | None:
+        if self.not_told:
+            return None
+        members: list[Member] = []
+        for index, member in enumerate(self.members, 1):
+            taken = any(other.name == member.label for other in members)
+            members.append(
+                Member(
+                    name=f"{member.label} (member {index})" if taken else member.label,
+                    priority=int(member.priority),
+                    weight=int(member.weight),
+                )
+            )
+        return members
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +105,16 @@ class Change:
     type: str
     name: str
     properties: tuple[str, ...] = ()
+    inputs: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A preview: pools by name before and after, changes, what was said, and the routing."""
+    """A preview: pools by name before and after, changes, what was said, and the routing.
+
+    `resources` is what there would be, without what is unknown or secret; `is_whole` says that it
+    is all of it.
+    """
 
     before: Mapping[str, Pool] = field(default_factory=dict)
     after: Mapping[str, Pool] = field(default_factory=dict)
@@ -93,7 +123,26 @@ class Preview:
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     routing: str = "round-robin"
+    resources: tuple[guardrails.Resource, ...] = ()
     has_steps: bool = False
+    is_whole: bool = False
+
+    @property
+    def violations(self) -> list[guardrails.Violation]:
+        """The rules of the policy pack that it breaks; none of a preview that is not whole."""
+        if not self.is_whole or self.failures:
+            return []
+        stack = guardrails.Resource(type=_STACK, name="", inputs={"routing": self.routing})
+        return guardrails.violations([stack, *self.resources])
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The errors that left the preview without an end: a broken rule's comes after it."""
+        return tuple(
+            error
+            for error in self.errors
+            if error != "preview failed" and not error.startswith("[mandatory] ")
+        )
 
 
 def parse(text: str) -> Preview:
@@ -107,34 +156,40 @@ def parse(text: str) -> Preview:
         ) from None
     if not isinstance(document, dict) or not {"steps", "changeSummary"} & document.keys():
         raise PreviewError("JSON, but no preview: it has neither steps nor changeSummary")
-    steps = [step for step in document.get("steps") or [] if isinstance(step, dict)]
-    said = [entry for entry in document.get("diagnostics") or [] if isinstance(entry, dict)]
-    config = document.get("config") or {}
+    steps = _mappings(document.get("steps"))
+    said = _mappings(document.get("diagnostics"))
+    counts = {
+        str(operation): number
+        for operation, number in _mapping(document.get("changeSummary")).items()
+        if isinstance(number, int)
+    }
     labels = _Labels(steps, said)
+    routing = _mapping(document.get("config")).get("openai-gateway:routing", "round-robin")
     return Preview(
         before=dict(_pools(steps, "oldState", labels)),
         after=dict(_pools(steps, "newState", labels)),
         changes=tuple(_changes(steps)),
-        counts={str(k): v for k, v in (document.get("changeSummary") or {}).items()},
+        counts=counts,
         errors=tuple(_messages(said, "error")),
         warnings=tuple(_messages(said, "warning")),
-        routing=str(config.get("openai-gateway:routing", "round-robin")),
+        routing=str(routing),
+        resources=tuple(_resources(steps)),
         has_steps=bool(steps),
+        is_whole=len({str(step.get("urn")) for step in steps}) >= sum(counts.values()),
     )
 
 
 class _Labels:
     """What a member is called: its account's region where the preview has it, else its backend."""
 
-    def __init__(self, steps: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
+    def __init__(self, steps: list[Json], said: list[Json]) -> None:
         self._regions: dict[str, str] = {}
         for step in steps:
-            for state in (step.get("newState"), step.get("oldState")):
-                if _type(state) == ACCOUNT and state:
-                    location = str((state.get("inputs") or {}).get("location", ""))
-                    key = location.replace(" ", "").lower()
-                    if key in DISPLAY_NAMES:
-                        self._regions.setdefault(_name(step), DISPLAY_NAMES[key])
+            for state in (_mapping(step.get("newState")), _mapping(step.get("oldState"))):
+                location = str(_mapping(state.get("inputs")).get("location", ""))
+                key = location.replace(" ", "").lower()
+                if _type(state) == guardrails.ACCOUNT and key in DISPLAY_NAMES:
+                    self._regions.setdefault(_name(step), DISPLAY_NAMES[key])
         forecasts = (_FORECAST.search(str(entry.get("message", ""))) for entry in said)
         found = next((match for match in forecasts if match), None)
         self._forecast = _SHARE.findall(found[1]) if found else []
@@ -144,7 +199,7 @@ class _Labels:
 
         Ids that are not known yet leave the program's own forecast, which is in the pool's order.
         """
-        if isinstance(member_id, str) and member_id not in (UNKNOWN, SECRET):
+        if isinstance(member_id, str) and member_id not in (UNKNOWN, SECRET, ""):
             backend = member_id.rstrip("/").rpartition("/")[2]
             return self._regions.get(backend, backend)
         if len(self._forecast) == count:
@@ -152,31 +207,42 @@ class _Labels:
         return f"member {index + 1}"
 
 
-def _pools(steps: list[dict[str, Any]], side: str, labels: _Labels) -> Iterator[tuple[str, Pool]]:
+def _pools(steps: list[Json], side: str, labels: _Labels) -> Iterator[tuple[str, Pool]]:
     for step in steps:
-        state = step.get(side)
-        if _type(state) != BACKEND or not state or (side == "newState" and _is_gone(step)):
-            continue
-        inputs = state.get("inputs") or {}
-        services = (inputs.get("pool") or {}).get("services") if inputs else None
-        if not isinstance(services, list):
-            continue
-        members = tuple(
+        state = _mapping(step.get(side))
+        pool = _mapping(state.get("inputs")).get("pool")
+        gone = side == "newState" and _is_gone(step)
+        if _type(state) == guardrails.BACKEND and pool is not None and not gone:
+            yield _name(step), _pool(_name(step), pool, labels)
+
+
+def _pool(name: str, pool: object, labels: _Labels) -> Pool:
+    services = pool.get("services") if isinstance(pool, dict) and "services" in pool else pool
+    if not isinstance(services, list):
+        return Pool(name=name, unread=_no_number(services))
+    members = []
+    for index, service in enumerate(services):
+        # A whole member may be unknown, or a secret.
+        values = service if isinstance(service, dict) else {"priority": service, "weight": service}
+        members.append(
             PoolMember(
-                label=labels.of(service.get("id"), index, len(services)),
-                priority=_number(service, "priority"),
-                weight=_number(service, "weight"),
+                label=labels.of(values.get("id"), index, len(services)),
+                priority=_number(values.get("priority")),
+                weight=_number(values.get("weight")),
             )
-            for index, service in enumerate(services)
-            if isinstance(service, dict)
         )
-        yield _name(step), Pool(name=_name(step), members=members)
+    return Pool(name=name, members=tuple(members))
 
 
-def _number(service: Mapping[str, Any], key: str) -> int | str:
-    value = service.get(key)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
-        return int(value)
+def _number(value: object) -> int | str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < 0:
+            return "below 0"
+        return int(value) if value % 1 == 0 else "no whole number"  # nan and inf are none
+    return _no_number(value)
+
+
+def _no_number(value: object) -> str:
     if value == UNKNOWN:
         return "not known yet"
     if value == SECRET or isinstance(value, dict):
@@ -184,33 +250,63 @@ def _number(service: Mapping[str, Any], key: str) -> int | str:
     return "not set" if value is None else "no number"
 
 
-def _changes(steps: list[dict[str, Any]]) -> Iterator[Change]:
+def _changes(steps: list[Json]) -> Iterator[Change]:
     for step in steps:
         operation = str(step.get("op", ""))
         if operation in ("same", "read", "refresh"):
             continue
+        state = _mapping(step.get("newState")) or _mapping(step.get("oldState"))
+        differing = step.get("detailedDiff") or step.get("diffReasons")
         yield Change(
             operation=operation,
-            type=_type(step.get("newState") or step.get("oldState")),
+            type=_type(state),
             name=_name(step),
-            properties=tuple(sorted(step.get("detailedDiff") or step.get("diffReasons") or ())),
+            properties=tuple(sorted(map(str, differing)))
+            if isinstance(differing, dict | list)
+            else (),
+            inputs=_mapping(state.get("inputs")),
         )
 
 
-def _messages(said: list[dict[str, Any]], severity: str) -> Iterator[str]:
+def _resources(steps: list[Json]) -> Iterator[guardrails.Resource]:
+    for step in steps:
+        state = _mapping(step.get("newState"))
+        if state and not _is_gone(step) and _type(state) != _STACK:
+            inputs = _told(_mapping(state.get("inputs")))
+            yield guardrails.Resource(type=_type(state), name=_name(step), inputs=inputs)
+
+
+def _told(value: Any) -> Any:
+    """Return a value without what is unknown or secret."""
+    if isinstance(value, dict):
+        return {key: _told(each) for key, each in value.items() if each not in (UNKNOWN, SECRET)}
+    if isinstance(value, list):
+        return [None if each in (UNKNOWN, SECRET) else _told(each) for each in value]
+    return value
+
+
+def _messages(said: list[Json], severity: str) -> Iterator[str]:
     for entry in said:
         if entry.get("severity") == severity:
             message = str(entry.get("message", "")).strip()
             yield message.removeprefix(f"{severity}: ")
 
 
-def _is_gone(step: Mapping[str, Any]) -> bool:
+def _is_gone(step: Json) -> bool:
     return str(step.get("op", "")).startswith("delete")
 
 
-def _type(state: Mapping[str, Any] | None) -> str:
-    return _VERSION.sub("", str((state or {}).get("type", "")))
+def _type(state: Json) -> str:
+    return guardrails.unversioned(str(state.get("type", "")))
 
 
-def _name(step: Mapping[str, Any]) -> str:
+def _name(step: Json) -> str:
     return str(step.get("urn", "")).rpartition("::")[2]
+
+
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

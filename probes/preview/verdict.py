@@ -1,12 +1,12 @@
 """What the comment says first, and the exit code that goes with it."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from components.traffic import percent
 from probes.preview.model import Pool, Preview
 
 BALANCED, UNBALANCED, CANNOT_TELL = 0, 1, 3
+_GRAVITY = {BALANCED: 0, CANNOT_TELL: 1, UNBALANCED: 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,75 +19,79 @@ class Verdict:
 
 
 def judge(preview: Preview) -> Verdict:
-    """Judge the pool that there would be."""
-    if preview.errors:
-        verdict = _pools(preview) if preview.after else None
-        if verdict and verdict.code == UNBALANCED:
-            return verdict
+    """Judge the pool that there would be, and what else moves traffic."""
+    verdict = _pools(preview)
+    if verdict.code == UNBALANCED:
+        return verdict
+    moving = [
+        f"{each.resource.name}: {each.message}" for each in preview.violations if each.moves_traffic
+    ]
+    if moving:
+        return Verdict(
+            code=UNBALANCED, sentence=f"Unbalanced traffic: {moving[0]}", reasons=tuple(moving[1:])
+        )
+    # The engine's "preview failed" alone is a rule of a policy pack, but it does not say which.
+    explained = preview.violations and not preview.failures
+    if preview.errors and not explained:
         return Verdict(
             code=CANNOT_TELL,
             sentence="The preview failed: where traffic would go cannot be told",
-            reasons=tuple(error.splitlines()[0] for error in preview.errors if error),
+            reasons=tuple(map(_headline, preview.errors)),
         )
+    return verdict
+
+
+def _headline(error: str) -> str:
+    """Return the first line of an error, and the last of one that ends with what it is about."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or [""]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+
+
+def _pools(preview: Preview) -> Verdict:
     if not preview.has_steps:
         return Verdict(
             code=CANNOT_TELL,
             sentence="The preview is empty: where traffic would go cannot be told",
             reasons=("it has no steps; run it with --show-sames",),
         )
-    return _pools(preview)
-
-
-def _pools(preview: Preview) -> Verdict:
-    if not preview.after:
-        gone = ", ".join(preview.before)
+    gone = [name for name in preview.before if name not in preview.after]
+    if gone and not preview.failures:
         return Verdict(
-            code=UNBALANCED if gone else CANNOT_TELL,
-            sentence=f"The pool {gone} would be gone: no traffic is spread"
-            if gone
-            else "The preview has no pool: where traffic would go cannot be told",
-            reasons=() if gone else ("run it with --show-sames",),
+            code=UNBALANCED, sentence=f"The pool {', '.join(gone)} would be gone: no traffic there"
+        )
+    if not preview.after:
+        return Verdict(
+            code=CANNOT_TELL,
+            sentence="The preview has no pool: where traffic would go cannot be told",
+            reasons=("run it with --show-sames",),
         )
     verdicts = [_pool(pool, preview.routing) for pool in preview.after.values()]
-    return max(verdicts, key=lambda verdict: (verdict.code == UNBALANCED, verdict.code))
+    return max(verdicts, key=lambda verdict: _GRAVITY[verdict.code])
 
 
 def _pool(pool: Pool, routing: str) -> Verdict:
-    if not pool.members:
-        return Verdict(code=UNBALANCED, sentence=f"The pool {pool.name} would have no members")
-    shares = pool.shares
-    if shares is None:
-        unknown = [
-            f"{what} of {member.label} is {value}"
-            for member in pool.members
-            for what, value in (("priority", member.priority), ("weight", member.weight))
-            if isinstance(value, str)
-        ]
+    if pool.not_told:
         return Verdict(
             code=CANNOT_TELL,
             sentence="Where traffic would go cannot be told",
-            reasons=tuple(unknown),
+            reasons=tuple(pool.not_told),
         )
-    if not pool.reasons:
+    if not pool.members:
+        return Verdict(code=UNBALANCED, sentence=f"The pool {pool.name} would have no members")
+    shares = pool.by_region
+    if not pool.reasons and len(shares) == len(pool.members):
         return Verdict(
-            code=BALANCED, sentence=f"Round robin, {percent(shares[0])} of traffic to each region"
+            code=BALANCED,
+            sentence=f"Round robin, {percent(min(shares.values()))} of traffic to each region",
         )
-    sentence = _shares(pool, shares)
-    if routing in ("priority", "weighted"):
+    alone = next((region for region, share in shares.items() if share == 1), None)
+    listed = ", ".join(f"{region} {percent(share)}" for region, share in shares.items())
+    sentence = f"100 % of traffic to {alone}" if alone is not None else f"Unequal traffic: {listed}"
+    declared = len(pool.members) > 1 and (
+        routing == "priority" or (routing == "weighted" and pool.equal("priority"))
+    )
+    if declared:
         sentence += f" (declared: routing is {routing})"
     return Verdict(
-        code=BALANCED if routing in ("priority", "weighted") else UNBALANCED,
-        sentence=sentence,
-        reasons=tuple(pool.reasons),
+        code=BALANCED if declared else UNBALANCED, sentence=sentence, reasons=tuple(pool.reasons)
     )
-
-
-def _shares(pool: Pool, shares: tuple[Fraction, ...]) -> str:
-    for member, share in zip(pool.members, shares, strict=True):
-        if share == 1:
-            return f"100 % of traffic to {member.label}"
-    listed = ", ".join(
-        f"{member.label} {percent(share)}"
-        for member, share in zip(pool.members, shares, strict=True)
-    )
-    return f"Unequal traffic: {listed}"

@@ -1,13 +1,16 @@
 """The comment on a preview: what it says first, what it never guesses, and how it is posted."""
 
+import copy
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 from fake_github import GitHub
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from probes import preview_comment
 from probes.forms.markdown_text import escape
@@ -110,6 +113,12 @@ def test_what_the_stack_declares_is_no_mistake_unless_round_robin_is_expected(co
     assert comment(declared, "--expect", "round-robin")[0] == 1
 
 
+def test_weighted_is_declared_while_the_priorities_are_equal(comment):
+    weighted = {"config": {"openai-gateway:routing": "weighted"}}
+    assert comment(preview(step([("a", 1, 3), ("b", 1, 1)]), **weighted))[0] == 0
+    assert comment(preview(step([("a", 1, 3), ("b", 2, 1)]), **weighted))[0] == 1
+
+
 def test_unequal_weights_name_every_share(comment):
     code, text, _ = comment(preview(step([("a", 1, 2), ("b", 1, 1), ("c", 1, 1)])))
     assert code == 1
@@ -147,6 +156,126 @@ def test_a_pool_that_goes_away_is_unbalanced_and_no_pool_cannot_be_told(comment)
     assert (code, "has no pool" in first(text)) == (3, True)
 
 
+def backend(name, **inputs):
+    kind = "azure-native:apimanagement:Backend"
+    rules = {"circuitBreaker": {"rules": [{"name": "breaker"}]}}
+    state = {"type": kind, "inputs": {"backendId": name, **rules, **inputs}}
+    return {"op": "same", "urn": f"urn:pulumi:dev::p::{kind}::{name}", "newState": state}
+
+
+BACKENDS = [backend(name) for name, *_ in ROUND]
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (ROUND[:2], "has 2 of 3 regions: traffic would be foundry1 50.0 %, foundry2 50.0 %"),
+        ([*ROUND[:2], ("foundry1", 1, 1)], "Unequal traffic: foundry1 66.7 %, foundry2 33.3 %"),
+        ([*ROUND[:2], ("foundry9", 1, 1)], "foundry9 is no backend of this stack"),
+    ],
+)
+def test_equal_numbers_are_no_balance_when_a_region_gets_nothing(comment, members, said):
+    code, text, _ = comment(preview(*BACKENDS, step(members)))
+    assert code == 1
+    assert said in first(text).replace("\\", "")
+
+
+def test_members_that_are_called_alike_have_rows_of_their_own(comment):
+    text = comment(preview(step([("a", 1, 1), ("a", 1, 1), ("b", 1, 1)])))[1]
+    assert len([line for line in text.splitlines() if line.startswith("| a | - | - | 1 / 1")]) == 2
+
+
+def test_a_broken_rule_is_listed_once_and_traffic_is_still_judged(comment):
+    keyless = backend("foundry1", circuitBreaker={"rules": []})
+    message = "backends-have-a-breaker: foundry1: has no circuit breaker, and keeps its traffic"
+    message += " when it fails; declare one rule"
+    said = [{"severity": "error", "message": f"error: [mandatory] {message}\n"}]
+    code, text, _ = comment(preview(keyless, *BACKENDS[1:], step(ROUND), diagnostics=said))
+    assert code == 0
+    assert "**Policy violations**" in text
+    assert text.replace("\\", "").replace("&#58;&#8203;", ":").count("has no circuit breaker") == 1
+    # What the engine does not explain is not explained away.
+    failed = [{"severity": "error", "message": "error: preview failed\n"}]
+    assert comment(preview(*BACKENDS, step(ROUND), diagnostics=failed))[0] == 3
+    assert comment(preview(keyless, *BACKENDS[1:], step(ROUND), diagnostics=failed))[0] == 0
+
+
+def test_a_preview_that_is_not_whole_breaks_no_rule(comment):
+    document = preview(backend("foundry1", circuitBreaker=None), step(ROUND))
+    assert "**Policy violations**" in comment(document)[1]
+    document["changeSummary"] = {"same": 6, "update": 1}
+    assert "**Policy violations**" not in comment(document)[1]
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        (UNKNOWN, "the members of pool are not known yet"),
+        ({"services": SECRET}, "the members of pool are secret"),
+        ({"services": [UNKNOWN, {"priority": 1, "weight": 1}]}, "weight of member 1 is not known"),
+        ({"services": [{"priority": -1, "weight": 1.5}]}, "weight of member 1 is no whole number"),
+    ],
+)
+def test_members_that_are_not_told_are_not_guessed(comment, pool, said):
+    document = preview(step(ROUND))
+    document["steps"][0]["newState"]["inputs"]["pool"] = pool
+    code, text, _ = comment(document)
+    assert code == 3
+    assert said in text.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sku", "said"),
+    [
+        ("apimanagement:ApiManagementService", {"name": "BasicV2", "capacity": 2}, "about $300 a"),
+        ("apimanagement:ApiManagementService", {"name": "Consumption"}, "by its calls"),
+        ("apimanagement:ApiManagementService", {"name": "Gold", "capacity": 1}, "not known"),
+        ("cognitiveservices:Deployment", {"name": "GlobalStandard"}, "by the tokens used"),
+        ("cognitiveservices:Deployment", {"name": "ProvisionedManaged"}, "not known"),
+        ("compute:VirtualMachine", UNKNOWN, "not known"),
+        ("apimanagement:Api", None, None),
+    ],
+)
+def test_what_is_added_has_its_cost_or_says_that_it_is_not_known(comment, kind, sku, said):
+    state = {"type": f"azure-native:{kind}", "inputs": {"sku": sku}}
+    added = {"op": "create", "urn": "urn::it", "newState": state}
+    text = comment(preview(step(ROUND), added))[1].replace("\\", "")
+    assert (f"\n- it: {said}" in text) == (said is not None)
+    assert ("**Costs of what is added**" in text) == (said is not None)
+    assert "- it:" not in comment(preview(step(ROUND), {**added, "op": "same"}))[1]
+
+
+ANYTHING = st.recursive(
+    st.sampled_from([None, True, SECRET, UNKNOWN, 1e999, -1, 1.5, "x", 10**30]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=3,
+)
+
+
+@given(ANYTHING, st.integers(0, 1_000))
+def test_a_preview_of_any_shape_ends_in_a_comment(value, place):
+    document = preview(
+        *copy.deepcopy(BACKENDS),
+        step(ROUND, before=INCIDENT),
+        diagnostics=[{"severity": "error", "message": "error: no"}],
+        config={"openai-gateway:routing": "weighted"},
+    )
+    places = []
+
+    def walk(container):
+        for key in container if isinstance(container, dict) else range(len(container)):
+            places.append((container, key))
+            if isinstance(container[key], dict | list):
+                walk(container[key])
+
+    walk(document)
+    container, key = places[place % len(places)]
+    container[key] = value
+    text, code = preview_comment._judged(json.dumps(document), round_robin=False)
+    assert text.startswith(MARKER)
+    assert code in (0, 1, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -165,7 +294,8 @@ def test_what_is_no_preview_is_said_as_such(comment, text, said):
 
 
 def test_wrong_usage_is_exit_2(capsys, comment):
-    for arguments in ([], ["--run", "x"], ["x", "--expect", "all"]):
+    wrong = (["x", "--pull-request", number] for number in ("0", "-1", "x"))
+    for arguments in ([], ["--run", "x"], ["x", "--expect", "all"], *wrong):
         with pytest.raises(SystemExit) as caught:
             preview_comment.main(arguments)
         assert caught.value.code == 2
@@ -182,19 +312,64 @@ def test_a_long_comment_is_cut_between_lines_and_stays_whole_markdown(comment):
     assert code == 0
     assert len(text) <= LIMIT
     assert text.count("<details>") == text.count("</details>") == 1
-    assert re.search(r"\*\d+ lines are left out", text)
+    assert re.search(r"\*Left out, .*: \d+ lines of the changes\.\*\n$", text)
     assert all(line.endswith("|") for line in text.splitlines() if line.startswith("| + "))
 
 
-HOSTILE = st.text(alphabet=st.sampled_from("ab|`<>&@#[](){}*_!\\\n\r\u202e~-.$1"), max_size=30)
+def test_the_longest_of_reasons_leaves_a_comment_that_github_takes(comment):
+    members = [("@" * 400 + str(n), n, n) for n in range(2, 100)]
+    said = [{"severity": "error", "message": "@#:x" * 5_000} for _ in range(100)]
+    code, text, _ = comment(preview(step(members), diagnostics=said))
+    assert code == 1
+    assert len(text) <= LIMIT
+    assert len(text.encode()) < 65_536
+
+
+HOSTILE = st.text(alphabet=st.sampled_from("ab|`<>&@#[](){}*_!\\\n\r\u202e~-.$1:/ "), max_size=30)
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 @given(HOSTILE)
 def test_no_name_leaves_its_cell(name):
-    text = escape(name)
-    assert not re.search(r"[|<>@#\n\r\u202e]", re.sub(r"&#\d+;", "", text))
-    # Every character that means something is preceded by a backslash of ours.
-    assert not re.search(r"(?<!\\)[`*_\[\](){}!~$]", re.sub(r"\\\\", "", text))
+    """Rendered, it is one cell with the very text, but for the spaces that part mentions."""
+    html = MARKDOWN.render(f"| a | b |\n|---|---|\n| {escape(name)} | end |\n")
+    (row,) = re.findall(r"<tbody>\s*<tr>(.*?)</tr>", html, re.DOTALL)
+    cells = re.findall(r"<td>(.*?)</td>", row, re.DOTALL)
+    assert len(cells) == 2
+    assert "<" not in cells[0]
+    shown = unescape(cells[0])
+    # GitHub reads what is left: nothing that it would link, mention or draw is in one piece.
+    assert not re.search(r"[@#:](?=[^\s\u200b])", shown)
+    plain = re.sub(r"[\n\r\u202e]+", " ", name).strip()
+    assert shown.replace("\u200b", "").strip() == plain
+
+
+@settings(max_examples=50)
+@given(HOSTILE, HOSTILE)
+def test_a_comment_keeps_its_structure_whatever_the_names_contain(name, message):
+    pool = step([(name, 1, 100), (f"{name}2", 2, 50)], before=ROUND, name=f"pool{name}")
+    said = [
+        {"severity": severity, "message": f"{severity}: {message}"}
+        for severity in ("warning", "error")
+    ]
+    text, _ = preview_comment._judged(
+        json.dumps(preview(pool, backend(f"b{name}"), diagnostics=said)), round_robin=False
+    )
+    tokens = [
+        token
+        for each in MARKDOWN.parse(text)
+        for token in (each, *(each.children or ()))
+        if token.type not in ("text", "softbreak", "text_special")
+    ]
+    html = [each.content.strip() for each in tokens if each.type.startswith("html")]
+    assert all(
+        re.fullmatch(r"<!-- .* -->|<details><summary>\d+ [a-z()]+</summary>|</details>|<br>", each)
+        for each in html
+    )
+    assert not {"link_open", "image", "fence", "code_block", "blockquote_open", "hr"} & {
+        each.type for each in tokens
+    }
+    assert [each.tag for each in tokens if each.type == "heading_open"] == ["h3"]
 
 
 @pytest.fixture
@@ -240,6 +415,68 @@ def test_a_busy_github_is_asked_again_and_a_refusal_is_one_line(github, comment)
     assert "GitHub answers 403 to GET /repos/team/gateway/issues/7/comments: no" in err
     assert TOKEN not in err
     assert err.count("\n") == 1
+
+
+def test_a_marker_that_someone_else_wrote_is_left_alone(github, comment):
+    someone = {"login": "someone", "type": "User"}
+    github.comments.append({"id": 5, "body": f"{MARKER}\nAll is well", "user": someone})
+    comment(preview(step(INCIDENT)), "--post", "--pull-request", "7")
+    comment(preview(step(INCIDENT)), "--post", "--pull-request", "7")
+    marked = [each["body"] for each in github.comments if each["body"].startswith(MARKER)]
+    assert marked[0] == f"{MARKER}\nAll is well"
+    assert len(marked) == 2
+    # With a token of a person's own, it is that person's.
+    github.login = "someone"
+    comment(preview(step(ROUND)), "--post", "--pull-request", "7")
+    assert "Round robin" in github.comments[4]["body"]
+
+
+def test_a_comment_whose_answer_was_lost_is_not_written_twice(github, comment):
+    github.lost = ["POST"]
+    assert comment(preview(step(ROUND)), "--post", "--pull-request", "7")[0] == 0
+    assert len([each for each in github.comments if each["body"].startswith(MARKER)]) == 1
+
+
+def test_retry_after_is_waited_for_unless_it_asks_too_much(github, comment, monkeypatch):
+    slept = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    github.failures = [(403, 7), (429, 3), 500]
+    assert comment(preview(step(ROUND)), "--post", "--pull-request", "7")[0] == 0
+    assert slept[:2] == [7, 3]
+    assert slept[2] < 1
+    github.failures = [(429, 3_600)]
+    code, _, err = comment(preview(step(ROUND)), "--post", "--pull-request", "7")
+    assert (code, len(slept)) == (2, 3)
+    assert "GitHub answers 429" in err
+    github.failures = [500] * 10
+    assert comment(preview(step(ROUND)), "--post", "--pull-request", "7")[0] == 2
+    assert len(github.failures) == 6
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("GITHUB_REPOSITORY=team/../x", "write owner/name"),
+        ("GITHUB_API_URL=ftp://a", "write an http(s) address"),
+        ("GITHUB_API_URL=http://a:port", "answers something else than GitHub would"),
+        (f"GITHUB_TOKEN={TOKEN}\n", "has characters that no token has"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_line(github, comment, monkeypatch, setting, said):
+    variable, _, value = setting.partition("=")
+    monkeypatch.setenv(variable, value)
+    code, out, err = comment(preview(step(ROUND)), "--post", "--pull-request", "7")
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+    assert TOKEN not in out + err
+
+
+def test_an_answer_that_is_not_github_s_is_one_line(github, comment):
+    github.comments = ["no comment"]
+    code, _, err = comment(preview(step(ROUND)), "--post", "--pull-request", "7")
+    assert code == 2
+    assert err == f"error: {github.url} answers something else than GitHub would\n"
 
 
 def test_posting_without_what_it_needs_says_so(comment, monkeypatch):
