@@ -68,7 +68,8 @@ def run(
         with lock:
             if not json:
                 text.header(operation, stack)
-            passes = ("preview", operation) if policy_pack and operation == "up" else (operation,)
+            is_judged = policy_pack and operation == "up"
+            passes: tuple[Operation, ...] = ("preview", "up") if is_judged else (operation,)
             for done in passes:
                 with _progress(out, shown=done != "preview" and not json) as progress:
                     journal = Journal(progress=progress)

@@ -44,10 +44,8 @@ def of(kind: str, inputs: Mapping[str, Any]) -> str:
     tier, units = str(sku.get("name", "")), sku.get("capacity")
     if kind == _SERVICE and tier == "Consumption":
         return "by its calls, nothing while idle"
-    if kind == _SERVICE and tier in UNIT_PRICES and isinstance(units, int) and units > 0:
-        return (
-            f"about ${UNIT_PRICES[tier] * units:,} a month, used or not ({tier}, {units} unit(s))"
-        )
+    if kind == _SERVICE and tier in UNIT_PRICES and type(units) is int and units > 0:
+        return f"about ${UNIT_PRICES[tier] * units:,} a month, used or not ({units} × {tier})"
     if kind == _DEPLOYMENT and tier.endswith("Standard"):
         return f"by the tokens used, nothing while idle ({tier})"
     return "not known"
