@@ -1,13 +1,16 @@
 """Into a service and accounts that were there before: nothing of theirs is written or deleted."""
 
 import json
-import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 from recording import config_of
+from test_engine import Cli, judge
+from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-platform"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim-platform"
@@ -49,6 +52,41 @@ def stack(tmp_path) -> str:
     named = {f"openai-gateway:{key}": value for key, value in config.items()}
     path.write_text(yaml.safe_dump({"config": named}), encoding="utf-8")
     return str(path)
+
+
+def embedded(shell, stack: str, _folder: Path) -> Callable[..., str]:
+    """The embedded deployment's commands."""
+    commands = {
+        "up": ("-m", "emulator", "up", "--config-file", stack),
+        "probe": ("probes/distribution.py",),
+        "destroy": ("-m", "emulator", "destroy"),
+    }
+
+    def run(command: str, expected: int = 0) -> str:
+        done = shell.run(*commands[command])
+        assert done.returncode == expected, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def engine(shell, stack: str, folder: Path) -> Callable[..., str]:
+    """The Pulumi CLI's."""
+    cli = Cli(shell, folder / "project")
+    shutil.copy(stack, cli.folder)
+    cli("stack init dev")
+    commands = {
+        "up": "up --yes --skip-preview --config-file Pulumi.platform.yaml",
+        "destroy": "destroy --yes --skip-preview",
+    }
+
+    def run(command: str, expected: int = 0) -> str:
+        if command != "probe":
+            return cli(commands[command], expected)
+        cli("preview --refresh --expect-no-changes --config-file Pulumi.platform.yaml")
+        return judge(shell, cli, expected)
+
+    return run
 
 
 def put(endpoint: str, path: str, version: str, body: dict) -> None:
@@ -113,34 +151,26 @@ def changes(log: Path) -> list[tuple[str, str]]:
     ]
 
 
-def test_nothing_that_was_there_is_written_or_deleted(shell, stack, tmp_path):
+@pytest.mark.parametrize("way", [embedded, pytest.param(engine, marks=[*NEEDS_THE_CLI])])
+def test_nothing_that_was_there_is_written_or_deleted(shell, stack, tmp_path, way):
     log = tmp_path / "requests.jsonl"
-    config = ("--config-file", stack)
     with shell.serving("--request-log", str(log), "--provisioning", "0") as endpoint:
         platform(endpoint, billing="Inference/openai")
         made_by_hand = len(changes(log))
-        refused = shell.emulator("up", *config)
-        assert refused.returncode == 1
+        run = way(shell, stack, tmp_path)
         assert (
             'error: openai-gateway:gateway.existing.serviceName is "apim-platform", whose API '
             '"billing" has the path "Inference/openai": give that API another path, or choose '
             "another service\n"
-        ) in refused.stdout
+        ) in run("up", expected=1)
         assert changes(log)[made_by_hand:] == []  # and nothing was created
 
         platform(endpoint, billing="billing")
         before = snapshot(endpoint)
         made_by_hand = len(changes(log))
-        up = shell.emulator("up", *config)
-        assert up.returncode == 0, up.stdout + up.stderr
-        outputs = shell.emulator("output", "--show-secrets").stdout
-        assert json.loads(outputs)["resource_group"] == "rg-platform"
-        probe = shell.run("probes/distribution.py", "--outputs", "-", text=outputs)
-        assert probe.returncode == 0, probe.stdout + probe.stderr
-        again = shell.emulator("preview", *config)  # the API at the path is its own now
-        assert re.search(r"Resources:\s+31 unchanged", again.stdout), again.stdout
-        destroy = shell.emulator("destroy")
-        assert destroy.returncode == 0, destroy.stdout + destroy.stderr
+        run("up")
+        run("probe")
+        run("destroy")
         assert snapshot(endpoint) == before
 
     ours = changes(log)[made_by_hand:]
