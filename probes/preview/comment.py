@@ -28,7 +28,7 @@ def render(preview: Preview | None, verdict: Verdict) -> str:
     """Return the comment; None is a preview that could not be read."""
     lines = [
         MARKER,
-        f"### {_MARKS.get(verdict.code, '❔')} {_text(verdict.sentence)}",
+        f"### {_mark(preview, verdict)} {_text(verdict.sentence)}",
         "",
         *(f"- {_text(reason)}" for reason in verdict.reasons[:_REASONS]),
     ]
@@ -43,6 +43,13 @@ def render(preview: Preview | None, verdict: Verdict) -> str:
     if cut:
         lines += ["", f"*Left out, as the comment would be too long: {', '.join(cut[:20])}.*"]
     return "\n".join(lines) + "\n"
+
+
+def _mark(preview: Preview | None, verdict: Verdict) -> str:
+    """Return the sign of the verdict: traffic that is as declared is no leave to merge."""
+    if verdict.code == BALANCED and preview and preview.violations:
+        return "⚠️"
+    return _MARKS.get(verdict.code, "❔")
 
 
 def _length(lines: list[str]) -> int:

@@ -192,6 +192,7 @@ def test_a_broken_rule_is_listed_once_and_traffic_is_still_judged(comment):
     said = [{"severity": "error", "message": f"error: [mandatory] {message}\n"}]
     code, text, _ = comment(preview(keyless, *BACKENDS[1:], step(ROUND), diagnostics=said))
     assert code == 0
+    assert first(text).startswith("### ⚠️ Round robin")
     assert "**Policy violations**" in text
     assert text.replace("\\", "").replace("&#58;&#8203;", ":").count("has no circuit breaker") == 1
     # What the engine does not explain is not explained away.
