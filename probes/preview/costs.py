@@ -13,10 +13,10 @@ UNIT_PRICES: Final = {
 }
 """US dollars a month for one unit of API Management, used or not, by tier.
 
-Rounded list prices as of 2025, https://azure.microsoft.com/pricing/details/api-management/; regions
-and contracts differ.
+Rough figures of November 2026, written down without access to Azure's price page, which decides:
+https://azure.microsoft.com/pricing/details/api-management/
 """
-SOURCE: Final = "rounded list prices of 2025 in US dollars; regions and contracts differ"
+SOURCE: Final = "rough figures of November 2026, not read from Azure's price list, which decides"
 NO_CHARGE: Final = frozenset(
     {
         "azure-native:apimanagement:Api",
