@@ -77,6 +77,9 @@ def test_every_make_target_and_script_and_flag_is_there():
         for target in re.findall(r"^make ([\w./]+)", command):
             seen += 1
             assert target == ".venv/.ready" or re.search(rf"^{target}:", makefile, re.MULTILINE)
+        for requirements in re.findall(r"--requirement (\S+)", command):
+            seen += 1
+            assert (ROOT / requirements).is_file()
         for script in re.findall(r"python (probes/\w+\.py)", command):
             seen += 1
             if script not in helps:
@@ -88,7 +91,15 @@ def test_every_make_target_and_script_and_flag_is_there():
                 ).stdout
             for flag in re.findall(r" (--[a-z-]+)", command.split("||")[0]):
                 assert flag in helps[script], command
-    assert seen > 5
+    assert seen > 6
+
+
+def test_the_comment_does_not_wait_for_lint_and_tests():
+    (job,) = WORKFLOWS["pull-request"]["jobs"].values()
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+    preview = runs.index(step_of("pull-request", "where the traffic would go"))
+    assert preview < min(runs.index("make lint"), runs.index("make test"), runs.index("make demo"))
+    assert job["steps"][-1]["if"] == "always()"  # the upload
 
 
 @pytest.fixture
