@@ -4,11 +4,13 @@ The engine attaches to them by PULUMI_DEBUG_PROVIDERS and sends gRPC; they send 
 the local Resource Manager, by the translation that the embedded deployment uses.
 """
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import grpc
 
@@ -17,6 +19,7 @@ from emulator.local import SUBSCRIPTION_ID
 if TYPE_CHECKING:
     from emulator.deployment.provider import ResourceManager
 
+HOST = "127.0.0.1"
 PACKAGES = ("azure-native", "random")
 WORKERS = 32
 """Operations at once: the engine's own default is four times the cores."""
@@ -24,14 +27,19 @@ WORKERS = 32
 
 @contextmanager
 def serving(endpoint: str) -> Iterator[dict[str, int]]:
-    """Serve for the length of a `with`; gives the port of each package."""
+    """Serve for the length of a `with`; gives the port of each package.
+
+    They are the ones after Resource Manager's if those are free: a shell that was told of them
+    finds a server again that was stopped and started.
+    """
     azure = _Azure(endpoint)
+    after = urlsplit(endpoint).port or 0
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="provider") as workers:
         servers, ports = [], {}
-        for package in PACKAGES:
+        for port, package in enumerate(PACKAGES, after + 1):
             handler = _OnDemand(package, azure)
             server = grpc.server(workers, handlers=[handler], options=[("grpc.so_reuseport", 0)])
-            ports[package] = server.add_insecure_port("127.0.0.1:0")
+            ports[package] = server.add_insecure_port(f"{HOST}:{_if_free(port)}")
             server.start()
             servers.append(server)
         try:
@@ -40,6 +48,17 @@ def serving(endpoint: str) -> Iterator[dict[str, int]]:
             for stopped in [server.stop(grace=0.5) for server in servers]:
                 stopped.wait()
             azure.close()
+
+
+def _if_free(port: int) -> int:
+    """Return the port, or 0 for any other when it is taken or none."""
+    if port > 65_535:
+        return 0
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return 0
+    return port
 
 
 class _Azure:

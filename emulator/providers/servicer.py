@@ -176,9 +176,9 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ReadResponse:
         """Return a resource as it is, and the inputs that would make it so."""
-        provider = self._providers[_parts(request.urn)[1]]
         inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
         try:
+            provider = self._providers[_parts(request.urn)[1]]  # an import is not checked before
             state = provider.refreshed(request.id, inputs, outputs)
         except (ProviderError, TranslationError) as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
@@ -234,6 +234,28 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").CopyFrom(to_struct(answer))  # a keyword here, a field there
         return response
+
+    def GetSchema(
+        self, request: provider_pb2.GetSchemaRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.GetSchemaResponse:
+        """Refuse: an import asks for it once it is done, to write the program's lines."""
+        self._refuse(context, "no schema to write a program by: import with --generate-code=false")
+
+    def Construct(
+        self, request: provider_pb2.ConstructRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ConstructResponse:
+        """Refuse: components are the program's own."""
+        self._refuse(context, f"no component {request.type!r}")
+
+    def Call(
+        self, request: provider_pb2.CallRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CallResponse:
+        """Refuse: no resource here has methods."""
+        self._refuse(context, f"no method {request.tok!r}")
+
+    def _refuse(self, context: grpc.ServicerContext, why: str) -> NoReturn:
+        details = f"{self._package} of the local Azure has {why}"
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, details)
 
     def _partial(
         self,

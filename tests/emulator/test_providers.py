@@ -1,10 +1,13 @@
 """The resource providers as Pulumi's engine calls them: gRPC on loopback, Azure behind it."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
 import pytest
 from arm_server import serving
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from emulator import providers
@@ -114,6 +117,32 @@ def test_configuring_negotiates_secrets_and_previews(engine):
         assert (answer.acceptSecrets, answer.supportsPreview) == (True, True)
 
 
+def test_what_has_no_use_here_is_refused_by_name(engine):
+    stub = engine.stub(GROUP)
+    for call, request, named in (
+        (stub.GetSchema, provider_pb2.GetSchemaRequest(), "import with --generate-code=false"),
+        (stub.Construct, provider_pb2.ConstructRequest(type="a:b:C"), "no component 'a:b:C'"),
+        (stub.Call, provider_pb2.CallRequest(tok="a:b:C/d"), "no method 'a:b:C/d'"),
+    ):
+        with pytest.raises(grpc.RpcError, match=named) as caught:
+            call(request)
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert caught.value.details().startswith("azure-native of the local Azure has no ")
+
+
+def test_a_server_that_is_started_again_is_found_where_it_was():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        endpoint = f"http://127.0.0.1:{port - 1}"
+        with providers.serving(endpoint) as elsewhere:
+            assert port not in elsewhere.values()
+    for _ in range(2):
+        with providers.serving(endpoint) as ports:
+            assert ports["azure-native"] == port
+    with providers.serving("http://127.0.0.1:65535") as beyond:
+        assert all(beyond.values())
+
+
 def test_a_misspelt_property_and_an_unknown_type_fail_the_check_by_name(engine):
     wrong = engine.check(BACKEND, {**INPUTS[BACKEND], "protokol": "http"})
     assert [each.reason for each in wrong.failures] == [
@@ -184,6 +213,9 @@ def test_an_import_gives_inputs_that_make_no_difference(engine):
     assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
     with pytest.raises(grpc.RpcError, match="is no id of type azure-native:apimanagement:Backend"):
         engine.read(BACKEND, GROUP_ID)
+    with pytest.raises(grpc.RpcError) as caught:
+        engine.read("azure-native:storage:StorageAccount", GROUP_ID)
+    assert caught.value.details().startswith("resource type 'azure-native:storage:StorageAccount'")
 
 
 def test_a_change_of_place_replaces_and_the_old_one_goes_first(engine):
@@ -221,21 +253,31 @@ def test_a_refusal_of_azure_is_passed_on_in_its_own_words(engine):
 
 
 def test_a_creation_that_does_not_end_in_time_leaves_the_state_that_was_reached(tmp_path):
-    request = provider_pb2.CreateRequest(
-        urn=f"{STACK}{SERVICE}::name", properties=to_struct(INPUTS[SERVICE]), timeout=0.05
-    )
     # Resource Manager's clock stands still: the service stays in provisioning.
     with connected(tmp_path, provisioning_seconds=60) as engine:
         engine.deployed(GROUP)
         with pytest.raises(grpc.RpcError, match="timed out") as caught:
-            engine.stub(SERVICE).Create(request)
-    metadata = dict(caught.value.trailing_metadata())
-    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
-    reached = provider_pb2.ErrorResourceInitFailed()
-    assert status.details[0].Unpack(reached)
+            engine.stub(SERVICE).Create(a_creation(timeout=0.05))
+    reached = reached_by(caught.value)
     assert reached.id == SERVICE_ID
     assert from_struct(reached.inputs) == INPUTS[SERVICE]
     assert "timed out" in reached.reasons[0]
+
+
+def test_ctrl_c_ends_the_waiting_and_leaves_the_state_that_was_reached(tmp_path):
+    with connected(tmp_path, provisioning_seconds=60) as engine, ThreadPoolExecutor(1) as thread:
+        engine.deployed(GROUP)
+        stub = engine.stub(SERVICE)
+        creation = thread.submit(engine.create, SERVICE, INPUTS[SERVICE])
+        while engine.arm.store.get(SERVICE_ID) is None:
+            assert not creation.done()
+        stub.Cancel(empty_pb2.Empty())
+        with pytest.raises(grpc.RpcError, match="interrupted") as caught:
+            creation.result(timeout=10)
+        assert reached_by(caught.value).id == SERVICE_ID
+        stub.Configure(provider_pb2.ConfigureRequest())  # the next run waits again
+        with pytest.raises(grpc.RpcError, match="timed out"):
+            stub.Create(a_creation(timeout=0.05))
 
 
 def test_random_values_are_made_once_and_kept(engine):
@@ -263,3 +305,18 @@ def test_functions_are_called_and_unknown_ones_refused(engine):
     assert len(answer["primaryKey"]) >= 32
     request = provider_pb2.InvokeRequest(tok="azure-native:apimanagement:nothing")
     assert "nothing" in engine.stub(GROUP).Invoke(request).failures[0].reason
+
+
+def a_creation(*, timeout: float) -> provider_pb2.CreateRequest:
+    return provider_pb2.CreateRequest(
+        urn=f"{STACK}{SERVICE}::name", properties=to_struct(INPUTS[SERVICE]), timeout=timeout
+    )
+
+
+def reached_by(error: grpc.RpcError) -> provider_pb2.ErrorResourceInitFailed:
+    """What a failed creation tells the engine to keep."""
+    metadata = dict(error.trailing_metadata())
+    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    reached = provider_pb2.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(reached)
+    return reached
