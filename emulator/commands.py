@@ -105,6 +105,8 @@ def env(options: argparse.Namespace) -> int:
     for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
         if os.environ.get(name, variables[name]) != variables[name]:
             del variables[name]
+    if "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ:  # a passphrase would go before it
+        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
     export, forget = SHELLS[options.shell]
     if options.unset:
         for name in variables:

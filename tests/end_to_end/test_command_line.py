@@ -41,8 +41,8 @@ def test_a_signal_stops_the_server_cleanly(shell, number):
 
 
 def test_env_names_the_running_server_in_each_shell_s_words(tmp_path, monkeypatch, capsys):
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "LOCAL_AZURE_STATE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("BACKEND_URL", "CONFIG_PASSPHRASE", "CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(f"PULUMI_{name}", raising=False)
 
     def env(*flags):
         assert main(["env", "--state", str(tmp_path), *flags]) == 0
@@ -73,6 +73,15 @@ def test_env_leaves_a_backend_that_the_user_chose_and_forgets_only_its_own(
     unset = capsys.readouterr().out.splitlines()
     assert {"unset ARM_ENDPOINT", "unset PULUMI_DEBUG_PROVIDERS"} <= set(unset)
     assert "unset PULUMI_BACKEND_URL" not in unset
+
+
+def test_env_gives_no_passphrase_to_who_has_one_in_a_file(tmp_path, monkeypatch, capsys):
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for expected in (True, False):
+        assert main(["env", "--state", str(tmp_path)]) == 0
+        assert ("PULUMI_CONFIG_PASSPHRASE=local" in capsys.readouterr().out) is expected
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "own"))
 
 
 def test_a_log_that_cannot_be_written_is_one_line(shell, tmp_path):
