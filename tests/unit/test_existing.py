@@ -61,21 +61,22 @@ IS_FIRST = 'regions[0].existing.accountName is "foundry1-ai"'
 
 
 class Apis:
-    """Resource Manager's list of the service's APIs, in pages of one."""
+    """Resource Manager's list of the service's APIs, in pages of two."""
 
     def __init__(self) -> None:
-        self.apis = {"billing": "billing", "echo": ""}
+        self.apis = {"billing": "billing", "echo": "", "users": "users"}
         self.host = "127.0.0.1:8700"
         self.status = 200
         self.asked: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
-        page = int(request.url.params.get("$skip", 0))
-        name, path = list(self.apis.items())[page]
-        body = {"value": [{"name": name, "properties": {"path": path}}]}
-        if page + 1 < len(self.apis):
-            body["nextLink"] = f"http://{self.host}{request.url.path}?$skip={page + 1}"
+        skip = int(request.url.params.get("$skip", 0))
+        page = list(self.apis.items())[skip : skip + 2]
+        value = [{"name": name, "properties": {"path": path}} for name, path in page]
+        body: dict[str, Any] = {"value": value}
+        if skip + 2 < len(self.apis):
+            body["nextLink"] = f"http://{self.host}{request.url.path}?$skip={skip + 2}"
         return httpx.Response(self.status, json=body, request=request)
 
 
@@ -184,9 +185,9 @@ def test_an_account_of_kind_ai_services_answers_at_its_openai_endpoint(apis):
 
 
 def test_the_stack_s_own_api_is_not_in_its_way(apis):
-    apis.apis = {"inference": "inference/openai", "inference;rev=2": "inference/openai"}
+    apis.apis |= {"inference": "inference/openai", "inference;rev=2": "inference/openai"}
     declare()
-    assert len(apis.asked) == 2  # both pages were read
+    assert len(apis.asked) == 3  # every page was read
     assert str(apis.asked[0].url) == (f"http://127.0.0.1:8700{SERVICE}/apis?api-version=2024-05-01")
     assert "authorization" not in apis.asked[0].headers  # on loopback nobody asks for a token
 
