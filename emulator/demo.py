@@ -61,13 +61,8 @@ def _embedded(project: Path) -> _Commands:
 
 
 def _pulumi(project: Path, state: Path) -> _Commands:
-    """Make a copy of the program: the CLI writes the salt of its secrets into the stack's file."""
     folder = state / "project"
-    folder.mkdir()
-    for path in [*project.glob("Pulumi*.yaml"), project / "__main__.py"]:
-        shutil.copy(path, folder)
-    shutil.copytree(project / "components", folder / "components")
-    (folder / ".venv").symlink_to(sys.prefix)
+    copy_program(project, folder)
     (state / "pulumi").mkdir()
     return _Commands(
         begin=("pulumi stack init dev",),
@@ -76,6 +71,15 @@ def _pulumi(project: Path, state: Path) -> _Commands:
         folder=folder,
         variables=pulumi_variables(state),
     )
+
+
+def copy_program(project: Path, folder: Path) -> None:
+    """Copy what the CLI runs: it writes the salt of its secrets into the stack's file."""
+    folder.mkdir()
+    for path in [*project.glob("Pulumi*.yaml"), project / "__main__.py"]:
+        shutil.copy(path, folder)
+    shutil.copytree(project / "components", folder / "components")
+    (folder / ".venv").symlink_to(sys.prefix)
 
 
 class _Story:
