@@ -74,7 +74,7 @@ def judge(shell, cli, expected: int) -> str:
 
 
 def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
-    with shell.serving("--provisioning", "0"):
+    with shell.serving("--provisioning", "0") as endpoint:
         cli = Cli(shell, tmp_path / "project")
         cli("stack init dev")
         assert "+ 36 to create" in cli("preview")
@@ -86,21 +86,14 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         assert "CONFIRMED" in judge(shell, cli, 0)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")
-        assert json.loads(cli("stack output --json"))["subscription_key"] == "[secret]"
-        assert "- 36 deleted" in cli("destroy --yes --skip-preview")
-
-
-def test_what_one_changes_in_the_portal_is_drift_and_up_mends_it(shell, tmp_path):
-    with shell.serving("--provisioning", "0") as endpoint:
-        cli = Cli(shell, tmp_path / "project")
-        cli("stack init dev")
-        cli("up --yes --skip-preview")
-        pool = json.loads(cli("stack output --json"))["pool"]["id"]
-        change_weight(f"{endpoint}{pool}?api-version=2024-05-01")
+        outputs = json.loads(cli("stack output --json"))
+        assert outputs["subscription_key"] == "[secret]"
+        change_weight(f"{endpoint}{outputs['pool']['id']}?api-version=2024-05-01")
         cli("preview --refresh --expect-no-changes", expected=DRIFT)
         assert "foundry2 has weight 7" in judge(shell, cli, 1)
         assert "~ 1 updated" in cli("up --refresh --yes --skip-preview")
         judge(shell, cli, 0)
+        assert "- 36 deleted" in cli("destroy --yes --skip-preview")
 
 
 def test_the_policy_pack_stops_a_preview_and_names_the_rule(shell, tmp_path):
@@ -181,6 +174,7 @@ def changes_in(log: Path) -> list[tuple[str, ...]]:
 
 
 def change_weight(url: str) -> None:
+    """What one can do in the portal."""
     with httpx.Client(trust_env=False) as portal:
         pool = portal.get(url).json()["properties"]
         pool["pool"]["services"][1]["weight"] = 7
