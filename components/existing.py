@@ -4,7 +4,6 @@ Reads alone. The lookups are azure-native's own functions, so they ask as the id
 but no function of azure-native lists the APIs of a service, so that one request is made here.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from pulumi_azure_native import apimanagement, authorization, cognitiveservices
 
 from components import regions
 from components.config_reader import Report, shown
+from components.endpoints import PUBLIC_AZURE, is_loopback
 from components.inference_api import API_NAME, OPENAI_PATH
 from components.settings import (
     NAMESPACE,
@@ -30,7 +30,6 @@ from components.settings import (
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 
-_PUBLIC_AZURE: Final = "https://management.azure.com"
 _APIS_VERSION: Final = "2024-05-01"  # azure-native 3's own for API Management
 _LIMIT: Final = 60.0  # seconds for one page of APIs
 # Azure's codes for a resource that is not there. Others, as SubscriptionNotFound, are told as sent.
@@ -156,8 +155,8 @@ def _apis(service_id: str) -> Iterator[dict[str, Any]]:
     """Yield the APIs of a service, read at ARM_ENDPOINT, which is public Azure unless set."""
     import httpx  # noqa: PLC0415 - a stack that makes its own service does without
 
-    endpoint = os.environ.get("ARM_ENDPOINT", _PUBLIC_AZURE).rstrip("/")
-    local = _is_loopback(endpoint)
+    endpoint = os.environ.get("ARM_ENDPOINT", PUBLIC_AZURE).rstrip("/")
+    local = is_loopback(endpoint)
     if not local and not endpoint.startswith("https://"):
         raise _UnreadableError(
             f"ARM_ENDPOINT {endpoint} is no https URL; a token would be readable"
@@ -262,14 +261,6 @@ def _found(look: Callable[[], T]) -> T | None:
         if _MISSING.search(str(error)):
             return None
         raise _UnreadableError(_one_line(error)) from None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _origin(url: str) -> tuple[str, str | None]:

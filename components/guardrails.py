@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components.traffic import Member, forecast, not_round_robin
+from components import regions
+from components.traffic import EQUAL, Member, forecast, is_as_declared, not_round_robin
 
 DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", "pulumi:pulumi:Stack")
 """Types with the stack's outputs: `routing` is what the pool is meant to be."""
@@ -26,12 +27,6 @@ _SET_BACKEND: Final = re.compile(
 )
 # Azure built-in roles: "Cognitive Services OpenAI User".
 _OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
-# What a routing asks of all members of a pool: the same number in these.
-_EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "round-robin": ("priority", "weight"),
-    "weighted": ("priority",),
-    "priority": (),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +113,10 @@ def _round_robin(stack: Stack) -> Findings:
         if not members or not not_round_robin(members):
             continue
         # An unknown routing is none that was opted into.
-        equal = _EQUAL.get(stack.routing, _EQUAL["round-robin"])
-        if len(members) > 1 and all(
-            len({getattr(member, key) for member in members}) == 1 for key in equal
-        ):
+        routing = stack.routing if stack.routing in EQUAL else "round-robin"
+        if is_as_declared(members, routing):
             continue
+        equal = EQUAL[routing]
         yield (
             pool,
             f"traffic would be: {_shares(pool)}; give every member the same {' and '.join(equal)}"
@@ -157,7 +151,7 @@ def _apart(stack: Stack) -> Findings:
     places: dict[str, list[Resource]] = {}
     for account in stack.accounts:
         if location := account.inputs.get("location"):
-            places.setdefault(str(location).replace(" ", "").lower(), []).append(account)
+            places.setdefault(regions.normalise(str(location)), []).append(account)
     for location, accounts in places.items():
         if len(accounts) > 1:
             names = " and ".join(sorted(account.name for account in accounts))

@@ -32,7 +32,6 @@ POOL_NAME: Final = "inference-backend-pool"
 # How long a suffix the program generates when `resourceSuffix` is left out.
 GENERATED_SUFFIX_LENGTH: Final = 8
 
-ROUTINGS: Final = ("round-robin", "weighted", "priority")
 TIERS: Final = (
     "Consumption",
     "Developer",
@@ -224,7 +223,7 @@ _MODELS_REMEDY: Final = "list at least one model, each with name, model, version
 # What each section may hold, and its defaults.
 _TOP: Final = {
     "regions": Field(list_of(_REGIONS_REMEDY)),
-    "routing": Field(one_of(ROUTINGS), "round-robin"),
+    "routing": Field(one_of(traffic.ROUTINGS), "round-robin"),
     "models": Field(
         list_of(_MODELS_REMEDY),
         [
@@ -278,12 +277,6 @@ _BREAKER: Final = {
     "interval": Field(_DURATION, "PT1M"),
     "tripDuration": Field(_DURATION, "PT1M"),
     "acceptRetryAfter": Field(boolean, True),
-}
-# What must be the same in every region for a routing to be what it is called.
-_EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "round-robin": ("priority", "weight"),
-    "weighted": ("priority",),
-    "priority": (),
 }
 
 
@@ -408,19 +401,20 @@ def _check_traffic(report: Report, found: list[dict[str, Any]], routing: str | N
     complete = all(region.keys() == _REGION.keys() for region in found)
     if routing is None or not complete or len(names) < max(len(found), 2):
         return  # there is no forecast for regions that have mistakes, and those are reported
-    equal = _EQUAL[routing]
-    if all(len({region[key] for region in found}) == 1 for key in equal):
-        return
     members = [
         traffic.Member(name=region["name"], priority=region["priority"], weight=region["weight"])
         for region in found
     ]
+    if traffic.is_as_declared(members, routing):
+        return
     labels = {region["name"]: regions.display_name(region["location"]) for region in found}
-    others = " or ".join(f'"{other}"' for other in ROUTINGS[ROUTINGS.index(routing) + 1 :])
+    looser = traffic.ROUTINGS[traffic.ROUTINGS.index(routing) + 1 :]
+    others = " or ".join(f'"{other}"' for other in looser)
+    same = " and ".join(traffic.EQUAL[routing])
     report.refuse(
         "regions",
         f'would not be "{routing}", but {traffic.forecast(members, labels)}',
-        f"give every region the same {' and '.join(equal)}, or set routing to {others}",
+        f"give every region the same {same}, or set routing to {others}",
     )
 
 

@@ -9,6 +9,16 @@ within a group traffic is spread in proportion to the weights.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
+
+EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "round-robin": ("priority", "weight"),
+    "weighted": ("priority",),
+    "priority": (),
+}
+"""What must be the same in every member for a routing to be what it is called."""
+ROUTINGS: Final = tuple(EQUAL)
+"""What a pool can be declared as, the strictest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,18 @@ def not_round_robin(members: Sequence[Member]) -> list[str]:
     if down := [member.name for member in members if not member.up]:
         reasons.append(f"{_names(down)} {'is' if len(down) == 1 else 'are'} down")
     return reasons
+
+
+def is_as_declared(members: Sequence[Member], routing: str) -> bool:
+    """Whether a pool spreads traffic, in the way that the routing is called; one unknown does not.
+
+    A pool of one member spreads nothing, however it is called.
+    """
+    return (
+        routing in EQUAL
+        and len(members) > 1
+        and all(len({getattr(member, key) for member in members}) == 1 for key in EQUAL[routing])
+    )
 
 
 def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:

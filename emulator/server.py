@@ -21,10 +21,9 @@ from aiohttp import web
 from emulator import faults, gateway, openai_region, resource_manager
 from emulator.gateway import policy
 from emulator.identity import Tokens
-from emulator.local import LocalAzureError, ServerFile
+from emulator.local import HOST, LocalAzureError, ServerFile
 from emulator.store import Store, StoreError
 
-HOST = "127.0.0.1"
 SERVICE = "Microsoft.ApiManagement/service"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 

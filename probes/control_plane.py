@@ -5,12 +5,12 @@ from typing import Final
 
 import httpx
 
+from components.endpoints import is_loopback
 from probes.interpretation import at
-from probes.outputs import Stack, is_loopback
+from probes.outputs import Stack
 from probes.pool import Pool, PoolMember
 
 API_VERSION: Final = "2024-05-01"
-PUBLIC_AZURE: Final = "https://management.azure.com"
 
 _REMEDIES: Final = {
     401: "the token is refused; sign in to the stack's tenant with `az login`",

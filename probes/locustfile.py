@@ -26,8 +26,9 @@ from locust.runners import WorkerRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from components.endpoints import PUBLIC_AZURE, is_loopback
 from probes import evidence, outputs
-from probes.control_plane import PUBLIC_AZURE, read_pool
+from probes.control_plane import read_pool
 from probes.forms.text import Text
 from probes.interpretation import interpret
 from probes.report import Report
@@ -93,7 +94,7 @@ class Client(HttpUser):
     def on_start(self) -> None:
         """Keep no cookie, and no proxy on the way to this machine."""
         self.client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        self.client.trust_env = not outputs.is_loopback(PROBE.stack.inference_url)
+        self.client.trust_env = not is_loopback(PROBE.stack.inference_url)
 
     @task
     def ask(self) -> None:

@@ -1,6 +1,5 @@
 """The stack's outputs: the contract between the program and the probe, and all that it reads."""
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote, urlsplit
 
-from components.traffic import Member, expected_shares
+from components.endpoints import is_loopback
+from components.traffic import ROUTINGS, Member, expected_shares
 
-ROUTINGS: Final = ("round-robin", "weighted", "priority")
 LARGEST: Final = 1_000_000
 """Bytes of outputs that are read; a stack of 30 regions has 10,000."""
 
@@ -231,12 +230,3 @@ def _backend(fields: _Fields, index: int, document: object) -> Backend:
         priority=backend.number("priority"),
         weight=backend.number("weight"),
     )
-
-
-def is_loopback(url: str) -> bool:
-    """Say whether a URL stays on this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

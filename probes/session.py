@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from components.endpoints import PUBLIC_AZURE
 from probes import evidence, sources
-from probes.control_plane import PUBLIC_AZURE, read_pool
+from probes.control_plane import read_pool
 from probes.forms import files
 from probes.forms.text import Text
 from probes.pool import Pool

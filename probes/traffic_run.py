@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from components.endpoints import is_loopback
 from probes.evidence import Plan
 from probes.interpretation import interpret
-from probes.outputs import Stack, is_loopback
+from probes.outputs import Stack
 from probes.tally import Answer, Tally
 
 LARGEST: Final = 1_000_000

@@ -62,6 +62,8 @@ def run(
     text = display.Text(out, show_sames=show_sames)
     started = time.monotonic()
     try:
+        if policy_pack:
+            _check_is_pack(policy_pack)
         project = load(project_dir.absolute(), stack, config_file)
         state = StackState(state_dir, stack)
         lock = contextlib.nullcontext() if operation == "preview" else state.held(operation)
@@ -82,7 +84,7 @@ def run(
                         journal=journal,
                     )
                 if policy_pack and done == "preview" and not interrupted:
-                    _judge(policy_pack, journal)
+                    _judge(journal)
                 if interrupted or journal.failed:
                     break
     except LocalAzureError as error:
@@ -141,10 +143,13 @@ def _deploy(
         return stop.is_set()
 
 
-def _judge(policy_pack: Path, journal: Journal) -> None:
-    """Add an error for each rule of the pack that the declared resources break."""
-    if not (policy_pack / "PulumiPolicy.yaml").is_file():
-        raise LocalAzureError(f"--policy-pack {policy_pack}: has no PulumiPolicy.yaml")
+def _check_is_pack(folder: Path) -> None:
+    if not (folder / "PulumiPolicy.yaml").is_file():
+        raise LocalAzureError(f"--policy-pack {folder}: has no PulumiPolicy.yaml")
+
+
+def _judge(journal: Journal) -> None:
+    """Add an error for each rule of the policy pack that the declared resources break."""
     declared = [
         guardrails.Resource(
             type=step.new.type,

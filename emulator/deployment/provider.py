@@ -286,6 +286,13 @@ class AzureProvider:
     def read(self, resource_id: str, timeout: float = DEFAULT_TIMEOUT) -> Found | None:
         """Return the resource, once no operation is under way on it; None if it is not there."""
         body = self._azure.settled(resource_id, self._kind.api_version, timeout)
+        return self._as_found(resource_id, body)
+
+    def peek(self, resource_id: str) -> Found | None:
+        """Return the resource as it is at this moment."""
+        return self._as_found(resource_id, self._azure.get(resource_id, self._kind.api_version))
+
+    def _as_found(self, resource_id: str, body: Mapping[str, Json] | None) -> Found | None:
         if body is None:
             return None
         return Found(
@@ -309,17 +316,6 @@ class AzureProvider:
             inputs=self._kind.followed(inputs, outputs, now)
             if inputs
             else self._kind.inputs_of(resource_id, body),
-        )
-
-    def peek(self, resource_id: str) -> Found | None:
-        """Return the resource as it is at this moment."""
-        body = self._azure.get(resource_id, self._kind.api_version)
-        if body is None:
-            return None
-        return Found(
-            id=str(body.get("id", resource_id)),
-            outputs=self._kind.outputs(body),
-            succeeded=_provisioning_state(body) == "Succeeded",
         )
 
     def put(

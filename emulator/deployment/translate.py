@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from pulumi import _types as sdk_types
 
+from components import regions
 from emulator.deployment.values import (
     UNKNOWN,
     Change,
@@ -512,4 +513,4 @@ def _without_nulls(value: Json) -> Json:
 
 
 def _location(value: Json) -> Json:
-    return value.replace(" ", "").lower() if isinstance(value, str) else value
+    return regions.normalise(value) if isinstance(value, str) else value

@@ -14,12 +14,11 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from emulator.local import SUBSCRIPTION_ID
+from emulator.local import HOST, SUBSCRIPTION_ID
 
 if TYPE_CHECKING:
     from emulator.deployment.provider import ResourceManager
 
-HOST = "127.0.0.1"
 PACKAGES = ("azure-native", "random")
 WORKERS = 32
 """Operations at once: the engine's own default is four times the cores."""

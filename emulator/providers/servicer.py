@@ -16,6 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from emulator.deployment.provider import (
     DEFAULT_TIMEOUT,
     Found,
+    Provider,
     ProviderError,
     Providers,
     ResourceManager,
@@ -106,9 +107,9 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
         """Complete the inputs, or say what is wrong with them."""
-        _, token, name = _parts(request.urn)
+        name = request.urn.rpartition("::")[2]
         try:
-            inputs = self._providers[token].check(
+            inputs = self._provider(request.urn).check(
                 name, from_struct(request.news), from_struct(request.olds)
             )
         except TranslationError as error:
@@ -121,7 +122,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
         """Say what differs, and which of it needs a new resource."""
-        provider = self._providers[_parts(request.urn)[1]]
+        provider = self._provider(request.urn)
         old, new = from_struct(request.old_inputs), from_struct(request.news)
         found = [change for change in changes(old, new) if provider.is_change(change)]
         replacing = [change for change in found if provider.needs_replacement(change)]
@@ -149,7 +150,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.CreateResponse:
         """Create, unless something of that id is there: it is not this stack's."""
         inputs = from_struct(request.properties)
-        provider = self._providers[_parts(request.urn)[1]]
+        provider = self._provider(request.urn)
         if request.preview:
             outputs = provider.preview(inputs, None)
             return provider_pb2.CreateResponse(properties=to_struct(marked(outputs, inputs)))
@@ -178,7 +179,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Return a resource as it is, and the inputs that would make it so."""
         inputs, outputs = from_struct(request.inputs), from_struct(request.properties)
         try:
-            provider = self._providers[_parts(request.urn)[1]]  # an import is not checked before
+            provider = self._provider(request.urn)  # an import is not checked before
             state = provider.refreshed(request.id, inputs, outputs)
         except (ProviderError, TranslationError) as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
@@ -195,7 +196,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.UpdateResponse:
         """Change a resource to the new inputs."""
         inputs = from_struct(request.news)
-        provider = self._providers[_parts(request.urn)[1]]
+        provider = self._provider(request.urn)
         if request.preview:
             outputs = provider.preview(inputs, from_struct(request.olds))
             return provider_pb2.UpdateResponse(properties=to_struct(marked(outputs, inputs)))
@@ -212,9 +213,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> empty_pb2.Empty:
         """Delete; a resource that is not there is deleted."""
         try:
-            self._providers[_parts(request.urn)[1]].delete(
-                request.id, request.timeout or DEFAULT_TIMEOUT
-            )
+            self._provider(request.urn).delete(request.id, request.timeout or DEFAULT_TIMEOUT)
         except ProviderError as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return empty_pb2.Empty()
@@ -253,6 +252,10 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Refuse: no resource here has methods."""
         self._refuse(context, f"no method {request.tok!r}")
 
+    def _provider(self, urn: str) -> Provider:
+        """Return the provider of a resource, by the last of the types in its URN."""
+        return self._providers[urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2]]
+
     def _refuse(self, context: grpc.ServicerContext, why: str) -> NoReturn:
         details = f"{self._package} of the local Azure has {why}"
         context.abort(grpc.StatusCode.UNIMPLEMENTED, details)
@@ -286,12 +289,6 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-
-def _parts(urn: str) -> tuple[str, str, str]:
-    """Return the stack's part of a URN, the resource's own type token, and its name."""
-    stack, _, rest = urn.rpartition("::")[0].rpartition("::")
-    return stack, rest.rpartition("$")[2], urn.rpartition("::")[2]
 
 
 def _top(change: Change) -> str:

@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Any, Final
 
 from components import guardrails
-from components.regions import DISPLAY_NAMES
-from components.traffic import Member, expected_shares, not_round_robin
+from components.regions import DISPLAY_NAMES, normalise
+from components.traffic import Member, expected_shares, is_as_declared, not_round_robin
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
@@ -77,9 +77,10 @@ class Pool:
             if isinstance(value, str)
         ]
 
-    def equal(self, key: str) -> bool:
-        """Whether all members have one priority, or one weight."""
-        return len({getattr(member, key) for member in self.members}) == 1
+    def opted_in(self, routing: str) -> bool:
+        """Whether the stack declares another routing than round robin, and this pool is so."""
+        members = self._arithmetic()
+        return routing != "round-robin" and is_as_declared(members or [], routing)
 
     def _arithmetic(self) -> list[Member] | None:
         if self.not_told:
@@ -186,8 +187,7 @@ class _Labels:
         self._regions: dict[str, str] = {}
         for step in steps:
             for state in (_mapping(step.get("newState")), _mapping(step.get("oldState"))):
-                location = str(_mapping(state.get("inputs")).get("location", ""))
-                key = location.replace(" ", "").lower()
+                key = normalise(str(_mapping(state.get("inputs")).get("location", "")))
                 if _type(state) == guardrails.ACCOUNT and key in DISPLAY_NAMES:
                     self._regions.setdefault(_name(step), DISPLAY_NAMES[key])
         forecasts = (_FORECAST.search(str(entry.get("message", ""))) for entry in said)

@@ -87,9 +87,7 @@ def _pool(pool: Pool, routing: str) -> Verdict:
     alone = next((region for region, share in shares.items() if share == 1), None)
     listed = ", ".join(f"{region} {percent(share)}" for region, share in shares.items())
     sentence = f"100 % of traffic to {alone}" if alone is not None else f"Unequal traffic: {listed}"
-    declared = len(pool.members) > 1 and (
-        routing == "priority" or (routing == "weighted" and pool.equal("priority"))
-    )
+    declared = pool.opted_in(routing)
     if declared:
         sentence += f" (declared: routing is {routing})"
     return Verdict(

@@ -6,11 +6,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
+
+from emulator.demo import copy_program
 
 ROOT = Path(__file__).parents[2]
 CHANCE = (
@@ -34,12 +35,8 @@ class Cli:
 
     def __init__(self, shell, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
-        for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
-            shutil.copy(path, folder)
-        for part in ("components", "policies"):
-            shutil.copytree(ROOT / part, folder / part)
-        (folder / ".venv").symlink_to(sys.prefix)
+        copy_program(ROOT, folder)
+        shutil.copytree(ROOT / "policies", folder / "policies")
         exports = shell.emulator("env").stdout
         self.environment = {
             **shell.environment,

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from bad_configs import CHAT
 from recording import ROOT, config_of
 from test_engine import Cli, judge
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
@@ -31,13 +32,6 @@ REGIONS = [  # two accounts that are there, one that is made
     },
     {"name": "foundry3", "location": "norwayeast"},
 ]
-CHAT = {
-    "name": "chat",
-    "model": "gpt-5.4-mini",
-    "version": "2026-03-17",
-    "sku": "GlobalStandard",
-    "capacity": 50,
-}
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from pulumi.runtime.config import CONFIG
 from components import traffic
 from components.settings import (
     GENERATED_SUFFIX_LENGTH,
-    ROUTINGS,
     TIERS,
     Breaker,
     ExistingAccount,
@@ -273,7 +272,10 @@ key_names = st.sampled_from(
 )
 
 
-@given(st.lists(st.tuples(priorities, weights), min_size=2, max_size=30), st.sampled_from(ROUTINGS))
+@given(
+    st.lists(st.tuples(priorities, weights), min_size=2, max_size=30),
+    st.sampled_from(traffic.ROUTINGS),
+)
 def test_a_routing_is_accepted_exactly_when_the_regions_are_as_it_says(numbers, routing):
     regions = [
         {**region, "priority": priority, "weight": weight}
