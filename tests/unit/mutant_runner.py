@@ -6,6 +6,7 @@ standard output, their report in the folder's out.txt.
 """
 
 import gc
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -24,8 +25,8 @@ class OnePerFolder:
     """Runs the collected tests in one fork per folder."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        # Those that need the plain dev stack first: they notice most changes.
-        items.sort(key=lambda item: "dev" not in item.fixturenames or "custom" in item.fixturenames)
+        # Those that need the plain dev stack alone first: they notice most changes.
+        items.sort(key=lambda item: _stacks(item) != {"dev"})
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         recording.declare(recording.config_of("dev"))  # what the SDKs load and work out once
@@ -44,6 +45,11 @@ class OnePerFolder:
             _, status = os.waitpid(child, 0)
             os.write(ANSWERS, f"{os.waitstatus_to_exitcode(status)}\n".encode())
         return True
+
+
+def _stacks(item: pytest.Item) -> set[str]:
+    """Return by what a test asks for stacks: each of these runs the program once more."""
+    return {"dev", "custom", "declare"} & set(inspect.signature(item.function).parameters)
 
 
 def run(session: pytest.Session, folder: Path) -> int:

@@ -6,6 +6,8 @@ what the engine refuses, and answers with the outputs that Azure would add.
 """
 
 import asyncio
+import copy
+import functools
 import gc
 import json
 import logging
@@ -196,7 +198,12 @@ class Program:
 
 def config_of(stack: str) -> dict[str, Any]:
     """The config in a stack's file, without the project's namespace in its keys."""
-    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    return copy.deepcopy(_config_in(ROOT / f"Pulumi.{stack}.yaml"))
+
+
+@functools.cache  # reading YAML takes longer than most tests
+def _config_in(path: Path) -> dict[str, Any]:
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
     return {
         key.removeprefix("openai-gateway:"): value
         for key, value in config.items()
