@@ -1,6 +1,5 @@
 """The gateway as a server: matches a request, checks its key, runs the policy, sends it on."""
 
-import asyncio
 import json
 import random
 import time
@@ -9,12 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 from urllib.parse import parse_qs
 
-import aiohttp
 from aiohttp import web
 
 from emulator.gateway import configuration
-from emulator.gateway.breaker import Breaker, retry_after_seconds
-from emulator.gateway.configuration import Configuration, DeployedApi, Match, Unusable
+from emulator.gateway.configuration import Configuration, DeployedApi, Match
 from emulator.gateway.exchange import (
     Exchange,
     LastError,
@@ -27,6 +24,7 @@ from emulator.gateway.exchange import (
 )
 from emulator.gateway.forwarding import Client, forwardable, relay
 from emulator.gateway.instance import Instance
+from emulator.gateway.services import PolicyServices
 from emulator.identity import Tokens
 from emulator.store import Resources
 
@@ -118,7 +116,7 @@ class _Gateway:
         if running is None or match is None:
             return await relay(request, _error_response(404, "Resource not found"))
         exchange = Exchange(
-            services=_Services(self._client, self._tokens, running, self._unit()),
+            services=PolicyServices(self._client, self._tokens, running, self._unit()),
             request=await _request(request, match, path, query),
             deployment=running.deployment,
             request_id=str(uuid.uuid4()),
@@ -188,89 +186,6 @@ async def _run(exchange: Exchange, running: Configuration, api: DeployedApi) -> 
             return
         except ProxyError as second:
             _enter_on_error(exchange, second, "on-error")
-
-
-class _Services:
-    """What one request's policy can ask for: `exchange.Services`."""
-
-    def __init__(
-        self, client: Client, tokens: Tokens, running: Configuration, unit: Instance
-    ) -> None:
-        self._client = client
-        self._tokens = tokens
-        self._running = running
-        self._unit = unit
-
-    def identity_token(self, resource: str) -> str:
-        if self._running.principal_id is None:
-            raise ProxyError(
-                "The service has no managed identity", source="authentication-managed-identity"
-            )
-        return self._tokens.issue(self._running.principal_id, resource)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def forward(
-        self, exchange: Exchange, *, header_timeout: float, buffer_response: bool
-    ) -> Response:
-        url, breaker = self._target(exchange)
-        request = exchange.request
-        request.url = Url(
-            scheme=url.scheme,
-            host=url.host,
-            port=url.port,
-            path=url.path.rstrip("/") + request.relative_path,
-            query=request.query,
-        )
-        try:
-            async with asyncio.timeout(header_timeout):
-                response = await self._client.send(request, buffer=buffer_response)
-        except TimeoutError:
-            failure = ProxyError(
-                f"No response within {header_timeout:g} seconds",
-                source="forward-request",
-                reason="Timeout",
-                status=504,
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            failure = ProxyError(
-                str(error), source="forward-request", reason="BackendConnectionFailure"
-            )
-        else:
-            if breaker is not None:
-                header = response.headers.get("Retry-After")
-                breaker.answered(response.status, retry_after=lambda: retry_after_seconds(header))
-            return response
-        if breaker is not None:
-            breaker.failed(failure.reason or "")
-        raise failure
-
-    def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None]:
-        if exchange.backend_id is None:
-            base = exchange.base_url or exchange.api.service_url
-            try:
-                return Url.parse(base or ""), None
-            except ValueError as error:
-                raise ProxyError(str(error), source="forward-request") from None
-        target = self._running.backend(exchange.backend_id)
-        if target is None:
-            raise ProxyError(
-                f"Backend with id '{exchange.backend_id}' could not be found.",
-                source="set-backend-service",
-            )
-        if isinstance(target, Unusable):
-            raise ProxyError(f"{target.name}: {target.reason}", source="forward-request")
-        backend = self._unit.pick(target, self._running)
-        if backend is None:
-            # Azure documents the status, and neither reason nor message.
-            raise ProxyError(
-                f"Every circuit breaker of '{target.name}' is tripped",
-                source="forward-request",
-                reason="BackendUnavailable",
-                status=503,
-            )
-        return backend.url, self._unit.breaker(backend)
 
 
 def _subscription(
