@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from emulator.local import DEFAULT_PORT, STATE_VARIABLE, LocalAzureError
+from emulator.local import DEFAULT_HTTPS_PORT, DEFAULT_PORT, STATE_VARIABLE, LocalAzureError
 
 EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C"
 
@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = _command(commands, "serve", "run the local Azure until Ctrl-C")
     serve.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="of Resource Manager; 0: any free port"
+    )
+    serve.add_argument(
+        "--https-port",
+        type=_port,
+        metavar="PORT",
+        help=f"of every host name over TLS (default: {DEFAULT_HTTPS_PORT}; any free with --port 0)",
     )
     serve.add_argument(
         "--gateway-instances",

@@ -12,18 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.local import (
-    STATE_VARIABLE,
-    SUBSCRIPTION_ID,
-    TENANT_ID,
-    LocalAzureError,
-    find_server,
-    pulumi_variables,
-    state_folder,
-)
+from emulator.local import DEFAULT_HTTPS_PORT, LocalAzureError, find_server, state_folder
 
 if TYPE_CHECKING:
     from emulator.deployment.display import Operation
+    from emulator.server import LocalAzure
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -33,8 +26,9 @@ def serve(options: argparse.Namespace) -> int:
 
     from emulator import server
 
-    def ready(endpoint: str) -> None:
-        print(f"Local Azure: Resource Manager at {endpoint}, state in {state}.", flush=True)
+    def ready(azure: "LocalAzure") -> None:
+        print(f"Local Azure: Resource Manager at {azure.endpoint}, state in {state}.", flush=True)
+        print(f"Every host name by TLS at {azure.https_endpoint}; see docs/clients.md.", flush=True)
         print("Ctrl-C stops it; what is deployed stays.", flush=True)
 
     async def run() -> None:
@@ -45,6 +39,7 @@ def serve(options: argparse.Namespace) -> int:
             state,
             server.Options(
                 port=options.port,
+                https_port=_https_port(options),
                 gateway_instances=options.gateway_instances,
                 provisioning_seconds=options.provisioning,
                 latency={place: seconds for place, seconds in options.latency if place},
@@ -60,6 +55,12 @@ def serve(options: argparse.Namespace) -> int:
         _log_requests(options.request_log)
     asyncio.run(run())
     return 0
+
+
+def _https_port(options: argparse.Namespace) -> int:
+    if options.https_port is not None:
+        return int(options.https_port)
+    return DEFAULT_HTTPS_PORT if options.port else 0
 
 
 def _log_requests(path: str) -> None:
@@ -88,35 +89,19 @@ SHELLS: Mapping[str, tuple[Callable[[str, str], str], Callable[[str], str]]] = {
 
 
 def env(options: argparse.Namespace) -> int:
-    """Print lines for the shell's `eval` that point the CLI, the probe and SDKs at the local Azure.
+    """Print lines for the shell's `eval` that point tools at the local Azure, or take it back."""
+    from emulator import environment
 
-    A backend and a passphrase that the user has chosen are left as they are.
-    """
     state = state_folder(options.state)
-    running = find_server(state)
-    endpoint = running.endpoint if running else f"http://127.0.0.1:{options.port}"
-    variables = {
-        "ARM_ENDPOINT": endpoint,
-        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
-        "ARM_TENANT_ID": TENANT_ID,
-        STATE_VARIABLE: str(state),
-        **pulumi_variables(state),
-    }
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
-        if os.environ.get(name, variables[name]) != variables[name]:
-            del variables[name]
-    if "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ:  # a passphrase would go before it
-        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
     export, forget = SHELLS[options.shell]
     if options.unset:
-        for name in variables:
-            print(forget(name))
+        for name, before in environment.to_take_back(state).items():
+            print(export(name, before) if before else forget(name))
         return 0
     (state / "pulumi").mkdir(mode=0o700, exist_ok=True)
-    for name, value in variables.items():
-        if value:
-            print(export(name, value))
-    if not running:
+    for name, value in environment.to_set(state, port=options.port).items():
+        print(export(name, value))
+    if not find_server(state):
         print("note: no local Azure runs; start it: python -m emulator serve", file=sys.stderr)
     return 0
 

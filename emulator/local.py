@@ -17,6 +17,7 @@ SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000000"
 TENANT_ID = "00000000-0000-0000-0000-000000000001"
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8700
+DEFAULT_HTTPS_PORT = 8743
 STATE_VARIABLE = "LOCAL_AZURE_STATE"
 
 
@@ -41,10 +42,14 @@ def state_folder(flag: str | None = None) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running server: its process, its Resource Manager, the ports of resource providers."""
+    """A running server: its process, its Resource Manager, the ports of resource providers.
+
+    `https_endpoint` is Resource Manager over TLS, on the port where every host name is answered.
+    """
 
     pid: int
     endpoint: str
+    https_endpoint: str = ""
     providers: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -72,13 +77,20 @@ class ServerFile:
         self._file.truncate()
         return self
 
-    def announce(self, endpoint: str, providers: Mapping[str, int]) -> None:
+    def announce(
+        self, endpoint: str, providers: Mapping[str, int], *, https_endpoint: str = ""
+    ) -> None:
         """Let other commands find the server, once it listens."""
         if self._file is None:
             raise RuntimeError("the state folder is not held")
         self._file.seek(0)
         self._file.truncate()
-        server = Server(pid=os.getpid(), endpoint=endpoint, providers=providers)
+        server = Server(
+            pid=os.getpid(),
+            endpoint=endpoint,
+            https_endpoint=https_endpoint,
+            providers=providers,
+        )
         self._file.write(json.dumps(asdict(server)))
         self._file.flush()
 
@@ -123,6 +135,11 @@ def pulumi_variables(state: Path) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
+
+
+def authority_certificate(state: Path) -> Path:
+    """Return where the certificate authority of the local Azure is, once it has been made."""
+    return state / "authority.pem"
 
 
 def _path(state: Path) -> Path:

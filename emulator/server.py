@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -22,10 +23,15 @@ from emulator import faults, gateway, openai_region, resource_manager
 from emulator.gateway import policy
 from emulator.identity import Tokens
 from emulator.local import HOST, LocalAzureError, ServerFile
-from emulator.store import Store, StoreError
+from emulator.store import Resource, Store, StoreError
+
+if TYPE_CHECKING:
+    from emulator.tls import TlsPort
 
 SERVICE = "Microsoft.ApiManagement/service"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
+# Who else answers by name over HTTPS: all of them Resource Manager, which issues tokens as well.
+CONTROL_PLANE_HOSTS = frozenset({"localhost", "management.azure.com", "login.microsoftonline.com"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,8 @@ class Options:
     """How the local Azure behaves; seconds, and one entry a location in `latency`."""
 
     port: int
+    https_port: int | None = None
+    """Of every host name over TLS; 0 is any free port, None is none."""
     gateway_instances: int = 1
     provisioning_seconds: float = 0.2
     latency: Mapping[str, float] = field(default_factory=dict)
@@ -55,7 +63,10 @@ class LocalAzure:
         self._sites: dict[str, _Site] = {}
         self._reserved: dict[str, socket.socket] = {}
         self._reconciling = asyncio.Lock()
+        self._state = state
+        self._tls: TlsPort | None = None
         self.endpoint = ""
+        self.https_endpoint = ""
 
     async def start(self) -> None:
         """Listen. Raises LocalAzureError when a port is taken."""
@@ -70,10 +81,22 @@ class LocalAzure:
         faults.add_routes(app, self._faults)
         self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
         self._sites["resource manager"] = await _Site.open(app, listener)
+        if self._options.https_port is not None:
+            await self._open_https(self._options.https_port)
         await self._reconcile()
+
+    async def _open_https(self, port: int) -> None:
+        from emulator.tls import TlsPort  # noqa: PLC0415 - certificates, for this port alone
+
+        self._tls = TlsPort(self._state, self._served_at)
+        listener = _listen(port, "HTTPS", flag="--https-port")
+        await self._tls.open(listener)
+        self.https_endpoint = f"https://localhost:{listener.getsockname()[1]}"
 
     async def stop(self) -> None:
         """Close every socket; what is deployed stays in the state folder."""
+        if self._tls:
+            self._tls.close()
         for site in self._sites.values():
             await site.close()
         for reserved in self._reserved.values():
@@ -90,12 +113,21 @@ class LocalAzure:
         return f"http://{HOST}:{self._reserved[key].getsockname()[1]}"
 
     def _resolve(self, host: str) -> str | None:
-        """Return the loopback url of an account's host name, as DNS would; None is NXDOMAIN."""
-        for account in self._store.list(ACCOUNT):
-            endpoint = account.body["properties"].get("endpoint", "")
-            if urlsplit(endpoint).hostname == host.lower():
-                site = self._sites.get(account.id.lower())
-                return site.url if site else None
+        """Return the loopback url of a deployed host name, as DNS would; None is NXDOMAIN."""
+        site = self._deployed_at(host.lower())
+        return site.url if site else None
+
+    def _served_at(self, host: str) -> web.Server | None:
+        """Return who answers at a host name, in lower case; None where nobody does."""
+        control_plane = self._sites["resource manager"] if host in CONTROL_PLANE_HOSTS else None
+        site = control_plane or self._deployed_at(host)
+        return site.runner.server if site else None
+
+    def _deployed_at(self, host: str) -> "_Site | None":
+        for kind in (SERVICE, ACCOUNT):
+            for resource in self._store.list(kind):
+                if _host_of(resource) == host:
+                    return self._sites.get(resource.id.lower())
         return None
 
     async def _reconcile(self) -> None:
@@ -158,13 +190,20 @@ class _Site:
         await self.runner.cleanup()
 
 
-def _listen(port: int, what: str) -> socket.socket:
+def _host_of(resource: Resource) -> str:
+    """Return the host name that Azure gives an account or a service, in lower case."""
+    if resource.type == SERVICE:
+        return f"{resource.body['name']}.azure-api.net".lower()
+    return urlsplit(resource.body["properties"]["endpoint"]).hostname or ""
+
+
+def _listen(port: int, what: str, *, flag: str = "--port") -> socket.socket:
     try:
         return socket.create_server((HOST, port), backlog=1024)
     except OSError as error:
         raise LocalAzureError(
             f"port {port} on {HOST}, for {what}: {os.strerror(error.errno or 0)};"
-            " stop what listens there, or choose another port with --port"
+            f" stop what listens there, or choose another port with {flag}"
         ) from None
 
 
@@ -184,9 +223,9 @@ def _listen_for(service_id: str) -> socket.socket:
 
 
 async def serve(
-    state: Path, options: Options, *, ready: Callable[[str], None], stop: asyncio.Event
+    state: Path, options: Options, *, ready: Callable[[LocalAzure], None], stop: asyncio.Event
 ) -> None:
-    """Run until `stop` is set; `ready` gets the endpoint once everything listens."""
+    """Run until `stop` is set; `ready` is told once everything listens."""
     with ServerFile(state) as file:
         azure = LocalAzure(state, options)
         with ExitStack() as until_done:
@@ -197,8 +236,8 @@ async def serve(
                     from emulator import providers  # noqa: PLC0415 - gRPC, for the CLI alone
 
                     ports = until_done.enter_context(providers.serving(azure.endpoint))
-                file.announce(azure.endpoint, ports)
-                ready(azure.endpoint)
+                file.announce(azure.endpoint, ports, https_endpoint=azure.https_endpoint)
+                ready(azure)
                 await stop.wait()
             finally:
                 await azure.stop()
@@ -213,8 +252,8 @@ def running(state: Path, options: Options) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
-    def ready(url: str) -> None:
-        endpoint.append(url)
+    def ready(azure: LocalAzure) -> None:
+        endpoint.append(azure.endpoint)
         started.set()
 
     def body() -> None:

@@ -1,0 +1,109 @@
+"""The variables that point tools at the local Azure, and those that take it back."""
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from emulator.local import (
+    DEFAULT_PORT,
+    HOST,
+    STATE_VARIABLE,
+    SUBSCRIPTION_ID,
+    TENANT_ID,
+    authority_certificate,
+    find_server,
+    pulumi_variables,
+)
+
+# Where clients look for the roots that they trust: OpenSSL with all that builds on it, such as
+# Python, httpx and Go; requests, and so azure-core and the Azure CLI; curl, before the first.
+TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# What a user may have set for all of Azure or the internet comes back with --unset: it is kept in
+# a variable of this prefix meanwhile.
+BEFORE = "LOCAL_AZURE_BEFORE_"
+
+
+def to_set(state: Path, *, port: int = DEFAULT_PORT) -> dict[str, str]:
+    """Return the variables that point tools at the server on this folder, running or not.
+
+    A backend and a passphrase that the user has chosen are left as they are.
+    """
+    variables = _variables(state, port)
+    own = _restorable(state)
+    if own:
+        _write_roots(state)
+    before = {f"{BEFORE}{name}": value for name, value in _users(own, state)}
+    return {name: value for name, value in (variables | own | before).items() if value}
+
+
+def to_take_back(state: Path) -> dict[str, str | None]:
+    """Return each variable with what it was before; None forgets it."""
+    taken: dict[str, str | None] = dict.fromkeys(_variables(state, DEFAULT_PORT))
+    own = _restorable(state)
+    users = dict(_users(own, state))
+    for name in own:
+        kept = os.environ.get(f"{BEFORE}{name}")
+        if name not in users:
+            taken[name] = kept
+        if kept:
+            taken[f"{BEFORE}{name}"] = None
+    return taken
+
+
+def _variables(state: Path, port: int) -> dict[str, str]:
+    running = find_server(state)
+    variables = {
+        "ARM_ENDPOINT": running.endpoint if running else f"http://{HOST}:{port}",
+        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "ARM_TENANT_ID": TENANT_ID,
+        STATE_VARIABLE: str(state),
+        "LOCAL_AZURE_HTTPS": running.https_endpoint if running else "",
+        **pulumi_variables(state),
+    }
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
+        if os.environ.get(name, variables[name]) != variables[name]:
+            del variables[name]
+    if "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ:  # a passphrase would go before it
+        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    return variables
+
+
+def _restorable(state: Path) -> dict[str, str]:
+    """Return the variables whose former values come back; none before the first `serve`."""
+    if not authority_certificate(state).exists():
+        return {}
+    return dict.fromkeys(TRUST_VARIABLES, str(_roots(state)))
+
+
+def _users(own: Mapping[str, str], state: Path) -> Iterator[tuple[str, str]]:
+    """Give those variables that have a value of the user's, not one of a local Azure's."""
+    folders = (state, Path(os.environ.get(STATE_VARIABLE) or state))
+    for name in own:
+        value = os.environ.get(name, "")
+        if value and not any(Path(value).is_relative_to(folder) for folder in folders):
+            yield name, value
+
+
+def _roots(state: Path) -> Path:
+    return state / "trusted-roots.pem"
+
+
+def _write_roots(state: Path) -> None:
+    """Write all that is trusted: what the machine and the user trust, and the local Azure."""
+    users = {os.environ.get(f"{BEFORE}{name}", "") for name in TRUST_VARIABLES}
+    users |= {value for _, value in _users(dict.fromkeys(TRUST_VARIABLES, ""), state)}
+    paths = map(Path, (_machine_roots(), *sorted(users), authority_certificate(state)))
+    trusted = dict.fromkeys(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+    draft = _roots(state).with_suffix(".new")
+    draft.write_text("\n".join(trusted), encoding="utf-8")
+    draft.replace(_roots(state))
+
+
+def _machine_roots() -> str:
+    system = ssl.get_default_verify_paths().openssl_cafile
+    if os.path.isfile(system):  # noqa: PTH113 - a path as OpenSSL has it
+        return system
+    import certifi  # noqa: PLC0415 - httpx brings it
+
+    return certifi.where()
