@@ -93,7 +93,7 @@ def _write_roots(state: Path) -> None:
     """Write all that is trusted: what the machine and the user trust, and the local Azure."""
     users = {os.environ.get(f"{BEFORE}{name}", "") for name in TRUST_VARIABLES}
     users |= {value for _, value in _users(dict.fromkeys(TRUST_VARIABLES, ""), state)}
-    paths = map(Path, (_machine_roots(), *sorted(users), authority_certificate(state)))
+    paths = [Path(_machine_roots()), *map(Path, sorted(users)), authority_certificate(state)]
     trusted = dict.fromkeys(path.read_text(encoding="utf-8") for path in paths if path.is_file())
     draft = _roots(state).with_suffix(".new")
     draft.write_text("\n".join(trusted), encoding="utf-8")
