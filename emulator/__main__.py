@@ -1,6 +1,7 @@
 """`python -m emulator`: the local Azure's command line; the work is in `commands.py`."""
 
 import argparse
+import ipaddress
 import re
 import sys
 from collections.abc import Callable
@@ -72,6 +73,18 @@ def _parser() -> argparse.ArgumentParser:
 
     serve.add_argument(
         "--request-log", metavar="FILE", help="add a JSON line for each request at Resource Manager"
+    )
+
+    serve.add_argument(
+        "--listen",
+        type=_address,
+        metavar="ADDRESS",
+        help="an address of this machine besides loopback, where a token is asked for",
+    )
+    serve.add_argument(
+        "--access-token-file",
+        metavar="FILE",
+        help="holds the token, or is given one (default: access-token in the state folder)",
     )
 
     environment = _command(commands, "env", "print the variables that point tools at it")
@@ -150,6 +163,18 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
     return int(text)
+
+
+def _address(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+    if address.is_unspecified:
+        raise argparse.ArgumentTypeError(f"{text!r} is every network; name one address")
+    if address.is_loopback:
+        raise argparse.ArgumentTypeError(f"{text!r} is loopback, where it listens anyway")
+    return text
 
 
 def _instances(text: str) -> int:

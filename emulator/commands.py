@@ -12,7 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.local import DEFAULT_HTTPS_PORT, LocalAzureError, find_server, state_folder
+from emulator.local import (
+    DEFAULT_HTTPS_PORT,
+    LocalAzureError,
+    access_token,
+    find_server,
+    state_folder,
+)
 
 if TYPE_CHECKING:
     from emulator.deployment.display import Operation
@@ -29,6 +35,8 @@ def serve(options: argparse.Namespace) -> int:
     def ready(azure: "LocalAzure") -> None:
         print(f"Local Azure: Resource Manager at {azure.endpoint}, state in {state}.", flush=True)
         print(f"Every host name by TLS at {azure.https_endpoint}; see docs/clients.md.", flush=True)
+        if options.listen:
+            print(f"Listening at {options.listen} too, with the token in {token_file}.", flush=True)
         print("Ctrl-C stops it; what is deployed stays.", flush=True)
 
     async def run() -> None:
@@ -45,12 +53,15 @@ def serve(options: argparse.Namespace) -> int:
                 latency={place: seconds for place, seconds in options.latency if place},
                 default_latency=next((s for place, s in options.latency if not place), 0.0),
                 providers=True,
+                listen=options.listen,
+                access_token=access_token(token_file) if options.listen else None,
             ),
             ready=ready,
             stop=stop,
         )
 
     state = state_folder(options.state)
+    token_file = Path(options.access_token_file or state / "access-token")
     if options.request_log:
         _log_requests(options.request_log)
     asyncio.run(run())

@@ -7,6 +7,8 @@ killed server is never mistaken for a running one.
 import fcntl
 import json
 import os
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +40,29 @@ def state_folder(flag: str | None = None) -> Path:
             f"state folder {folder}: {error.strerror}; choose another with --state"
         ) from None
     return folder
+
+
+def access_token(path: Path) -> str:
+    """Return the token that a file holds; a new or empty file gets one. Raises LocalAzureError."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise LocalAzureError(f"access token file {path}: {error.strerror}") from None
+    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
+        if os.fstat(descriptor).st_mode & 0o077:
+            raise LocalAzureError(
+                f"access token file {path}: others may read it; run `chmod 600 {path}`"
+            )
+        token = file.read().strip()
+        if not token:
+            token = secrets.token_urlsafe(32)
+            file.write(f"{token}\n")
+    if not re.fullmatch(r"[!-~]{32,4096}", token):
+        raise LocalAzureError(
+            f"access token file {path}: a token has 32 or more printable characters and no space;"
+            " an empty file is given one"
+        )
+    return token
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from emulator import faults, gateway, openai_region, resource_manager
 from emulator.gateway import policy
+from emulator.hardening import Site
 from emulator.identity import Tokens
 from emulator.local import HOST, LocalAzureError, ServerFile
 from emulator.store import Resource, Store, StoreError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SERVICE = "Microsoft.ApiManagement/service"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 # Who else answers by name over HTTPS: all of them Resource Manager, which issues tokens as well.
-CONTROL_PLANE_HOSTS = frozenset({"localhost", "management.azure.com", "login.microsoftonline.com"})
+CONTROL_PLANE_HOSTS = resource_manager.HOSTS | {"localhost"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,9 @@ class Options:
     default_latency: float = 0.0
     providers: bool = False
     """Whether the plain Pulumi CLI is served as well."""
+    listen: str | None = None
+    """An address besides loopback, for Resource Manager and gateways; it asks for the token."""
+    access_token: str | None = None
 
 
 class LocalAzure:
@@ -60,7 +64,7 @@ class LocalAzure:
             raise LocalAzureError(str(error)) from None
         self._tokens = Tokens(secrets.token_bytes(32))
         self._faults = faults.Faults()
-        self._sites: dict[str, _Site] = {}
+        self._sites: dict[str, Site] = {}
         self._reserved: dict[str, socket.socket] = {}
         self._reconciling = asyncio.Lock()
         self._state = state
@@ -80,7 +84,7 @@ class LocalAzure:
         )
         faults.add_routes(app, self._faults)
         self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
-        self._sites["resource manager"] = await _Site.open(app, listener)
+        self._sites["resource manager"] = await self._open(app, listener)
         if self._options.https_port is not None:
             await self._open_https(self._options.https_port)
         await self._reconcile()
@@ -103,6 +107,13 @@ class LocalAzure:
             reserved.close()
         self._store.close()
 
+    async def _open(self, app: web.Application, listener: socket.socket) -> Site:
+        listeners = [listener]
+        if self._options.listen:
+            port = listener.getsockname()[1]
+            listeners.append(_listen(port, "--listen", host=self._options.listen))
+        return await Site.open(app, *listeners, access_token=self._options.access_token)
+
     def _gateway_url(self, service_id: str) -> str:
         """Return the url a service answers at: a port is bound for it before it is written down."""
         key = service_id.lower()
@@ -117,13 +128,13 @@ class LocalAzure:
         site = self._deployed_at(host.lower())
         return site.url if site else None
 
-    def _served_at(self, host: str) -> web.Server | None:
+    def _served_at(self, host: str) -> Callable[[], asyncio.Protocol] | None:
         """Return who answers at a host name, in lower case; None where nobody does."""
         control_plane = self._sites["resource manager"] if host in CONTROL_PLANE_HOSTS else None
         site = control_plane or self._deployed_at(host)
-        return site.runner.server if site else None
+        return site.connection if site else None
 
-    def _deployed_at(self, host: str) -> "_Site | None":
+    def _deployed_at(self, host: str) -> Site | None:
         for kind in (SERVICE, ACCOUNT):
             for resource in self._store.list(kind):
                 if _host_of(resource) == host:
@@ -152,6 +163,7 @@ class LocalAzure:
                         faults=self._faults,
                         latency=self._latency,
                     )
+                    self._sites[key] = await Site.open(app, listener)
                 else:
                     listener = (
                         self._reserved.pop(key)
@@ -168,41 +180,26 @@ class LocalAzure:
                         resolve=self._resolve,
                         tokens=self._tokens,
                     )
-                self._sites[key] = await _Site.open(app, listener)
+                    self._sites[key] = await self._open(app, listener)
 
     def _latency(self, location: str) -> float:
         return self._options.latency.get(location, self._options.default_latency)
 
 
-@dataclass(frozen=True)
-class _Site:
-    runner: web.AppRunner
-    url: str
-
-    @classmethod
-    async def open(cls, app: web.Application, listener: socket.socket) -> "_Site":
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
-        return cls(runner, f"http://{HOST}:{listener.getsockname()[1]}")
-
-    async def close(self) -> None:
-        await self.runner.cleanup()
-
-
 def _host_of(resource: Resource) -> str:
     """Return the host name that Azure gives an account or a service, in lower case."""
     if resource.type == SERVICE:
-        return f"{resource.body['name']}.azure-api.net".lower()
-    return urlsplit(resource.body["properties"]["endpoint"]).hostname or ""
+        return gateway.host_name(resource.id)
+    return openai_region.host_name(resource)
 
 
-def _listen(port: int, what: str, *, flag: str = "--port") -> socket.socket:
+def _listen(port: int, what: str, *, flag: str = "--port", host: str = HOST) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((HOST, port), backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise LocalAzureError(
-            f"port {port} on {HOST}, for {what}: {os.strerror(error.errno or 0)};"
+            f"port {port} on {host}, for {what}: {os.strerror(error.errno or 0)};"
             f" stop what listens there, or choose another port with {flag}"
         ) from None
 

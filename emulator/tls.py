@@ -7,14 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from emulator.certificates import Authority
 from emulator.local import HOST
 
 HANDSHAKE_SECONDS = 10.0
 
-Sites = Callable[[str], web.Server | None]
+Sites = Callable[[str], Callable[[], asyncio.Protocol] | None]
 """Who answers at a host name, in lower case; None where nobody does."""
 
 

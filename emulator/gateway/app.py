@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from emulator import hardening
 from emulator.gateway import configuration
 from emulator.gateway.configuration import Configuration, DeployedApi, Match
 from emulator.gateway.exchange import (
@@ -72,9 +73,16 @@ def create_app(
         choose=choose,
     )
     app = web.Application(client_max_size=MAX_BODY)
+    host = host_name(service_id)
+    app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=lambda name: name == host)
     app.router.add_route("*", "/{path:.*}", gateway.handle)
     app.cleanup_ctx.append(gateway.lifetime)
     return app
+
+
+def host_name(service_id: str) -> str:
+    """Return the host name that Azure gives a service, in lower case."""
+    return f"{service_id.rpartition('/')[2].lower()}.azure-api.net"
 
 
 class _Gateway:
@@ -220,6 +228,11 @@ def _enter_on_error(exchange: Exchange, error: ProxyError, section: str) -> None
         error.status, _PUBLIC_MESSAGES.get(error.status, error.message), exchange.request_id
     )
     exchange.respond(response)
+
+
+def _refuse(status: int, message: str) -> web.Response:
+    refusal = _error_response(status, message)
+    return web.Response(status=status, headers=refusal.headers, body=refusal.body)
 
 
 def _error_response(status: int, message: str, activity_id: str | None = None) -> Response:

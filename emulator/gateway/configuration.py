@@ -16,8 +16,6 @@ from emulator.store import Resource, Resources
 
 SERVICE: Final = "Microsoft.ApiManagement/service"
 
-# Paths whose meaning depends on who decodes them: no operation matches one.
-_AMBIGUOUS = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|%00|\\", re.IGNORECASE)
 _PARAMETER = re.compile(r"\{(\*?)([^{}]+)\}|(\*)$")
 
 
@@ -118,8 +116,6 @@ class Configuration:
 
     def match(self, method: str, path: str, query: str) -> Match | None:
         """Find what a request asks for; `path` as sent, still encoded."""
-        if _AMBIGUOUS.search(path):
-            return None
         for api in self.apis:
             if path[: len(api.prefix)].lower() != api.prefix:
                 continue

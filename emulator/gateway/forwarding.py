@@ -9,6 +9,7 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from emulator.gateway.exchange import Request, Response
+from emulator.hardening import ACCESS_HEADER
 
 MAX_BUFFERED_RESPONSE: Final = 1024 * 1024
 
@@ -27,6 +28,7 @@ _HOP_BY_HOP: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        ACCESS_HEADER,
     }
 )
 

@@ -7,10 +7,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from components.regions import display_name
+from emulator import hardening
 from emulator.faults import Fault, Faults
 from emulator.identity import Tokens
 from emulator.openai_region import access, answers, errors
@@ -60,6 +62,7 @@ def create_app(
         resources, account_id, tokens=tokens, faults=faults, latency=latency, clock=clock
     )
     app = web.Application(client_max_size=MAX_BODY)
+    app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
     for prefix, v1 in (("/openai", False), ("/openai/v1", True)):
         by_name = "" if v1 else "/deployments/{deployment}"
         for method, path, handler in (
@@ -70,6 +73,11 @@ def create_app(
             app.router.add_route(method, prefix + path, region.endpoint(handler, v1=v1))
     app.router.add_route("*", "/{path:.*}", region.endpoint(region.nothing, v1=True))
     return app
+
+
+def host_name(account: Resource) -> str:
+    """Return the host name of an account, in lower case; empty while it has no endpoint."""
+    return urlsplit(account.body["properties"].get("endpoint", "")).hostname or ""
 
 
 @dataclass(kw_only=True)
@@ -124,6 +132,11 @@ class _Region:
         self._latency = latency
         self._clock = clock
         self._limiters: dict[str, Limiter] = {}
+
+    def answers_to(self, host: str) -> bool:
+        """Tell whether a host name is the account's own."""
+        account = self._resources.get(self._account_id)
+        return account is not None and host == host_name(account)
 
     def endpoint(
         self, handler: Handler, *, v1: bool
@@ -273,6 +286,11 @@ def _check_api_version(api_version: str, *, v1: bool) -> None:
 
 def _json(body: Mapping[str, Any]) -> str:
     return json.dumps(body, separators=(",", ":"))
+
+
+def _refuse(status: int, message: str) -> web.Response:
+    error = errors.not_found() if status == 404 else errors.refused(status, message)
+    return web.json_response(error.body, status=status)
 
 
 async def _answer(call: _Call, body: Mapping[str, Any], *, status: int = 200) -> web.StreamResponse:

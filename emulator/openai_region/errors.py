@@ -24,6 +24,11 @@ def not_found() -> ApiError:
     return _error(404, "404", "Resource not found")
 
 
+def refused(status: int, message: str) -> ApiError:
+    """Refuse a request before it is looked at."""
+    return _error(status, str(status), message)
+
+
 def deployment_not_found() -> ApiError:
     """Refuse a deployment that is not there."""
     return _error(

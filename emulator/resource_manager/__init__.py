@@ -1,5 +1,5 @@
 """Azure Resource Manager over HTTP, for the resource types that the program uses."""
 
-from emulator.resource_manager.app import create_app
+from emulator.resource_manager.app import HOSTS, create_app
 
-__all__ = ["create_app"]
+__all__ = ["HOSTS", "create_app"]

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from emulator import hardening
 from emulator.resource_manager import operations, rules
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.errors import ArmError
@@ -28,6 +29,16 @@ logger = logging.getLogger("emulator.requests")
 # Resource Manager's own limit on a request ("Azure subscription and service limits").
 CONTENT_LIMIT = 4 * 1024 * 1024
 PAGE_SIZE = 100
+
+HOSTS = frozenset({"management.azure.com", "login.microsoftonline.com"})
+# Codes of what is refused before it is known what it asks for (Resource Manager RPC; "?" for 421).
+_REFUSALS = {
+    400: "BadRequest",
+    401: "AuthenticationFailed",
+    408: "RequestTimeout",
+    413: "RequestContentTooLarge",
+    421: "MisdirectedRequest",
+}
 
 _SPELLING = {
     spelling.lower(): spelling
@@ -65,7 +76,10 @@ def create_app(
         for resource in types.given_resources(azure):
             transaction.put(resource)
     manager = _ResourceManager(store, azure, clock, on_change)
-    app = web.Application()
+    app = web.Application(client_max_size=CONTENT_LIMIT)
+    app[hardening.FRONT] = hardening.Front(
+        refuse=_refuse, answers_to=HOSTS.__contains__, unclear_path=400
+    )
     app.router.add_route("*", "/{path:.*}", manager.handle)
     return app
 
@@ -101,7 +115,7 @@ class _ResourceManager:
             raise ArmError(
                 404, "NotFound", f"No resource of Resource Manager has the path '{http.path}'."
             )
-        content = _decoded(await _read(http)) if http.method == "PUT" else None
+        content = _decoded(await http.read()) if http.method == "PUT" else None
 
         def request(view: View) -> Request:
             return Request(
@@ -138,19 +152,11 @@ def _kind_of(path: ArmPath) -> ResourceType | None:
     return RESOURCE_TYPES.get((path.steps[-1].type if is_action else path.type).lower())
 
 
-async def _read(http: web.Request) -> bytes | None:
-    """Return the request body; None when it is longer than Resource Manager takes."""
-    content = bytearray()
-    async for chunk in http.content.iter_any():
-        content += chunk
-        if len(content) > CONTENT_LIMIT:
-            return None
-    return bytes(content)
+def _refuse(status: int, message: str) -> web.Response:
+    return _json(ArmError(status, _REFUSALS[status], message).envelope, status=status)
 
 
-def _decoded(content: bytes | None) -> Any:
-    if content is None:
-        return Unreadable(reason=f"it is longer than {CONTENT_LIMIT} bytes")
+def _decoded(content: bytes) -> Any:
     try:
         return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:

@@ -1,6 +1,7 @@
 """Resource Manager on a real socket, in a thread, and a client that knows its paths."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from aiohttp import web
 
+from emulator.hardening import Site
 from emulator.resource_manager import create_app
 from emulator.store import Store
 
@@ -191,7 +192,7 @@ def serving(
     clock = Clock()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    ports: list[int] = []
+    urls: list[str] = []
     listening = threading.Event()
     changes: list[int] = []
 
@@ -207,21 +208,17 @@ def serving(
             clock=clock,
             on_change=changed,
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        ports.append(runner.addresses[0][1])
+        site = await Site.open(app, socket.create_server(("127.0.0.1", 0)))
+        urls.append(site.url)
         listening.set()
         await stop.wait()
-        await runner.cleanup()
+        await site.close()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     try:
         assert listening.wait(10)
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{ports[0]}", trust_env=False, verify=False
-        ) as client:
+        with httpx.Client(base_url=urls[0], trust_env=False, verify=False) as client:
             arm = Arm(client, store, clock)
             arm.changes = changes
             yield arm

@@ -1,6 +1,7 @@
 """Resources in memory, and the deployments the tests of the data planes start from."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from emulator.hardening import FRONT, Site
 from emulator.store import Resource
 
 T = TypeVar("T")
@@ -220,11 +222,14 @@ class Clock:
 
 async def serve(stack: AsyncExitStack, app: web.Application) -> str:
     """Listen on a loopback port until the stack closes; gives the url."""
+    if FRONT in app:
+        site = await Site.open(app, socket.create_server(("127.0.0.1", 0)))
+        stack.push_async_callback(site.close)
+        return site.url
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 

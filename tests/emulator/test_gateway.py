@@ -221,7 +221,7 @@ def test_what_is_not_declared_is_not_found_even_with_a_key(method, path):
         )
         # Sent as it is: a client library would tidy the path up.
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: gateway\r\napi-key: {KEY}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\napi-key: {KEY}\r\n"
             "Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
         )
         answer = await reader.read()

@@ -132,7 +132,7 @@ def test_percent_encoded_names_are_names(arm):
         arm.put(f"{SERVICE}/backends/my%20backend", LEAST[BACKEND]).json()["name"] == "my backend"
     )
     assert arm.get(f"{SERVICE}/backends/my%20backend").status_code == 200
-    assert arm.put(f"{SERVICE}/backends/a%2Fb", LEAST[BACKEND]).status_code == 404
+    assert arm.put(f"{SERVICE}/backends/a%2Fb", LEAST[BACKEND]).status_code == 400
 
 
 def test_a_location_is_stored_as_azure_writes_it(arm):

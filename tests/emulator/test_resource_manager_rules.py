@@ -352,8 +352,12 @@ CONTENT = [
     unreadable("NaN", b'{"location": NaN}', "NaN is not JSON'."),
     unreadable("nested without end", b"[" * 200_000, "it is nested too deeply'."),
     unreadable("a number without end", b"1" * 5000, "Exceeds the limit"),
-    unreadable(
-        "more than 4 MiB", b" " * (4 * 1024 * 1024 + 1), "it is longer than 4194304 bytes'."
+    Case(
+        title="more than 4 MiB",
+        ask=send(b" " * (4 * 1024 * 1024 + 1)),
+        status=413,
+        code="RequestContentTooLarge",
+        message="Maximum request body size 4194304 exceeded",
     ),
     *(
         unreadable(
