@@ -4,14 +4,13 @@ Its key stays in the folder, readable by its owner alone, and signs nothing but 
 served.
 """
 
-import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
 
-from emulator.local import LocalAzureError, authority_certificate
+from emulator.local import LocalAzureError, authority_certificate, write_private
 
 # No client asks for less than a year, and some take no more than 825 days.
 _LIFETIME = timedelta(days=365)
@@ -61,8 +60,4 @@ def _create(certificate: Path, key: Path) -> None:
     """Make a new authority: its key first, so that a certificate never lacks its own."""
     authority = trustme.CA(organization_name="Local Azure", path_length=0)
     for path, content in ((key, authority.private_key_pem), (certificate, authority.cert_pem)):
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content.bytes())
-        draft.replace(path)
+        write_private(path, content.bytes().decode())

@@ -14,6 +14,7 @@ from emulator.local import (
     authority_certificate,
     find_server,
     pulumi_variables,
+    write_private,
 )
 
 # Where clients look for the roots that they trust: OpenSSL with all that builds on it, such as
@@ -95,9 +96,7 @@ def _write_roots(state: Path) -> None:
     users |= {value for _, value in _users(dict.fromkeys(TRUST_VARIABLES, ""), state)}
     paths = [Path(_machine_roots()), *map(Path, sorted(users)), authority_certificate(state)]
     trusted = dict.fromkeys(path.read_text(encoding="utf-8") for path in paths if path.is_file())
-    draft = _roots(state).with_suffix(".new")
-    draft.write_text("\n".join(trusted), encoding="utf-8")
-    draft.replace(_roots(state))
+    write_private(_roots(state), "\n".join(trusted))
 
 
 def _machine_roots() -> str:

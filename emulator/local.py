@@ -42,6 +42,22 @@ def state_folder(flag: str | None = None) -> Path:
     return folder
 
 
+def write_private(path: Path, text: str) -> None:
+    """Replace a file as one step, its content on the disk before its name; mode 0600."""
+    draft = path.with_name(f"{path.name}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def access_token(path: Path) -> str:
     """Return the token that a file holds; a new or empty file gets one. Raises LocalAzureError."""
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emulator.deployment.values import Json, plain, redacted
-from emulator.local import LocalAzureError
+from emulator.local import LocalAzureError, write_private
 
 ROOT_TYPE = "pulumi:pulumi:Stack"
 
@@ -179,22 +179,6 @@ def _renamed(resource: ResourceState, names: Mapping[str, str]) -> ResourceState
             for key, urns in resource.property_dependencies.items()
         },
     )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as one step, its content on the disk before its name; mode 0600."""
-    draft = path.with_name(f"{path.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class StackState:

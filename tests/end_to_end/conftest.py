@@ -22,6 +22,8 @@ class Shell:
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self.served = ""
+        """What the last server wrote to its terminal."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not _INHERITED.search(name)},
             "PATH": os.pathsep.join(
@@ -72,7 +74,8 @@ class Shell:
             yield endpoint
         finally:
             server.send_signal(signal.SIGTERM)
-            _, err = server.communicate(timeout=20)
+            out, err = server.communicate(timeout=20)
+            self.served = line + out + err
         assert server.returncode == 0, err
         assert err == ""
 

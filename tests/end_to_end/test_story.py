@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import socket
-import stat
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -95,13 +94,6 @@ def test_outputs_show_the_key_only_when_asked(deployed):
     assert json.loads(shown.stdout)["subscription_key"] == "[secret]"
     key = json.loads(deployed.emulator("output", "--show-secrets").stdout)["subscription_key"]
     assert len(key) >= 32
-
-
-def test_what_the_local_azure_keeps_is_for_its_owner_alone(first_up):
-    files = [file for file in first_up[0].state.rglob("*") if file.is_file()]
-    assert {file.name for file in files} >= {"azure.sqlite3", "dev.json"}
-    for file in files:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
 def test_a_stack_that_is_not_there_is_one_line(shell):
