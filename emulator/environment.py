@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from emulator.identity import CLIENT_ID, MANAGED_IDENTITY_PATH, Secrets
 from emulator.local import (
     DEFAULT_PORT,
     HOST,
@@ -54,12 +55,24 @@ def to_take_back(state: Path) -> dict[str, str | None]:
 
 def _variables(state: Path, port: int) -> dict[str, str]:
     running = find_server(state)
+    endpoint = running.endpoint if running else f"http://{HOST}:{port}"
+    https = running.https_endpoint if running else ""
+    secrets = Secrets.of(state)
     variables = {
-        "ARM_ENDPOINT": running.endpoint if running else f"http://{HOST}:{port}",
+        "ARM_ENDPOINT": endpoint,
         "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
         "ARM_TENANT_ID": TENANT_ID,
+        "ARM_CLIENT_ID": CLIENT_ID,
+        "ARM_CLIENT_SECRET": secrets.client_secret,
         STATE_VARIABLE: str(state),
-        "LOCAL_AZURE_HTTPS": running.https_endpoint if running else "",
+        "LOCAL_AZURE_HTTPS": https,
+        # azure-identity: whom ClientSecretCredential asks, and what DefaultAzureCredential finds.
+        "AZURE_AUTHORITY_HOST": https,
+        "IDENTITY_ENDPOINT": f"{endpoint}{MANAGED_IDENTITY_PATH}",
+        "IDENTITY_HEADER": secrets.identity_header,
+        # What the Azure CLI asks of the internet else.
+        "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+        "AZURE_CORE_COLLECT_TELEMETRY": "false",
         **pulumi_variables(state),
     }
     for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
@@ -74,7 +87,10 @@ def _restorable(state: Path) -> dict[str, str]:
     """Return the variables whose former values come back; none before the first `serve`."""
     if not authority_certificate(state).exists():
         return {}
-    return dict.fromkeys(TRUST_VARIABLES, str(_roots(state)))
+    return {
+        **dict.fromkeys(TRUST_VARIABLES, str(_roots(state))),
+        "AZURE_CONFIG_DIR": str(state / "az"),
+    }
 
 
 def _users(own: Mapping[str, str], state: Path) -> Iterator[tuple[str, str]]:

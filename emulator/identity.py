@@ -1,14 +1,75 @@
-"""Entra tokens of the local Azure: what a managed identity gets, and a region accepts."""
+"""Entra tokens of the local Azure: what an identity gets, and what services accept."""
 
 import base64
 import hmac
 import json
+import os
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
 from hashlib import sha256
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
+
+from emulator.local import TENANT_ID, LocalAzureError
+
+# The local Azure's one service principal, as an application and as an object of the directory.
+CLIENT_ID: Final = "00000000-0000-0000-0000-000000000002"
+PRINCIPAL_ID: Final = "00000000-0000-0000-0000-000000000003"
+MANAGED_IDENTITY_PATH: Final = "/msi/token"
+ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
 
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What a state folder's tokens hang on: kept in it, readable by its owner alone.
+
+    `client_secret` is the service principal's; `identity_header` is asked for where its token is
+    had without it, as App Service does.
+    """
+
+    signing_key: str
+    client_secret: str
+    identity_header: str
+
+    @classmethod
+    def of(cls, state: Path) -> "Secrets":
+        """Return those of a state folder, made if needed. Raises LocalAzureError."""
+        path = state / "identity.json"
+        if not path.exists():
+            made = cls(**{name: secrets.token_hex(32) for name in cls.__annotations__})
+            draft = path.with_suffix(".new")
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+                json.dump(asdict(made), new)
+            draft.replace(path)
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, TypeError, ValueError) as error:
+            raise LocalAzureError(
+                f"{path} cannot be read ({type(error).__name__}); delete it, and a new one is made"
+            ) from None
+
+
+class Reason(Enum):
+    """Why a token is no good."""
+
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    AUDIENCE = "audience"
+
+
+class TokenError(Exception):
+    """A token that is no good; `claims` are what it says, empty unless its signature is good."""
+
+    def __init__(self, reason: Reason, claims: Mapping[str, Any]) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.claims = claims
 
 
 class Tokens:
@@ -21,14 +82,22 @@ class Tokens:
         self._secret = secret
         self._clock = clock
 
-    def issue(self, principal_id: str, audience: str, lifetime: float = 3600.0) -> str:
+    def issue(
+        self, principal_id: str, audience: str, lifetime: float = 3600.0, *, client_id: str = ""
+    ) -> str:
         """Return a token for `audience` (a resource's url) that is good for `lifetime` seconds."""
         now = self._clock()
         claims = {
             "aud": _normalise(audience),
+            "iss": ISSUER,
+            "tid": TENANT_ID,
             "oid": principal_id,
             "sub": principal_id,
+            "appid": client_id or principal_id,
+            "idtyp": "app",
+            "ver": "1.0",
             "iat": int(now),
+            "nbf": int(now),
             "exp": now + lifetime,
         }
         signed = _HEADER + b"." + _encode(json.dumps(claims, separators=(",", ":")).encode())
@@ -37,16 +106,27 @@ class Tokens:
     def principal(self, token: str, audience: str) -> str | None:
         """Return the object id the token speaks for; None when it is no good for `audience`."""
         try:
+            return str(self.claims(token, audience)["oid"])
+        except TokenError:
+            return None
+
+    def claims(self, token: str, *audiences: str) -> Mapping[str, Any]:
+        """Return what a token says. Raises TokenError when it is no good for any of `audiences`."""
+        try:
             signed, _, signature = token.encode("ascii").rpartition(b".")
         except UnicodeEncodeError:
-            return None
+            raise TokenError(Reason.INVALID, {}) from None
         # Nothing of a token is read before its signature has been found good.
         if not hmac.compare_digest(signature, self._signature(signed)):
-            return None
-        claims = json.loads(base64.urlsafe_b64decode(signed.partition(b".")[2] + b"=="))
-        if claims["aud"] != _normalise(audience) or claims["exp"] <= self._clock():
-            return None
-        return str(claims["oid"])
+            raise TokenError(Reason.INVALID, {})
+        claims: dict[str, Any] = json.loads(
+            base64.urlsafe_b64decode(signed.partition(b".")[2] + b"==")
+        )
+        if claims["exp"] <= self._clock():
+            raise TokenError(Reason.EXPIRED, claims)
+        if claims["aud"] not in map(_normalise, audiences):
+            raise TokenError(Reason.AUDIENCE, claims)
+        return claims
 
     def _signature(self, signed: bytes) -> bytes:
         return _encode(hmac.digest(self._secret, signed, sha256))

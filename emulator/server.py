@@ -6,7 +6,6 @@ has gets its own loopback socket, and loses it when it is deleted.
 
 import asyncio
 import os
-import secrets
 import socket
 import threading
 import zlib
@@ -19,10 +18,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emulator import faults, gateway, openai_region, resource_manager
+from emulator import entra, faults, gateway, openai_region, resource_manager
 from emulator.gateway import policy
 from emulator.hardening import Site
-from emulator.identity import Tokens
+from emulator.identity import Secrets, Tokens
 from emulator.local import HOST, LocalAzureError, ServerFile
 from emulator.store import Resource, Store, StoreError
 
@@ -62,7 +61,8 @@ class LocalAzure:
             self._store = Store(state / "azure.sqlite3")
         except StoreError as error:
             raise LocalAzureError(str(error)) from None
-        self._tokens = Tokens(secrets.token_bytes(32))
+        self._secrets = Secrets.of(state)
+        self._tokens = Tokens(bytes.fromhex(self._secrets.signing_key))
         self._faults = faults.Faults()
         self._sites: dict[str, Site] = {}
         self._reserved: dict[str, socket.socket] = {}
@@ -81,6 +81,8 @@ class LocalAzure:
             provisioning_seconds=self._options.provisioning_seconds,
             on_change=self._reconcile,
             compile_policy=policy.compile_policy,
+            tokens=self._tokens,
+            other_routes=entra.routes(self._tokens, self._secrets),
         )
         faults.add_routes(app, self._faults)
         self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"

@@ -15,7 +15,7 @@ ROLE_ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 ROLES: Final = frozenset(
     {
         "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd",  # Cognitive Services OpenAI User
-        "a001fd3d-188f-4b5b-821b-7da978bf7442",  # Cognitive Services OpenAI Contributor
+        "a001fd3d-188f-4b5d-821b-7da978bf7442",  # Cognitive Services OpenAI Contributor
         "a97b65f3-24c7-4388-baec-2e87135dc908",  # Cognitive Services User
     }
 )

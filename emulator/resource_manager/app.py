@@ -3,14 +3,15 @@
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from emulator import hardening
-from emulator.resource_manager import operations, rules
+from emulator.identity import Tokens
+from emulator.resource_manager import operations, rules, sign_in
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.errors import ArmError
 from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath, parse
@@ -52,6 +53,8 @@ def create_app(
     *,
     gateway_url: Callable[[str], str],
     compile_policy: Callable[[str], object],
+    tokens: Tokens,
+    other_routes: Iterable[web.AbstractRouteDef] = (),
     provisioning_seconds: float = 0.2,
     clock: Callable[[], float] = time.time,
     on_change: Callable[[], Awaitable[None]] | None = None,
@@ -62,7 +65,8 @@ def create_app(
 
     `gateway_url(service_id)` gives a new API Management service the url it answers at.
     `compile_policy(xml)` raises an exception with `line` and `message` for a policy that the
-    gateway would not run. `on_change` is awaited after each committed change, before its answer.
+    gateway would not run. `tokens` verifies those that are sent. `other_routes` go before what
+    Resource Manager answers. `on_change` is awaited after each committed change, before its answer.
     `clock` is wall time in seconds.
     """
     azure = Azure(
@@ -75,11 +79,13 @@ def create_app(
     with store.transaction() as transaction:
         for resource in types.given_resources(azure):
             transaction.put(resource)
-    manager = _ResourceManager(store, azure, clock, on_change)
+    manager = _ResourceManager(store, azure, tokens, clock, on_change)
     app = web.Application(client_max_size=CONTENT_LIMIT)
     app[hardening.FRONT] = hardening.Front(
         refuse=_refuse, answers_to=HOSTS.__contains__, unclear_path=400
     )
+    app.add_routes(other_routes)
+    app.router.add_get("/metadata/endpoints", manager.metadata)
     app.router.add_route("*", "/{path:.*}", manager.handle)
     return app
 
@@ -89,22 +95,31 @@ class _ResourceManager:
         self,
         store: Store,
         azure: Azure,
+        tokens: Tokens,
         clock: Callable[[], float],
         on_change: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self._store = store
         self._azure = azure
+        self._tokens = tokens
         self._clock = clock
         self._on_change = on_change
+
+    async def metadata(self, http: web.Request) -> web.Response:
+        return _json(sign_in.metadata(f"{http.scheme}://{http.host}"))
 
     async def handle(self, http: web.Request) -> web.Response:
         started = time.perf_counter()
         try:
+            sign_in.check(http.headers, self._tokens, self._clock())
             answer = await self._answer(http)
             code = ""
         except ArmError as error:
             answer = _json(error.envelope, status=error.status)
             code = error.code
+            if error.status == 401:
+                challenge = sign_in.challenge(http.host, self._azure.tenant_id, code)
+                answer.headers["WWW-Authenticate"] = challenge
         milliseconds = (time.perf_counter() - started) * 1000
         _log(http, answer.status, code, milliseconds)
         return answer

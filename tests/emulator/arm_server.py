@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from emulator.hardening import Site
+from emulator.identity import Tokens
 from emulator.resource_manager import create_app
 from emulator.store import Store
 
@@ -40,6 +41,7 @@ DELETED_SERVICE = (
     f"{SUBSCRIPTION}/providers/Microsoft.ApiManagement/locations/uksouth/deletedservices/apim1"
 )
 
+TOKEN_SECRET = b"secret"
 _VERSIONS = {
     "Microsoft.CognitiveServices": "2025-06-01",
     "Microsoft.ApiManagement": "2024-05-01",
@@ -204,6 +206,7 @@ def serving(
             store,
             gateway_url=gateway_url,
             compile_policy=compile_policy,
+            tokens=Tokens(TOKEN_SECRET, clock=clock),
             provisioning_seconds=provisioning_seconds,
             clock=clock,
             on_change=changed,

@@ -13,6 +13,7 @@ import httpx  # noqa: F401 - loaded before the first fork
 from aiohttp import web
 
 from emulator import deployment
+from emulator.identity import Tokens
 from emulator.resource_manager import create_app
 from emulator.store import Store
 
@@ -113,6 +114,7 @@ def serve(tell: Connection, folder: Path, port: int) -> None:
             Store(folder / "azure.sqlite3"),
             gateway_url=lambda service: f"http://gateway.test/{service.rsplit('/', 1)[-1]}",
             compile_policy=lambda xml: None,
+            tokens=Tokens(b"secret"),
             provisioning_seconds=0.02,
         )
         runner = web.AppRunner(app, access_log=None)
