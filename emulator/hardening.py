@@ -18,6 +18,7 @@ from typing import Any, Final, Self, cast
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import http_exceptions, web
+from multidict import CIMultiDict
 
 logger = logging.getLogger("emulator.connections")
 
@@ -140,6 +141,7 @@ def _guard(front: Front, limits: Limits, access_token: str | None) -> Any:
             )
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
+        request = _past_the_door(request, access_token)
         if not _is_clear(request.raw_path.partition("?")[0]):
             message = "Resource not found" if front.unclear_path == 404 else _UNCLEAR_PATH
             return refuse(front.unclear_path, message)
@@ -193,14 +195,30 @@ def _came_in_at(request: web.Request) -> str:
 
 
 def _may_enter(request: web.Request, access_token: str) -> bool:
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    given = (request.headers.get(ACCESS_HEADER, ""), bearer if scheme.lower() == "bearer" else "")
-    wanted = access_token.encode()
+    given = (request.headers.get(ACCESS_HEADER, ""), _bearer(request))
     # Both are compared whatever the first says: the time taken tells nothing.
-    good = [
-        hmac.compare_digest(each.strip().encode(errors="surrogateescape"), wanted) for each in given
-    ]
+    good = [_is_token(each, access_token) for each in given]
     return _is_loopback(_came_in_at(request)) or any(good)
+
+
+def _past_the_door(request: web.Request, access_token: str | None) -> web.Request:
+    """Take the access token off: who is behind the door takes other bearer tokens, not this one."""
+    if access_token is None or not _is_token(_bearer(request), access_token):
+        return request
+    headers = CIMultiDict(request.headers)
+    headers.popall("Authorization")
+    return request.clone(headers=headers)
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    return bearer if scheme.lower() == "bearer" else ""
+
+
+def _is_token(given: str, access_token: str) -> bool:
+    return hmac.compare_digest(
+        given.strip().encode(errors="surrogateescape"), access_token.encode()
+    )
 
 
 def _is_clear(path: str) -> bool:

@@ -40,6 +40,7 @@ def _resource_manager(folder):
         Store(folder / "azure.sqlite3"),
         gateway_url=lambda _: "http://127.0.0.1:1",
         compile_policy=lambda _: None,
+        tokens=Tokens(b"secret"),
     )
 
 
