@@ -33,6 +33,11 @@ class Url:
             query=parts.query,
         )
 
+    def __str__(self) -> str:
+        usual = {"https": 443, "http": 80}.get(self.scheme) == self.port
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.scheme}://{self.host}{'' if usual else f':{self.port}'}{self.path}{query}"
+
     @property
     def parameters(self) -> Mapping[str, list[str]]:
         """The query's values by name, decoded."""

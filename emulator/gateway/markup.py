@@ -22,6 +22,7 @@ _MARK = "\ue000"  # of the private use area: no policy holds it
 _PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
 _CLOSING = {"(": ")", "{": "}"}
 _QUOTES = ("'", '"')
+_MAX_NESTED_STRINGS: Final = 10
 
 
 class PolicyError(Exception):
@@ -155,14 +156,40 @@ def _expression_end(document: str, start: int) -> int:
                 break
             if not expected:
                 return end
-        elif character in _QUOTES:
-            _skip_literal(characters, character)
-        elif character == "/" and _peek(document, end) in ("/", "*"):
-            _skip_comment(characters, document)
-        elif character == "@" and _peek(document, end) == '"':
-            next(characters)
-            _skip_verbatim(characters, document)
+        else:
+            _skip_token(characters, document, character, end)
     raise PolicyError("The expression does not end", 1 + document.count("\n", 0, start))
+
+
+def _skip_token(
+    characters: Iterator[tuple[str, int]],
+    document: str,
+    character: str,
+    end: int,
+    *,
+    depth: int = 0,
+) -> None:
+    """Go past the literal or comment that begins with `character`, if one does."""
+    if depth > _MAX_NESTED_STRINGS:
+        raise PolicyError(
+            "Interpolated strings are nested too deeply", 1 + document.count("\n", 0, end)
+        )
+    following = _peek(document, end)
+    if character in _QUOTES:
+        _skip_literal(characters, character)
+    elif character == "/" and following in ("/", "*"):
+        _skip_comment(characters, document)
+    elif character == "@" and following == '"':
+        next(characters)
+        _skip_verbatim(characters, document)
+    elif character == "$" and following == '"':
+        next(characters)
+        _skip_interpolated(characters, document, verbatim=False, depth=depth)
+    elif character + following in ("$@", "@$"):
+        _, after = next(characters)
+        if _peek(document, after) == '"':
+            next(characters)
+            _skip_interpolated(characters, document, verbatim=True, depth=depth)
 
 
 def _characters(document: str, position: int) -> Iterator[tuple[str, int]]:
@@ -202,3 +229,29 @@ def _skip_verbatim(characters: Iterator[tuple[str, int]], document: str) -> None
             if _peek(document, end) != '"':
                 return
             next(characters)
+
+
+def _skip_interpolated(
+    characters: Iterator[tuple[str, int]], document: str, *, verbatim: bool, depth: int
+) -> None:
+    for character, end in characters:
+        following = _peek(document, end)
+        if character == "\\" and not verbatim:
+            next(characters, None)
+        elif character in "{}" and following == character:
+            next(characters)
+        elif character == "{":
+            _skip_hole(characters, document, depth + 1)
+        elif character == '"':
+            if not (verbatim and following == '"'):
+                return
+            next(characters)
+
+
+def _skip_hole(characters: Iterator[tuple[str, int]], document: str, depth: int) -> None:
+    open_braces = 1
+    for character, end in characters:
+        open_braces += {"{": 1, "}": -1}.get(character, 0)
+        if not open_braces:
+            return
+        _skip_token(characters, document, character, end, depth=depth)

@@ -24,6 +24,9 @@ from emulator.gateway.expressions import (
     compile_expression,
     to_string,
 )
+from emulator.gateway.expressions import (
+    compile_block as compile_statements,
+)
 from emulator.gateway.markup import Element, ExpressionSource, PolicyError
 
 Action = Callable[[Exchange], Awaitable[None]]
@@ -133,10 +136,8 @@ def _refuse(element: Element, why: str) -> NoReturn:
 
 
 def _expression(element: Element, source: ExpressionSource) -> Expression:
-    if source.block:
-        _refuse(element, "statement blocks @{ } are not known to the local Azure; write @( )")
     try:
-        return compile_expression(source.text)
+        return compile_statements(source.text) if source.block else compile_expression(source.text)
     except ExpressionError as error:
         raise PolicyError(
             f"Error in element '{element.name}': {error.message}", source.line + error.line - 1

@@ -342,6 +342,21 @@ def test_a_body_that_was_not_buffered_cannot_be_sent_again():
 # --- reading the document ----------------------------------------------------------------------
 
 
+def test_statements_and_strings_with_holes_are_found_by_their_own_brackets():
+    xml = r"""<set-variable name="a" value="@{
+            // a } here, and a quote: "
+            var t = $"{{ {context.Variables["b"].ToString().Replace("(", "[")} }} \" ";
+            return t + $@"\{1}" + @"}" + '}';
+        }" />"""
+    context = inbound(xml, variables={"b": "(x"})
+    assert context.variables["a"] == '{ [x } " \\1}}'
+
+
+def test_strings_in_holes_of_strings_are_read_only_so_deep():
+    with pytest.raises(PolicyError, match="nested too deeply"):
+        compile_policy(document(inbound="<set-variable name='a' value='@(" + '$"{' * 50_000))
+
+
 def test_expressions_are_read_raw_and_as_entities():
     raw = """<set-variable name="a" value="@(1 < 2 && "x>\\"y" == "x>\\"y" ? "<b>" : "no")"/>"""
     escaped = (
@@ -434,7 +449,7 @@ LINES = """<policies>
         ('<set-variable name="a" value="{{secret}}"/>', "named values such as {{secret}}", 4),
         ('<set-variable name="a"\n value="@(\n 1 +\n foo)"/>', "The name 'foo'", 7),
         ('<set-variable name="a" value="@(1\n+\n1)"/>\n<unknown/>', "'unknown'", 7),
-        ('<set-variable name="a" value="@{ return 1; }"/>', "statement blocks @{ }", 4),
+        ('<set-variable name="a" value="@{\n var a = 1; }"/>', "not all code paths", 5),
         ('<set-variable name="a" value="@(1"/>', "The expression does not end", 4),
         ("<set-body><![CDATA[@(1)]]></set-body>", "and not in CDATA", 4),
         ("<set-body>a > @(1)</set-body>", "must be all of the value", 4),
