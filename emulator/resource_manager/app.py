@@ -13,7 +13,9 @@ from emulator import hardening
 from emulator.identity import Tokens
 from emulator.resource_manager import operations, rules, sign_in
 from emulator.resource_manager import resource_types as types
+from emulator.resource_manager.actions import ACTIONS
 from emulator.resource_manager.errors import ArmError
+from emulator.resource_manager.filters import compiled
 from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath, parse
 from emulator.resource_manager.request import (
     Azure,
@@ -41,10 +43,12 @@ _REFUSALS = {
     421: "MisdirectedRequest",
 }
 
+_WITH_BODY = frozenset({"PUT", "PATCH", "POST"})
+
 _SPELLING = {
     spelling.lower(): spelling
     for kind in RESOURCE_TYPES.values()
-    for spelling in (kind.name, kind.namespace, *types.ACTIONS)
+    for spelling in (kind.name, kind.namespace, *ACTIONS)
 }
 
 
@@ -130,7 +134,7 @@ class _ResourceManager:
             raise ArmError(
                 404, "NotFound", f"No resource of Resource Manager has the path '{http.path}'."
             )
-        content = _decoded(await http.read()) if http.method == "PUT" else None
+        sent = _decoded(await http.read()) if http.method in _WITH_BODY else None
 
         def request(view: View) -> Request:
             return Request(
@@ -139,14 +143,16 @@ class _ResourceManager:
                 kind=_kind_of(path),
                 query=http.query,
                 headers=http.headers,
-                content=content,
+                sent=sent,
                 view=view,
                 now=self._clock(),
                 azure=self._azure,
             )
 
         base_url = f"{http.scheme}://{http.host}"
-        change = {"PUT": _put, "DELETE": _delete}.get(http.method)
+        change = {"PUT": _put, "PATCH": _put, "DELETE": _delete}.get(http.method)
+        if http.method == "POST" and path.tail in ACTIONS and ACTIONS[path.tail].renews:
+            change = _renew
         if change is None:
             asked = request(self._store.view())
             rules.enforce(asked)
@@ -163,8 +169,9 @@ class _ResourceManager:
 
 def _kind_of(path: ArmPath) -> ResourceType | None:
     """Return the type that the rules for a request are those of."""
-    is_action = path.tail in types.ACTIONS
-    return RESOURCE_TYPES.get((path.steps[-1].type if is_action else path.type).lower())
+    if path.tail in ACTIONS and path.tail.lower() not in RESOURCE_TYPES:
+        return RESOURCE_TYPES.get(path.steps[-1].type.lower())
+    return RESOURCE_TYPES.get(path.type.lower())
 
 
 def _refuse(status: int, message: str) -> web.Response:
@@ -243,6 +250,15 @@ def _delete(transaction: Transaction, request: Request, base_url: str) -> web.Re
     return web.Response(status=200)
 
 
+def _renew(transaction: Transaction, request: Request, base_url: str) -> web.Response:
+    renews = ACTIONS[request.path.tail].renews
+    if renews is None:
+        raise TypeError("the action renews nothing")
+    new = types.new_keys(*renews(request))
+    transaction.put(_there(request), {**transaction.secrets(request.id), **new})
+    return _post(request, base_url)
+
+
 def _known(request: Request) -> ResourceType:
     if request.kind is None:
         raise TypeError("the rules let an unknown type pass")
@@ -268,8 +284,8 @@ def _head(request: Request, _base_url: str) -> web.Response:
 
 
 def _post(request: Request, _base_url: str) -> web.Response:
-    keys = request.view.secrets(request.id)
-    return _json({name: keys[name] for name in types.ACTIONS[request.path.tail]})
+    answer = ACTIONS[request.path.tail].answer(request)
+    return web.Response(status=204) if answer is None else _json(answer)
 
 
 def _operation_result(request: Request, base_url: str) -> web.Response:
@@ -287,10 +303,13 @@ def _operation_result(request: Request, base_url: str) -> web.Response:
 def _list(request: Request, base_url: str) -> web.Response:
     kind = _known(request)
     found = [
-        operations.at_moment(resource, request.now)
-        for resource in request.view.list(kind.name, under=request.id)
+        _body(resource, request)
+        for resource in _listed(request, kind)
         if request.now < resource.expires_at
     ]
+    if "$filter" in request.query:
+        passes = compiled(request.query["$filter"], kind.name)
+        found = [body for body in found if passes(body, request.id)]
     top, skip = _number(request, "$top", PAGE_SIZE, least=1), _number(request, "$skip", 0, least=0)
     page: dict[str, Any] = {"value": found[skip : skip + top]}
     if kind.namespace == "Microsoft.ApiManagement":
@@ -299,6 +318,26 @@ def _list(request: Request, base_url: str) -> web.Response:
         query = {**request.query, "$skip": str(skip + top), "$top": str(top)}
         page["nextLink"] = f"{base_url}{_collection_path(request)}?{urlencode(query)}"
     return _json(page)
+
+
+def _listed(request: Request, kind: ResourceType) -> list[Resource]:
+    if kind.name == types.ANY_RESOURCE:
+        return [
+            resource
+            for tracked in (types.ACCOUNT, types.SERVICE)
+            for resource in request.view.list(tracked, under=request.id)
+        ]
+    found = request.view.list(kind.name, under=request.id)
+    if kind.name == types.ROLE_ASSIGNMENT:
+        # Those of the scopes above hold here as well.
+        scope = f"{request.id}/".lower()
+        found += [
+            each
+            for each in request.view.list(kind.name)
+            if each not in found
+            and scope.startswith(f"{each.body['properties']['scope']}/".lower())
+        ]
+    return found
 
 
 def _collection_path(request: Request) -> str:
@@ -334,7 +373,7 @@ def _resource(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    answer = _json(operations.at_moment(resource, request.now), status=status)
+    answer = _json(_body(resource, request), status=status)
     kind = RESOURCE_TYPES.get(resource.type.lower())
     if kind and kind.entity_tags:
         answer.headers["ETag"] = resource.etag
@@ -342,6 +381,19 @@ def _resource(
         answer.headers.update(operations.retry_after(resource.ready_at - request.now))
     answer.headers.update(headers or {})
     return answer
+
+
+def _body(resource: Resource, request: Request) -> Mapping[str, Any]:
+    """Return a resource as it is at the moment of a request, in the words of its api-version."""
+    body = operations.at_moment(resource, request.now)
+    if request.path.tail == types.ANY_RESOURCE:
+        return {name: value for name, value in body.items() if name != "properties"}
+    kind = RESOURCE_TYPES.get(resource.type.lower())
+    newer = kind.newer.get(request.api_version) if kind else None
+    if not newer:
+        return body
+    known = {name: value for name, value in body["properties"].items() if name not in newer}
+    return {**body, "properties": known}
 
 
 def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:

@@ -1,7 +1,7 @@
 """One request to Resource Manager, with everything the rules look at."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -30,8 +30,9 @@ class ResourceType:
     `collection` is how its namespace spells it; `label` is what API Management calls it in
     messages. `tracked` types have a location. A PUT of a type with `creating` is a long-running
     operation, during which the resource has that provisioning state. A type with `record` is soft
-    deleted: the record has that type. `routing` types are only part of a path, `read_only` types
-    cannot be written by clients.
+    deleted: the record has that type. `patched` types take a PATCH. `newer` has the properties that
+    came after an api-version: there they are neither shown nor taken. `routing` types are only part
+    of a path, `read_only` types cannot be written by clients.
     """
 
     name: str
@@ -44,6 +45,8 @@ class ResourceType:
     updating: str = ""
     record: str = ""
     entity_tags: bool = False
+    patched: bool = False
+    newer: Mapping[str, frozenset[str]] = field(default_factory=dict)
     routing: bool = False
     read_only: bool = False
 
@@ -70,14 +73,17 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request, decoded; `kind` is None for a type that the local Azure does not know."""
+    """One request, decoded; `kind` is None for a type that the local Azure does not know.
+
+    `sent` is the body as it came.
+    """
 
     method: str
     path: ArmPath
     kind: ResourceType | None
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    content: Any
+    sent: Any
     view: View
     now: float
     azure: Azure
@@ -112,6 +118,13 @@ class Request:
         """Return a resource by its id, unless it has expired."""
         resource = self.view.get(resource_id)
         return resource if resource and self.now < resource.expires_at else None
+
+    @cached_property
+    def content(self) -> Any:
+        """The body of a PUT, or what a PATCH makes of the resource (RFC 7396)."""
+        if self.method == "PATCH" and self.existing and isinstance(self.sent, dict):
+            return _merged(self.existing.body, self.sent)
+        return self.sent
 
     @cached_property
     def _read(self) -> tuple[Any, tuple[Problem, ...]]:
@@ -156,6 +169,15 @@ class Request:
     def time(self) -> str:
         """The time of the request as Azure writes it."""
         return timestamp(self.now)
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        merged[name] = _merged(merged.get(name), value)
+    return merged
 
 
 def timestamp(seconds: float) -> str:

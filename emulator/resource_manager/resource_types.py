@@ -10,6 +10,7 @@ from emulator.resource_manager.paths import OPERATION_RESULT, RESOURCE_GROUP, SU
 from emulator.resource_manager.request import Azure, Built, Request, ResourceType
 from emulator.store import Resource
 
+ANY_RESOURCE = "Microsoft.Resources/resources"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 DELETED_ACCOUNT = "Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts"
@@ -22,12 +23,8 @@ API = "Microsoft.ApiManagement/service/apis"
 OPERATION = "Microsoft.ApiManagement/service/apis/operations"
 API_POLICY = "Microsoft.ApiManagement/service/apis/policies"
 APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
-
-# What can be POSTed, and the keys it answers with.
-ACTIONS = {
-    f"{APIM_SUBSCRIPTION}/listSecrets": ("primaryKey", "secondaryKey"),
-    f"{ACCOUNT}/listKeys": ("key1", "key2"),
-}
+CHECK_SUBDOMAIN = "Microsoft.CognitiveServices/checkDomainAvailability"
+CHECK_SERVICE_NAME = "Microsoft.ApiManagement/checkNameAvailability"
 
 # Azure built-in roles, "AI + machine learning" and "General".
 ROLES = {
@@ -84,11 +81,12 @@ def _account(request: Request) -> Built:
         **_identity(request),
         "properties": properties,
     }
-    keys = request.view.secrets(request.id) or _new_keys("key1", "key2")
+    keys = request.view.secrets(request.id) or new_keys("key1", "key2")
     return Built(body=body, secrets=keys)
 
 
-def _new_keys(*names: str) -> Mapping[str, str]:
+def new_keys(*names: str) -> Mapping[str, str]:
+    """Return a new key for each name."""
     return {name: secrets.token_hex(16) for name in names}
 
 
@@ -193,18 +191,26 @@ def _apim_subscription(request: Request) -> Built:
         "scope": scope,
         "createdDate": _kept(request, "createdDate", request.time),
     }
-    known = {**_new_keys(*keys), **request.view.secrets(request.id)}
+    known = {**new_keys(*keys), **request.view.secrets(request.id)}
     return Built(
         body={"properties": properties},
         secrets={key: request.properties.get(key, known[key]) for key in keys},
     )
 
 
-_COGNITIVE_SERVICES = ("2025-06-01",)
-_API_MANAGEMENT = ("2024-05-01",)
+# Those that the program, Microsoft's SDKs and the Azure CLI use; bodies are read as those of the
+# one the program uses, and the others are the same in what is here, but for what is `newer`.
+_COGNITIVE_SERVICES = ("2024-10-01", "2025-06-01", "2025-09-01", "2026-05-15-preview")
+_API_MANAGEMENT = ("2022-08-01", "2024-05-01")
 _AUTHORIZATION = ("2022-04-01",)
-# The shape of a resource group is the same in all of these.
-_RESOURCES = ("2021-04-01", "2022-09-01", "2022-12-01", "2024-03-01")
+_RESOURCES = (
+    "2021-04-01",
+    "2022-09-01",
+    "2022-12-01",
+    "2024-03-01",
+    "2024-11-01",
+    "2025-04-01",
+)
 
 
 def _apim_child(name: str, label: str, **more: Any) -> ResourceType:
@@ -224,11 +230,13 @@ def _for_reading(name: str, api_versions: tuple[str, ...], label: str = "") -> R
 _TABLE = (
     _for_reading(SUBSCRIPTION, _RESOURCES),
     _for_reading(OPERATION_RESULT, _RESOURCES),
+    _for_reading(ANY_RESOURCE, _RESOURCES),
     ResourceType(
         name=RESOURCE_GROUP,
         api_versions=_RESOURCES,
         body=bodies.RESOURCE_GROUP,
         build=_resource_group,
+        patched=True,
         tracked=True,
     ),
     ResourceType(
@@ -236,6 +244,7 @@ _TABLE = (
         api_versions=_COGNITIVE_SERVICES,
         body=bodies.ACCOUNT,
         build=_account,
+        patched=True,
         tracked=True,
         creating="Accepted",
         updating="Accepted",
@@ -246,6 +255,7 @@ _TABLE = (
         api_versions=_COGNITIVE_SERVICES,
         body=bodies.DEPLOYMENT,
         build=_deployment,
+        patched=True,
         creating="Creating",
         updating="Accepted",
     ),
@@ -267,6 +277,7 @@ _TABLE = (
         label="Api service",
         body=bodies.SERVICE,
         build=_service,
+        patched=True,
         tracked=True,
         creating="Activating",
         updating="Updating",
@@ -276,13 +287,27 @@ _TABLE = (
     ResourceType(name=DELETED_SERVICE, api_versions=_API_MANAGEMENT),
     _for_reading("Microsoft.ApiManagement/locations/operationStatuses", _API_MANAGEMENT),
     _for_reading("Microsoft.ApiManagement/locations/operationResults", _API_MANAGEMENT),
-    _apim_child(BACKEND, "Backend", body=bodies.BACKEND, build=_backend),
-    _apim_child(API, "Api", body=bodies.API, build=_api),
-    _apim_child(OPERATION, "Operation", body=bodies.OPERATION, build=_operation),
+    _apim_child(
+        BACKEND,
+        "Backend",
+        body=bodies.BACKEND,
+        build=_backend,
+        patched=True,
+        # API Management, "What's new": pools and circuit breakers came in 2023.
+        newer={"2022-08-01": frozenset({"circuitBreaker", "pool", "type"})},
+    ),
+    _apim_child(API, "Api", body=bodies.API, build=_api, patched=True),
+    _apim_child(OPERATION, "Operation", body=bodies.OPERATION, build=_operation, patched=True),
     _apim_child(API_POLICY, "Policy", body=bodies.POLICY, build=_policy),
     _apim_child(
-        APIM_SUBSCRIPTION, "Subscription", body=bodies.SUBSCRIPTION, build=_apim_subscription
+        APIM_SUBSCRIPTION,
+        "Subscription",
+        body=bodies.SUBSCRIPTION,
+        build=_apim_subscription,
+        patched=True,
     ),
+    _part_of_path(CHECK_SUBDOMAIN, _COGNITIVE_SERVICES),
+    _part_of_path(CHECK_SERVICE_NAME, _API_MANAGEMENT),
 )
 # Soft-deleted resources are listed for all locations at once.
 _ALIASES = {

@@ -27,6 +27,7 @@ from arm_server import (
     serving,
 )
 
+from emulator.resource_manager import resource_types as types
 from emulator.resource_manager import rules
 from emulator.resource_manager.rules.not_built import NOT_BUILT, NotBuilt
 
@@ -167,15 +168,15 @@ PROTOCOL = [
         ask=get(SERVICE, params={"api-version": "2016-07-07"}),
         code="NoRegisteredProviderFound",
         message="No registered resource provider found for location 'uksouth' and API version"
-        " '2016-07-07' for type 'service'. The supported api-versions are '2024-05-01'. The"
-        " supported locations are 'australiacentral,",
+        " '2016-07-07' for type 'service'. The supported api-versions are '2022-08-01,"
+        " 2024-05-01'. The supported locations are 'australiacentral,",
     ),
     Case(
         title="an api-version of another time, of Resource Manager itself",
         ask=put(GROUP, params={"api-version": "2014-01-01"}),
         code="InvalidApiVersionParameter",
         message="The api-version '2014-01-01' is invalid. The supported versions are '2021-04-01,"
-        " 2022-09-01, 2022-12-01, 2024-03-01'.",
+        " 2022-09-01, 2022-12-01, 2024-03-01, 2024-11-01, 2025-04-01'.",
     ),
     *(
         Case(
@@ -187,7 +188,23 @@ PROTOCOL = [
             message=f"The request method '{method}' is not supported for"
             " 'Microsoft.ApiManagement/service'.",
         )
-        for method in ("PATCH", "POST", "OPTIONS", "TRACE")
+        for method in ("POST", "OPTIONS", "TRACE")
+    ),
+    Case(
+        title="PATCH of a policy",
+        there=(GROUP, SERVICE, API, POLICY),
+        ask=lambda arm: arm.request("PATCH", POLICY, json={"properties": {"format": "xml"}}),
+        status=405,
+        code="MethodNotAllowed",
+        message="The request method 'PATCH' is not supported for",
+    ),
+    Case(
+        title="PATCH of what is not there",
+        there=(GROUP, SERVICE),
+        ask=lambda arm: arm.request("PATCH", BACKEND, json={"properties": {"title": "x"}}),
+        status=404,
+        code="ResourceNotFound",
+        message="Backend not found.",
     ),
     Case(
         title="PUT of a collection",
@@ -207,11 +224,39 @@ PROTOCOL = [
         " 'Microsoft.Resources/subscriptions'.",
     ),
     Case(
-        title="a filter",
+        title="an order",
         there=(GROUP, SERVICE),
-        ask=get(f"{SERVICE}/backends", params={"$filter": "name eq 'x'"}),
+        ask=get(f"{SERVICE}/backends", params={"$orderby": "name"}),
         code="NotSupportedByLocalAzure",
-        message="The local Azure does not support the query parameter '$filter'.",
+        message="The local Azure does not support the query parameter '$orderby'.",
+    ),
+    *(
+        Case(
+            title=f"a filter: {text}",
+            there=(GROUP, SERVICE),
+            ask=get(f"{SERVICE}/backends", params={"$filter": text}),
+            code="InvalidFilterInQueryString",
+            message=f"Invalid $filter specified in the query string: {reason}.",
+        )
+        for text, reason in {
+            "weight eq '1'": "'weight' is none of 'Microsoft.ApiManagement/service/backends'",
+            "atScope()": "atScope() is none of 'Microsoft.ApiManagement/service/backends'",
+            "name eq": "'name eq' cannot be read",
+            "name eq 'x": "'name eq 'x' cannot be read",
+        }.items()
+    ),
+    Case(
+        title="a filter where lists have none",
+        ask=get(f"{SUBSCRIPTION}/providers/{types.ACCOUNT}", params={"$filter": "name eq 'x'"}),
+        code="InvalidFilterInQueryString",
+        message=f"lists of '{types.ACCOUNT}' have none.",
+    ),
+    Case(
+        title="a property that came after the api-version",
+        there=(GROUP, SERVICE, BACKEND),
+        ask=put(POOL, params={"api-version": "2022-08-01"}),
+        code="InvalidRequestContent",
+        message="'Could not find member 'type' of api-version 2022-08-01. Path 'properties.type'.'",
     ),
     Case(
         title="a missing resource group",

@@ -3,10 +3,10 @@
 import re
 
 from emulator.resource_manager import resource_types as types
+from emulator.resource_manager.names import accounts_of_subdomain, subdomain_of
 from emulator.resource_manager.request import Request
 from emulator.resource_manager.rules.rule import DELETE, POST, Rule, Violations, nothing_to_restore
 from emulator.resource_manager.soft_delete import record_of, restores
-from emulator.store import Resource
 
 
 def _unknown_kind(request: Request) -> Violations:
@@ -24,10 +24,6 @@ def _soft_deleted_account(request: Request) -> Violations:
         yield {}
 
 
-def _subdomain(account: Resource) -> str:
-    return str(account.body["properties"].get("customSubDomainName") or "").lower()
-
-
 _SUBDOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}[a-z0-9]", re.IGNORECASE)
 
 
@@ -41,21 +37,14 @@ def _subdomain_taken(request: Request) -> Violations:
     wanted = request.properties.get("customSubDomainName")
     if wanted is None:
         return
-    kept = (
-        account
-        for record in request.view.list(types.DELETED_ACCOUNT)
-        for account in request.view.kept_by(record.id)
-        if account.type == types.ACCOUNT
-    )
-    for account in (*request.view.list(types.ACCOUNT), *kept):
-        if account.id.lower() != request.id.lower() and _subdomain(account) == wanted.lower():
-            yield {"subdomain": wanted}
-            return
+    owners = accounts_of_subdomain(request.view, wanted)
+    if any(account.id.lower() != request.id.lower() for account in owners):
+        yield {"subdomain": wanted}
 
 
 def _subdomain_changed(request: Request) -> Violations:
     wanted = str(request.properties.get("customSubDomainName") or "").lower()
-    if request.existing and _subdomain(request.existing) not in ("", wanted):
+    if request.existing and subdomain_of(request.existing) not in ("", wanted):
         yield {"subdomain": request.existing.body["properties"]["customSubDomainName"]}
 
 

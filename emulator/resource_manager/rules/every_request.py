@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from components import regions
 from emulator.resource_manager import resource_types as types
+from emulator.resource_manager.actions import ACTIONS
+from emulator.resource_manager.filters import FilterError, compiled
 from emulator.resource_manager.operations import is_pending, operation_of
 from emulator.resource_manager.paths import (
     OPERATION_RESULT,
@@ -14,10 +16,11 @@ from emulator.resource_manager.paths import (
     Step,
 )
 from emulator.resource_manager.request import Request, ResourceType, Unreadable
-from emulator.resource_manager.resource_types import ACTIONS, RESOURCE_TYPES
+from emulator.resource_manager.resource_types import RESOURCE_TYPES
 from emulator.resource_manager.rules.rule import (
     ANY,
     APIM_CHILDREN,
+    FIND,
     READ,
     WRITE,
     Rule,
@@ -72,18 +75,27 @@ def _not_allowed(request: Request) -> Violations:
         kind is None
         or request.method not in READ | WRITE
         or action is not (request.path.tail in ACTIONS)
-        or kind.routing
+        or (kind.routing and not action)
         or (collection and request.method != "GET")
         or (request.method == "PUT" and kind.build is None)
+        or (request.method == "PATCH" and not kind.patched)
         or (request.method == "DELETE" and kind.read_only)
     ):
         yield {}
 
 
 def _unsupported_query(request: Request) -> Violations:
-    for name in ("$filter", "$orderby", "$select", "$expand", "tags"):
+    for name in ("$orderby", "$select", "$expand", "tags"):
         if name in request.query:
             yield {"name": name}
+
+
+def _bad_filter(request: Request) -> Violations:
+    if "$filter" in request.query and request.kind:
+        try:
+            compiled(request.query["$filter"], request.kind.name)
+        except FilterError as error:
+            yield {"reason": str(error)}
 
 
 def _no_resource_group(request: Request) -> Violations:
@@ -129,7 +141,7 @@ def _is_tracked(step: Step) -> bool:
 
 def _not_there(request: Request) -> Violations:
     is_result = request.path.type.lower().endswith("/operationresults")
-    if request.path.tail and request.method == "GET":
+    if request.path.tail and (request.method == "GET" or not _is_stored(request.path.steps[-1])):
         return
     if not is_result and not request.existing:
         yield {"path": _type_and_names(request.path)}
@@ -210,6 +222,13 @@ REQUEST_RULES = (
         source="local Azure",
     ),
     Rule(
+        check=_bad_filter,
+        methods=ANY,
+        code="InvalidFilterInQueryString",
+        message="Invalid $filter specified in the query string: {reason}.",
+        source="? the wording; H: the $filter of each list",
+    ),
+    Rule(
         check=_no_resource_group,
         methods=ANY,
         status=404,
@@ -236,7 +255,7 @@ REQUEST_RULES = (
     ),
     Rule(
         check=_not_there,
-        methods=READ,
+        methods=FIND,
         of=(APIM_CHILDREN,),
         status=404,
         code="ResourceNotFound",
@@ -245,7 +264,7 @@ REQUEST_RULES = (
     ),
     Rule(
         check=_not_there,
-        methods=READ,
+        methods=FIND,
         of=(types.DELETED_SERVICE,),
         status=404,
         code="ServiceNotFound",
@@ -254,7 +273,7 @@ REQUEST_RULES = (
     ),
     Rule(
         check=_not_there,
-        methods=READ,
+        methods=FIND,
         of=(types.ROLE_ASSIGNMENT,),
         status=404,
         code="RoleAssignmentNotFound",
@@ -263,7 +282,7 @@ REQUEST_RULES = (
     ),
     Rule(
         check=_not_there,
-        methods=READ,
+        methods=FIND,
         of=(types.ROLE_DEFINITION,),
         status=404,
         code="RoleDefinitionDoesNotExist",
@@ -272,7 +291,7 @@ REQUEST_RULES = (
     ),
     Rule(
         check=_no_result,
-        methods=READ,
+        methods=FIND,
         of=(
             OPERATION_RESULT,
             "Microsoft.ApiManagement/locations/operationResults",
@@ -285,7 +304,7 @@ REQUEST_RULES = (
     ),
     Rule(
         check=_not_there,
-        methods=READ,
+        methods=FIND,
         status=404,
         code="ResourceNotFound",
         message="The Resource '{path}' under resource group '{resource_group}' was not found."
@@ -309,6 +328,14 @@ def _unreadable(request: Request) -> Violations:
 def _no_object(request: Request) -> Violations:
     if not isinstance(request.content, dict):
         yield {"kind": request.kind.body.name if request.kind and request.kind.body else "Object"}
+
+
+def _newer_property(request: Request) -> Violations:
+    sent = request.sent.get("properties") if isinstance(request.sent, dict) else None
+    newer = request.kind.newer.get(request.api_version, ()) if request.kind else ()
+    for name, value in sent.items() if isinstance(sent, dict) else ():
+        if name in newer and value is not None:
+            yield {"name": name}
 
 
 def _malformed(request: Request) -> Violations:
@@ -380,6 +407,13 @@ BODY_RULES = (
         code="InvalidRequestContent",
         message="The request content was invalid and could not be deserialized: 'Cannot deserialize"
         " the current JSON into type '{kind}' because the type requires a JSON object.'.",
+        source="M: azure-cli#26796",
+    ),
+    Rule(
+        check=_newer_property,
+        code="InvalidRequestContent",
+        message="The request content was invalid and could not be deserialized: 'Could not find"
+        " member '{name}' of api-version {api_version}. Path 'properties.{name}'.'.",
         source="M: azure-cli#26796",
     ),
     Rule(

@@ -10,8 +10,9 @@ from emulator.resource_manager.soft_delete import record_of, restores
 Violations = Iterator[Mapping[str, object]]
 
 READ = frozenset({"GET", "HEAD", "POST"})
-WRITE = frozenset({"PUT", "DELETE"})
-PUT = frozenset({"PUT"})
+PUT = frozenset({"PUT", "PATCH"})
+WRITE = PUT | {"DELETE"}
+FIND = READ | {"PATCH"}
 DELETE = frozenset({"DELETE"})
 POST = frozenset({"POST"})
 ANY: frozenset[str] = frozenset()

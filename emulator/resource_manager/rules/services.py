@@ -1,23 +1,23 @@
 """Rules for API Management services."""
 
 from emulator.resource_manager import resource_types as types
+from emulator.resource_manager.names import services_of_name
 from emulator.resource_manager.request import Request
 from emulator.resource_manager.rules.rule import Rule, Violations, nothing_to_restore
 from emulator.resource_manager.soft_delete import record_of, restores
 
 
 def _name_soft_deleted(request: Request) -> Violations:
-    for record in request.view.list(types.DELETED_SERVICE):
+    for record in services_of_name(request.view, request.path.name):
         is_own = record_of(request) == record
-        same_name = record.body["name"].lower() == request.path.name.lower()
-        if same_name and not request.existing and not (is_own and restores(request)):
+        is_record = record.type == types.DELETED_SERVICE
+        if is_record and not request.existing and not (is_own and restores(request)):
             yield {}
 
 
 def _service_name_taken(request: Request) -> Violations:
-    for other in request.view.list(types.SERVICE):
-        same_name = other.body["name"].lower() == request.path.name.lower()
-        if same_name and other.id.lower() != request.id.lower():
+    for other in services_of_name(request.view, request.path.name):
+        if other.type == types.SERVICE and other.id.lower() != request.id.lower():
             yield {}
 
 
