@@ -139,7 +139,7 @@ def _rows(body: Mapping[str, Any], scope: str) -> Iterator[Row]:
         for name, value in body.get("tags", {}).items():
             yield {"tagname": name, "tagvalue": value}
         return
-    properties = {name.lower(): value for name, value in body["properties"].items()}
+    properties = {name.lower(): value for name, value in body.get("properties", {}).items()}
     assigned_at = str(properties.get("scope", "")).lower()
     below = f"{scope}/".lower()
     yield {

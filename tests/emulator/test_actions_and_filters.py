@@ -205,6 +205,7 @@ def test_all_resources_are_listed_and_found_by_type(arm):
     for scope in (GROUP, SUBSCRIPTION):
         listed = arm.get(f"{scope}/resources").json()["value"]
         assert [each["id"] for each in listed] == [ACCOUNT, SERVICE]
+        assert not any("properties" in each for each in listed)
     query = {"$filter": "resourceType eq 'Microsoft.ApiManagement/service'"}
     (found,) = arm.get(f"{GROUP}/resources", params=query).json()["value"]
     assert found["id"] == SERVICE
