@@ -327,6 +327,9 @@ def _listed(request: Request, kind: ResourceType) -> list[Resource]:
             for tracked in (types.ACCOUNT, types.SERVICE)
             for resource in request.view.list(tracked, under=request.id)
         ]
+    if kind.name == types.ROLE_DEFINITION:
+        # Built-in roles can be assigned at every scope.
+        return request.view.list(kind.name, under=f"/subscriptions/{request.azure.subscription_id}")
     found = request.view.list(kind.name, under=request.id)
     if kind.name == types.ROLE_ASSIGNMENT:
         # Those of the scopes above hold here as well.

@@ -195,10 +195,11 @@ def test_assignments_hold_below_their_scope_and_are_found_by_principal(arm):
 
 
 def test_roles_are_found_by_name(arm):
-    roles = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
     query = {"$filter": "roleName eq 'Cognitive Services OpenAI User'"}
-    (role,) = arm.get(roles, params=query).json()["value"]
-    assert role["id"].endswith(OPENAI_USER)
+    for scope in (SUBSCRIPTION, ACCOUNT):
+        roles = f"{scope}/providers/Microsoft.Authorization/roleDefinitions"
+        (role,) = arm.get(roles, params=query).json()["value"]
+        assert role["id"].endswith(OPENAI_USER)
 
 
 def test_all_resources_are_listed_and_found_by_type(arm):

@@ -1,83 +1,9 @@
-import os
-import re
 import shutil
-import signal
 import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import recording
-
-ROOT = Path(__file__).parents[2]
-
-
-# What the one who runs the tests has set, and a user's shell has not: proxies, and make's own.
-_INHERITED = re.compile("PROXY|^MAKE|^MFLAGS", re.IGNORECASE)
-
-
-class Shell:
-    """Runs the project's commands as a user does, with a state folder of the test's own."""
-
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.served = ""
-        """What the last server wrote to its terminal."""
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not _INHERITED.search(name)},
-            "PATH": os.pathsep.join(
-                folder
-                for folder in os.environ["PATH"].split(os.pathsep)
-                if not (Path(folder) / "pulumi").exists()  # the tests of the CLI take it back
-            ),
-            "LOCAL_AZURE_STATE": str(state),
-            "NO_COLOR": "1",
-            "PYTHONUNBUFFERED": "1",
-            "COLUMNS": "120",
-        }
-
-    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    def emulator(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "emulator", *arguments)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    @contextmanager
-    def serving(self, *flags: str):
-        """A server for the length of a `with`: gives its endpoint."""
-        server = self.start("-m", "emulator", "serve", "--port", "0", *flags)
-        try:
-            line = server.stdout.readline()
-            assert "Resource Manager at http://127.0.0.1:" in line, server.stderr.read()
-            endpoint = line.split(" at ")[1].split(",")[0]
-            self.environment["ARM_ENDPOINT"] = endpoint
-            yield endpoint
-        finally:
-            server.send_signal(signal.SIGTERM)
-            out, err = server.communicate(timeout=20)
-            self.served = line + out + err
-        assert server.returncode == 0, err
-        assert err == ""
+from shell import Shell
 
 
 @pytest.fixture
