@@ -115,8 +115,8 @@ def add_routes(app: web.Application, faults: Faults) -> None:
 
     async def put(request: web.Request) -> web.Response:
         try:
-            fault = Fault.from_json(json.loads(await request.text()))
-        except (FaultError, ValueError) as error:
+            fault = Fault.from_json(json.loads(await request.read()))
+        except (FaultError, ValueError, RecursionError) as error:
             body = {"error": {"code": "InvalidFault", "message": str(error)}}
             return web.json_response(body, status=400)
         faults.set(request.match_info["name"], fault)

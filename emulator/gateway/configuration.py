@@ -232,7 +232,7 @@ def _operation(name: str, properties: Mapping[str, Any]) -> DeployedOperation:
     for found in _PARAMETER.finditer(path):
         wildcard, parameter, rest = found.groups()
         pattern += re.escape(path[position : found.start()])
-        pattern += "(.*)" if wildcard or rest else "([^/]+)"
+        pattern += "(.*)" if wildcard or rest else f"([^{_separator(path, found.end())}]+)"
         parameters.append(parameter or rest)
         position = found.end()
     pattern += re.escape(path[position:])
@@ -247,6 +247,16 @@ def _operation(name: str, properties: Mapping[str, Any]) -> DeployedOperation:
         parameters=tuple(parameters),
         query=tuple(parse_qsl(query, keep_blank_values=True)),
     )
+
+
+def _separator(path: str, position: int) -> str:
+    """Return what a parameter that ends at `position` cannot hold, for a regular expression.
+
+    Before another one in the same segment it ends at the text between them, so that there is one
+    way alone to match a path.
+    """
+    between, bracket, _ = path[position:].partition("/")[0].partition("{")
+    return f"/{re.escape(between[:1])}" if bracket else "/"
 
 
 def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool | Unusable:

@@ -15,9 +15,9 @@ from lxml import etree
 
 MAX_CHARACTERS: Final = 262_144  # API Management limits: a policy document has at most 256 KiB
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|lt|gt|amp|quot|apos);")
-_SKIPPED = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
+_SKIPPED = {"<!--": "-->", "<![CDATA[": "]]>"}
 # An expression is the whole of an attribute's value or of an element's text: it starts one.
-_START = re.compile(r"(?:[=]\s*[\"']|>)\s*(?=@[({])")
+_NEXT = re.compile(r"<!--|<!\[CDATA\[|(?:=\s*[\"']|>)\s*(?=@[({])")
 _MARK = "\ue000"  # of the private use area: no policy holds it
 _PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
 _CLOSING = {"(": ")", "{": "}"}
@@ -71,7 +71,14 @@ def parse(document: str) -> Element:
         line = getattr(error, "lineno", None) or 1
         reason = str(getattr(error, "msg", None) or error)
         raise PolicyError(f"The policy is not well-formed XML: {reason}", line) from None
+    for beside in (*root.itersiblings(), *root.itersiblings(preceding=True)):
+        _refuse_instruction(beside)
     return _element(root, sources)
+
+
+def _refuse_instruction(node: "etree._Element") -> None:
+    if node.tag is not etree.Comment:
+        raise PolicyError("Only elements, text and comments are read here", node.sourceline or 1)
 
 
 def _element(node: "etree._Element", sources: list[ExpressionSource]) -> Element:
@@ -81,8 +88,8 @@ def _element(node: "etree._Element", sources: list[ExpressionSource]) -> Element
     for child in node:
         if isinstance(child.tag, str):
             children.append(_element(child, sources))
-        elif child.tag is not etree.Comment:
-            raise PolicyError("Only elements, text and comments are read here", child.sourceline)
+        else:
+            _refuse_instruction(child)
         text += child.tail or ""
     return Element(
         name=str(node.tag),
@@ -107,11 +114,9 @@ def _value(text: str, sources: list[ExpressionSource], line: int) -> str | Expre
 def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
     sources: list[ExpressionSource] = []
     pieces = []
-    position = 0
-    for kind, start, end in _spans(document):
-        if kind == "skipped":
-            continue
-        line = 1 + document.count("\n", 0, start)
+    position, line = 0, 1
+    for start, end in _expressions(document):
+        line += document.count("\n", position, start)
         sources.append(
             ExpressionSource(
                 _ENTITY.sub(lambda match: html.unescape(match[0]), document[start + 2 : end - 1]),
@@ -121,27 +126,26 @@ def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
         )
         # As many lines as before, so that the XML parser counts them right.
         lines = "\n" * document.count("\n", start, end)
+        line += len(lines)
         pieces += [document[position:start], f"@({_MARK}{len(sources) - 1}{_MARK}{lines})"]
         position = end
     return "".join([*pieces, document[position:]]), sources
 
 
-def _spans(document: str) -> Iterator[tuple[str, int, int]]:
-    """Find comments, CDATA and expressions, in order."""
+def _expressions(document: str) -> Iterator[tuple[int, int]]:
+    """Find where expressions start and end, outside of comments and CDATA."""
     position = 0
-    while True:
-        skipped = _SKIPPED.search(document, position)
-        start = _START.search(document, position)
-        if start and (skipped is None or start.start() < skipped.start()):
-            end = _expression_end(document, start.end())
-            yield "expression", start.end(), end
-            position = end
-        elif skipped:
-            yield "skipped", skipped.start(), skipped.end()
-            # A comment's own `>` may stand before an expression.
-            position = skipped.end() - 1
-        else:
-            return
+    while found := _NEXT.search(document, position):
+        closing = _SKIPPED.get(found[0])
+        if closing is None:
+            position = _expression_end(document, found.end())
+            yield found.end(), position
+            continue
+        end = document.find(closing, found.end())
+        if end < 0:
+            return  # the XML parser says what is not closed
+        # A comment's own `>` may stand before an expression.
+        position = end + len(closing) - 1
 
 
 def _expression_end(document: str, start: int) -> int:

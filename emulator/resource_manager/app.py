@@ -11,7 +11,7 @@ from aiohttp import web
 
 from emulator import hardening
 from emulator.identity import Tokens
-from emulator.resource_manager import operations, rules, sign_in
+from emulator.resource_manager import content, operations, rules, sign_in
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.actions import ACTIONS
 from emulator.resource_manager.errors import ArmError
@@ -21,7 +21,6 @@ from emulator.resource_manager.request import (
     Azure,
     Request,
     ResourceType,
-    Unreadable,
 )
 from emulator.resource_manager.resource_types import RESOURCE_TYPES
 from emulator.resource_manager.soft_delete import record_of, restores, soft_delete
@@ -134,7 +133,7 @@ class _ResourceManager:
             raise ArmError(
                 404, "NotFound", f"No resource of Resource Manager has the path '{http.path}'."
             )
-        sent = _decoded(await http.read()) if http.method in _WITH_BODY else None
+        sent = content.decode(await http.read()) if http.method in _WITH_BODY else None
 
         def request(view: View) -> Request:
             return Request(
@@ -176,19 +175,6 @@ def _kind_of(path: ArmPath) -> ResourceType | None:
 
 def _refuse(status: int, message: str) -> web.Response:
     return _json(ArmError(status, _REFUSALS[status], message).envelope, status=status)
-
-
-def _decoded(content: bytes) -> Any:
-    try:
-        return json.loads(content, parse_constant=_refuse_constant)
-    except RecursionError:
-        return Unreadable(reason="it is nested too deeply")
-    except ValueError as error:
-        return Unreadable(reason=str(error))
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 # -- changes --------------------------------------------------------------------------------------

@@ -396,7 +396,7 @@ CONTENT = [
     unreadable("no UTF-8", b'{"location": "\xff\xfe"}', "'utf-8' codec can't decode"),
     unreadable("NaN", b'{"location": NaN}', "NaN is not JSON'."),
     unreadable("nested without end", b"[" * 200_000, "it is nested too deeply'."),
-    unreadable("a number without end", b"1" * 5000, "Exceeds the limit"),
+    unreadable("a number without end", b"1" * 5000, f"the number {'1' * 40} is too large'."),
     Case(
         title="more than 4 MiB",
         ask=send(b" " * (4 * 1024 * 1024 + 1)),
@@ -1166,6 +1166,28 @@ APIS = [
             ("a template parameter that is not declared", {"properties__templateParameters": []}),
             ("a template parameter that is not used", {"properties__urlTemplate": "/chat"}),
         )
+    ),
+    *(
+        invalid(
+            f"the template {template}",
+            OPERATION,
+            changed(
+                OPERATION,
+                properties__urlTemplate=template,
+                properties__templateParameters=[
+                    {"name": name, "type": "string"} for name in ("a", "b")
+                ],
+            ),
+            (
+                "urlTemplate",
+                (
+                    f"The UriTemplate '{template}' is not valid: a text separates parameters, and a"
+                    " wildcard comes last."
+                ),
+            ),
+            there=(GROUP, SERVICE, API),
+        )
+        for template in ("/{a}{b}", "/{*a}/{b}")
     ),
     invalid(
         "an operation declared twice",

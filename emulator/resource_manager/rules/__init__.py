@@ -8,7 +8,7 @@ Sources: `H` primary documentation or specification, `M` a Microsoft sample or a
 quotes Azure, `?` the rule is known and the wording is not.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from components import regions
@@ -62,7 +62,7 @@ def enforce(request: Request) -> None:
             )
 
 
-@cache
+@lru_cache(maxsize=1024)  # clients make type names up
 def _stages_for(method: str, type_name: str) -> tuple[tuple[Rule, ...], ...]:
     return tuple(
         tuple(rule for rule in stage if rule.applies(method, type_name)) for stage in STAGES

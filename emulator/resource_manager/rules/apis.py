@@ -1,5 +1,6 @@
 """Rules for the APIs, operations, policies and subscriptions of API Management."""
 
+import hmac
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,12 @@ def _template_parameters_differ(request: Request) -> Violations:
         yield {"title": request.properties["displayName"]}
 
 
+def _parameters_without_a_text_between(request: Request) -> Violations:
+    template = request.properties["urlTemplate"]
+    if re.search(r"\}\{|\{\*[^{}]*\}.", template.partition("?")[0]):
+        yield {"template": template}
+
+
 def _operation_taken(request: Request) -> Violations:
     def form(properties: Mapping[str, Any]) -> tuple[str, str]:
         template = _TEMPLATE_PARAMETER.sub("{}", properties["urlTemplate"])
@@ -49,7 +56,8 @@ def _policy_refused(request: Request) -> Violations:
         yield {"line": line, "reason": getattr(error, "message", str(error))}
 
 
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+# One that does not end goes to the end: looked for at each beginning, it would take for ever.
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _BACKEND_REFERENCE = re.compile(r"""\bbackend-id\s*=\s*(["'])([^@"'{][^"']*)\1""")
 
 
@@ -94,11 +102,17 @@ def _unknown_api_in_scope(request: Request) -> Violations:
 
 
 def _key_taken(request: Request) -> Violations:
-    wanted = [request.properties.get(key) for key in ("primaryKey", "secondaryKey")]
+    wanted = [
+        request.properties[key].encode()
+        for key in ("primaryKey", "secondaryKey")
+        if isinstance(request.properties.get(key), str)
+    ]
     for other in request.view.list(types.APIM_SUBSCRIPTION, under=request.parent_id):
         if other.id.lower() == request.id.lower():
             continue
-        if set(wanted) & set(request.view.secrets(other.id).values()):
+        taken = [key.encode() for key in request.view.secrets(other.id).values()]
+        same = [hmac.compare_digest(mine, its) for mine in wanted for its in taken]
+        if any(same):
             yield {"other": other.body["name"]}
 
 
@@ -118,6 +132,14 @@ API_RULES = (
         " '{title}', and vice-versa.",
         target="",
         source="M: azure-sdk-for-net#35802",
+    ),
+    Rule(
+        check=_parameters_without_a_text_between,
+        of=(types.OPERATION,),
+        message="The UriTemplate '{template}' is not valid: a text separates parameters, and a"
+        " wildcard comes last.",
+        target="urlTemplate",
+        source="H: .NET UriTemplate; ? the wording",
     ),
     Rule(
         check=_operation_taken,
