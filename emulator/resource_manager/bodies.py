@@ -49,7 +49,7 @@ _SKU = Shape(
         "tier": _TEXT,
         "size": _TEXT,
         "family": _TEXT,
-        "capacity": Whole(least=1),
+        "capacity": Whole(least=1, or_text=True),
     },
     required=frozenset({"name"}),
 )

@@ -89,14 +89,20 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """A whole number; 1.0 is one, as clients that know only floating point write it."""
+    """A whole number; 1.0 is one, as clients that know only floating point write it.
+
+    With `or_text` so is "1", as the Azure CLI writes the capacity of a deployment.
+    """
 
     least: int = -(2**31)
     most: int = 2**31 - 1
+    or_text: bool = False
 
     def read(self, value: Any, path: str, problems: list[Problem]) -> Any:
         """Read a whole number."""
         if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if self.or_text and isinstance(value, str) and re.fullmatch(r"\d{1,10}", value, re.ASCII):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             problems.append(_wrong_kind(value, path, "Int32"))

@@ -78,6 +78,14 @@ def test_a_patch_keeps_the_keys(arm):
     assert arm.request("POST", f"{KEY}/listSecrets").json() == keys
 
 
+@pytest.mark.parametrize(("sent", "status"), [("7", 200), ("1.5", 400), ("٣", 400), ("0", 400)])
+def test_a_capacity_may_be_text_as_the_azure_cli_sends_it(arm, sent, status):
+    sku = {"name": "GlobalStandard", "capacity": sent}
+    assert arm.put(DEPLOYMENT, {**LEAST[DEPLOYMENT], "sku": sku}).status_code == status
+    kept = arm.get(DEPLOYMENT).json()["sku"]["capacity"]
+    assert kept == (7 if status == 200 else LEAST[DEPLOYMENT]["sku"]["capacity"])
+
+
 # -- actions --------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.local import find_server
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -20,11 +22,13 @@ COMMANDS = [
 LOCAL = [line for line in COMMANDS if "python -m emulator" in line]
 MAKE = [line for line in COMMANDS if line.startswith("make ")]
 AZURE = [line for line in COMMANDS if line.startswith("pulumi ")]
+CLIENTS = [line for line in COMMANDS if line.startswith(("curl ", "az "))]
+(APPLICATION,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 ACTIVATE = "source .venv/bin/activate"
 
 
 def test_every_command_is_of_a_kind_that_is_tested_here():
-    assert set(COMMANDS) == {*LOCAL, *MAKE, *AZURE, ACTIVATE}
+    assert set(COMMANDS) == {*LOCAL, *MAKE, *AZURE, *CLIENTS, ACTIVATE}
     assert MAKE == ["make demo", "make test"]
 
 
@@ -94,6 +98,33 @@ def test_the_steps_on_a_laptop(environment, shell):
     assert result.returncode == 0, result.stdout + result.stderr
     assert "balanced: UK South 33.3 %, East US 33.3 %, Norway East 33.3 %" in result.stdout
     assert "- 36 deleted" in result.stdout
+
+
+def test_the_application_calls_the_gateway(environment, deployed, tmp_path):
+    program = tmp_path / "application.py"
+    program.write_text(APPLICATION, encoding="utf-8")
+    environment |= {"LOCAL_AZURE_STATE": str(deployed.state)}
+    with deployed.serving():
+        result = bash(f"python {program}", environment, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.split()) > 1
+
+
+@pytest.mark.clients
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("tool", ["curl", "az"])
+def test_the_tools_find_what_is_deployed(environment, deployed, tool):
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not on PATH")
+    environment |= {"LOCAL_AZURE_STATE": str(deployed.state)}
+    with deployed.serving():
+        port = find_server(deployed.state).https_endpoint.rpartition(":")[2]
+        commands = [line for line in CLIENTS if line.startswith(f"{tool} ")]
+        script = "\n".join(['eval "$(python -m emulator env)"', *commands])
+        result = bash(script.replace(":8743", f":{port}"), environment, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = {"curl": '"displayName": "Local Azure"', "az": '"apim-'}
+    assert found[tool] in result.stdout
 
 
 @pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH")
