@@ -80,7 +80,7 @@ class LocalAzure:
             gateway_url=self._gateway_url,
             provisioning_seconds=self._options.provisioning_seconds,
             on_change=self._reconcile,
-            compile_policy=policy.compile_policy,
+            compile_policy=policy.check,
             tokens=self._tokens,
             other_routes=entra.routes(self._tokens, self._secrets),
         )

@@ -134,7 +134,7 @@ class _Gateway:
             clock=self._clock,
         )
         try:
-            await _run(exchange, running, match.api)
+            await _run(exchange, running, match)
             return await relay(request, exchange.response or Response(status=200))
         finally:
             exchange.respond(None)
@@ -174,22 +174,25 @@ async def _request(request: web.Request, match: Match, path: str, query: str) ->
     )
 
 
-async def _run(exchange: Exchange, running: Configuration, api: DeployedApi) -> None:
-    """Run an API's policy; afterwards the exchange has the response for the client."""
+async def _run(exchange: Exchange, running: Configuration, match: Match) -> None:
+    """Run an operation's policy; afterwards the exchange has the response for the client."""
+    policy = match.operation.policy
     section = "inbound"
     try:
-        exchange.subscription = _subscription(exchange.request, running, api)
-        await api.policy.inbound(exchange)
+        exchange.subscription = _subscription(exchange.request, running, match.api)
+        await policy.inbound(exchange)
         section = "backend"
-        await api.policy.backend(exchange)
+        await policy.backend(exchange)
+        for told in exchange.on_response:
+            told(exchange)
         section = "outbound"
-        await api.policy.outbound(exchange)
+        await policy.outbound(exchange)
     except ReturnedResponse:
         return
     except ProxyError as error:
         _enter_on_error(exchange, error, section)
         try:
-            await api.policy.on_error(exchange)
+            await policy.on_error(exchange)
         except ReturnedResponse:
             return
         except ProxyError as second:
@@ -227,6 +230,7 @@ def _enter_on_error(exchange: Exchange, error: ProxyError, section: str) -> None
     response = _error_response(
         error.status, _PUBLIC_MESSAGES.get(error.status, error.message), exchange.request_id
     )
+    response.headers.update(error.headers)
     exchange.respond(response)
 
 

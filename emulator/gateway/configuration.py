@@ -12,6 +12,7 @@ from emulator.gateway import policy
 from emulator.gateway.balancer import Member
 from emulator.gateway.breaker import Rule
 from emulator.gateway.exchange import Api, Deployment, Operation, Subscription, Url
+from emulator.gateway.policy import GLOBAL, Library, Policy, PolicyError
 from emulator.store import Resource, Resources
 
 SERVICE: Final = "Microsoft.ApiManagement/service"
@@ -46,12 +47,13 @@ class Unusable:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedOperation:
-    """An operation, and how requests are matched to it."""
+    """An operation, how requests are matched to it, and the policy they get."""
 
     context: Operation
     pattern: re.Pattern[str]
     parameters: tuple[str, ...]
     query: tuple[tuple[str, str], ...]
+    policy: Policy
 
     def match(self, method: str, path: str, query: str) -> Mapping[str, str] | None:
         """Return the template's parameters when the operation is what the request asks for."""
@@ -73,12 +75,11 @@ class DeployedOperation:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedApi:
-    """An API with its operations, its policy, and where clients put their key."""
+    """An API with its operations, and where clients put their key."""
 
     context: Api
     prefix: str
     operations: Sequence[DeployedOperation]
-    policy: policy.Policy
     key_header: str | None
     key_query: str
     name: str
@@ -157,13 +158,16 @@ class Configuration:
 def read(resources: Resources, service_id: str) -> Configuration | None:
     """Read what is deployed to a service; None when there is no such service.
 
-    Resource Manager has refused the policies that do not compile: one found here raises.
+    Resource Manager has refused the policies that do not compile: one found here all the same, as
+    of an older version, fails the requests it is for.
     """
     service = resources.get(service_id)
     if service is None:
         return None
+    library = _library(resources, service_id)
+    outer = _policy(resources, service_id, library, GLOBAL)
     apis = [
-        _api(resources, api)
+        _api(resources, api, library, outer)
         for api in resources.list(f"{SERVICE}/apis", service_id)
         if api.body["properties"].get("isCurrent", True)
     ]
@@ -187,13 +191,44 @@ def read(resources: Resources, service_id: str) -> Configuration | None:
     )
 
 
-def _api(resources: Resources, resource: Resource) -> DeployedApi:
+def _library(resources: Resources, service_id: str) -> Library:
+    """Read what policies refer to by name."""
+    return Library(
+        named_values={
+            each.body["properties"]["displayName"]: resources.secrets(each.id)["value"]
+            for each in resources.list(f"{SERVICE}/namedValues", service_id)
+        },
+        fragments={
+            each.body["name"].lower(): each.body["properties"]["value"]
+            for each in resources.list(f"{SERVICE}/policyFragments", service_id)
+        },
+    )
+
+
+def _policy(resources: Resources, scope: str, library: Library, outer: Policy) -> Policy:
+    """Read the policy of a scope: the outer one's where it has none."""
+    document = resources.get(f"{scope}/policies/policy")
+    if document is None:
+        return outer
+    try:
+        return policy.compile_policy(
+            document.body["properties"]["value"], library=library, outer=outer
+        )
+    except PolicyError as error:
+        return policy.unusable(error)
+
+
+def _api(resources: Resources, resource: Resource, library: Library, outer: Policy) -> DeployedApi:
     properties = resource.body["properties"]
     path = (properties.get("path") or "").strip("/")
     names = properties.get("subscriptionKeyParameterNames") or {}
-    document = resources.get(f"{resource.id}/policies/policy")
+    own = _policy(resources, resource.id, library, outer)
     operations = [
-        _operation(each.body["name"], each.body["properties"])
+        _operation(
+            each.body["name"],
+            each.body["properties"],
+            _policy(resources, each.id, library, own),
+        )
         for each in resources.list(f"{SERVICE}/apis/operations", f"{resource.id}/operations")
     ]
     # What is spelt out goes before what a parameter would take.
@@ -208,11 +243,6 @@ def _api(resources: Resources, resource: Resource) -> DeployedApi:
         ),
         prefix=f"/{path}".lower() if path else "",
         operations=operations,
-        policy=(
-            policy.compile_policy(document.body["properties"]["value"])
-            if document
-            else policy.DEFAULT
-        ),
         key_header=(
             names.get("header") or "Ocp-Apim-Subscription-Key"
             if properties.get("subscriptionRequired", True)
@@ -222,7 +252,7 @@ def _api(resources: Resources, resource: Resource) -> DeployedApi:
     )
 
 
-def _operation(name: str, properties: Mapping[str, Any]) -> DeployedOperation:
+def _operation(name: str, properties: Mapping[str, Any], own: Policy) -> DeployedOperation:
     template = properties["urlTemplate"]
     path, _, query = template.partition("?")
     parameters: list[str] = []
@@ -246,6 +276,7 @@ def _operation(name: str, properties: Mapping[str, Any]) -> DeployedOperation:
         pattern=re.compile(pattern, re.IGNORECASE),
         parameters=tuple(parameters),
         query=tuple(parse_qsl(query, keep_blank_values=True)),
+        policy=own,
     )
 
 

@@ -3,10 +3,14 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from multidict import CIMultiDict
+
+from emulator.gateway.limits import Limits
+
+MAX_READ_RESPONSE: Final = 8 * 1024 * 1024  # bytes a policy reads of a response
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,12 @@ class Request:
 
 class Stream(Protocol):
     """The rest of a backend's response, relayed as it arrives."""
+
+    async def read(self, limit: int) -> bytes:
+        """Wait for all of it. Raises ProxyError when it is cut, or longer than `limit` bytes."""
+
+    def watch(self, watcher: Callable[[bytes | None], None]) -> None:
+        """Have each piece told as it passes, and None at the end."""
 
     def close(self) -> None:
         """Give the response up."""
@@ -139,7 +149,7 @@ class ProxyError(Exception):
 
     The name is API Management's own for it. `reason` is Azure's where its documentation has one
     (API Management, "Error handling"), `status` what the client sees unless `on-error` says
-    otherwise. `response` is a backend's response that counts as the error.
+    otherwise, with `headers`. `response` is a backend's response that counts as the error.
     """
 
     def __init__(
@@ -150,6 +160,7 @@ class ProxyError(Exception):
         reason: str | None = None,
         status: int = 500,
         response: Response | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -157,6 +168,7 @@ class ProxyError(Exception):
         self.reason = reason
         self.status = status
         self.response = response
+        self.headers = headers or {}
 
 
 class ReturnedResponse(Exception):  # noqa: N818 - no error: `return-response` ends the pipeline
@@ -174,8 +186,18 @@ class Services(Protocol):
         Raises ProxyError when there is no response.
         """
 
+    @property
+    def limits(self) -> Limits:
+        """What the gateway's unit counts."""
+
     def identity_token(self, resource: str) -> str:
         """Return a token of the service's own identity. Raises ProxyError when it has none."""
+
+    def entra_claims(self, token: str) -> Mapping[str, Any]:
+        """Return what a token of Entra says. Raises ProxyError when it is no good."""
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait between retries."""
@@ -186,7 +208,8 @@ class Exchange:
     """`context`: one request and everything known about it.
 
     `backend_id` names the backend or pool that a policy chose, `base_url` one it gave as a url;
-    without either the API's own service url is used.
+    without either the API's own service url is used. What is in `on_response` is called once the
+    backend has answered.
     """
 
     services: Services
@@ -202,6 +225,7 @@ class Exchange:
     backend_id: str | None = None
     base_url: str | None = None
     body_sent: bool = False
+    on_response: list[Callable[["Exchange"], None]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
 
@@ -216,3 +240,10 @@ class Exchange:
         if old is not None and old is not response and old.stream is not None:
             old.stream.close()
         self.response = response
+
+    async def read_response(self) -> None:
+        """Wait for the whole of a response that is still arriving. Raises ProxyError."""
+        response = self.response
+        if response is not None and response.stream is not None:
+            stream, response.stream = response.stream, None
+            response.body = await stream.read(MAX_READ_RESPONSE)

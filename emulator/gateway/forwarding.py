@@ -8,7 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from emulator.gateway.exchange import Request, Response
+from emulator.gateway.exchange import ProxyError, Request, Response
 from emulator.hardening import ACCESS_HEADER
 
 MAX_BUFFERED_RESPONSE: Final = 1024 * 1024
@@ -103,10 +103,45 @@ class BackendStream:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.length = response.content_length
         self._response = response
+        self._watchers: list[Callable[[bytes | None], None]] = []
+
+    def watch(self, watcher: Callable[[bytes | None], None]) -> None:
+        """Have each piece told as it passes, and None at the end."""
+        self._watchers.append(watcher)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Give the body as it arrives. Raises aiohttp.ClientError where it is cut."""
+        if self._watchers:
+            return self._watched()
         return self._response.content.iter_any().__aiter__()
+
+    async def _watched(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                for watcher in self._watchers:
+                    watcher(chunk)
+                yield chunk
+        finally:
+            for watcher in self._watchers:
+                watcher(None)
+
+    async def read(self, limit: int) -> bytes:
+        """Wait for all of it. Raises ProxyError when it is cut, or longer than `limit` bytes."""
+        content = bytearray()
+        try:
+            async for chunk in self.chunks():
+                content += chunk
+                if len(content) > limit:
+                    raise ProxyError(
+                        f"The response is longer than {limit} bytes", source="policy-expression"
+                    )
+        except (aiohttp.ClientError, OSError) as error:
+            raise ProxyError(
+                str(error), source="forward-request", reason="BackendConnectionFailure"
+            ) from None
+        finally:
+            self.close()
+        return bytes(content)
 
     def close(self) -> None:
         """Give it up: a connection that is read to its end is kept, any other closed."""

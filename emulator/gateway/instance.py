@@ -5,15 +5,17 @@ from collections.abc import Callable
 from emulator.gateway.balancer import Rotation
 from emulator.gateway.breaker import Breaker
 from emulator.gateway.configuration import Backend, Configuration, Pool
+from emulator.gateway.limits import Limits
 
 
 class Instance:
-    """One unit of the service: its own rotation of each pool, its own breaker of each backend."""
+    """One unit of the service: its own rotations, circuit breakers and counters."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rotations: dict[str, Rotation] = {}
         self._breakers: dict[str, Breaker] = {}
+        self.limits = Limits(clock)
 
     def breaker(self, backend: Backend) -> Breaker | None:
         """Return the breaker of a backend; a changed rule starts from zero."""

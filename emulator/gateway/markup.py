@@ -7,8 +7,8 @@ literals, and replaced; what is left is XML.
 
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lxml import etree
@@ -20,18 +20,26 @@ _SKIPPED = {"<!--": "-->", "<![CDATA[": "]]>"}
 _NEXT = re.compile(r"<!--|<!\[CDATA\[|(?:=\s*[\"']|>)\s*(?=@[({])")
 _MARK = "\ue000"  # of the private use area: no policy holds it
 _PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
+# A named value's display name (API Management, "Named Value - Create Or Update").
+_NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]{1,256})\}\}")
+# All of it an expression: its own brackets are the outermost.
+_CDATA = re.compile(r"<!\[CDATA\[\s*(@\(.*\)|@\{.*\})\s*\]\]>", re.DOTALL)
 _CLOSING = {"(": ")", "{": "}"}
 _QUOTES = ("'", '"')
 _MAX_NESTED_STRINGS: Final = 10
 
 
 class PolicyError(Exception):
-    """A policy that cannot be compiled; `line` counts from 1 in the document."""
+    """A policy that cannot be compiled; `line` counts from 1 in the document.
 
-    def __init__(self, message: str, line: int) -> None:
+    `element` names the statement it is about, where it is about one.
+    """
+
+    def __init__(self, message: str, line: int, element: str = "") -> None:
         super().__init__(f"{message} (line {line})")
         self.message = message
         self.line = line
+        self.element = element
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,8 @@ class Element:
     children: list["Element"] = field(default_factory=list)
 
 
-def parse(document: str) -> Element:
-    """Read a policy document. Raises PolicyError."""
+def parse(document: str, named_values: Mapping[str, str] | None = None) -> Element:
+    """Read a policy document, named values put in. Raises PolicyError."""
     if len(document) > MAX_CHARACTERS:
         raise PolicyError(f"The policy is longer than {MAX_CHARACTERS} characters", 1)
     if _MARK in document:
@@ -73,7 +81,46 @@ def parse(document: str) -> Element:
         raise PolicyError(f"The policy is not well-formed XML: {reason}", line) from None
     for beside in (*root.itersiblings(), *root.itersiblings(preceding=True)):
         _refuse_instruction(beside)
-    return _element(root, sources)
+    return _element(root, _Reader(sources, named_values or {}))
+
+
+class _Reader:
+    """Puts expressions back in the place of their marks, and values in that of their names."""
+
+    def __init__(self, sources: list[ExpressionSource], named_values: Mapping[str, str]) -> None:
+        self._sources = sources
+        self._named_values = named_values
+
+    def value(self, text: str, name: str, line: int) -> str | ExpressionSource:
+        """Return what stands in an attribute or a text of the element `name`."""
+        stripped = text.strip()
+        if match := _PLACEHOLDER.fullmatch(stripped):
+            source = self._sources[int(match[1])]
+            if "{{" not in source.text:
+                return source
+            return replace(source, text=self._filled(source.text, name, source.line))
+        if _MARK in text or stripped.startswith(("@(", "@{")):
+            raise PolicyError("An expression must be all of the value", line)
+        if "{{" not in text:
+            return text
+        text = self._filled(text, name, line)
+        stripped = text.strip()
+        # API Management, "Use named values": one may hold an expression.
+        for block, (start, end) in enumerate((("@(", ")"), ("@{", "}"))):
+            if stripped.startswith(start) and stripped.endswith(end):
+                return ExpressionSource(stripped[2:-1], line, bool(block))
+        return text
+
+    def _filled(self, text: str, name: str, line: int) -> str:
+        def fill(match: re.Match[str]) -> str:
+            if match[1] not in self._named_values:
+                at = line + text.count("\n", 0, match.start())
+                raise PolicyError(
+                    f"Error in element '{name}': Cannot find a property '{match[1]}'", at, name
+                )
+            return self._named_values[match[1]]
+
+        return _NAMED_VALUE.sub(fill, text)
 
 
 def _refuse_instruction(node: "etree._Element") -> None:
@@ -81,34 +128,26 @@ def _refuse_instruction(node: "etree._Element") -> None:
         raise PolicyError("Only elements, text and comments are read here", node.sourceline or 1)
 
 
-def _element(node: "etree._Element", sources: list[ExpressionSource]) -> Element:
+def _element(node: "etree._Element", reader: _Reader) -> Element:
     line = node.sourceline or 1
     children = []
     text = node.text or ""
     for child in node:
         if isinstance(child.tag, str):
-            children.append(_element(child, sources))
+            children.append(_element(child, reader))
         else:
             _refuse_instruction(child)
         text += child.tail or ""
+    tag = str(node.tag)
     return Element(
-        name=str(node.tag),
+        name=tag,
         line=line,
         attributes={
-            str(name): _value(str(value), sources, line) for name, value in node.attrib.items()
+            str(name): reader.value(str(value), tag, line) for name, value in node.attrib.items()
         },
-        text=_value(text, sources, line),
+        text=reader.value(text, tag, line),
         children=children,
     )
-
-
-def _value(text: str, sources: list[ExpressionSource], line: int) -> str | ExpressionSource:
-    stripped = text.strip()
-    if match := _PLACEHOLDER.fullmatch(stripped):
-        return sources[int(match[1])]
-    if _MARK in text or stripped.startswith(("@(", "@{")):
-        raise PolicyError("An expression must be all of the value, and not in CDATA", line)
-    return text
 
 
 def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
@@ -117,13 +156,7 @@ def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
     position, line = 0, 1
     for start, end in _expressions(document):
         line += document.count("\n", position, start)
-        sources.append(
-            ExpressionSource(
-                _ENTITY.sub(lambda match: html.unescape(match[0]), document[start + 2 : end - 1]),
-                line,
-                document[start + 1] == "{",
-            )
-        )
+        sources.append(_source(document[start:end], line))
         # As many lines as before, so that the XML parser counts them right.
         lines = "\n" * document.count("\n", start, end)
         line += len(lines)
@@ -132,8 +165,19 @@ def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
     return "".join([*pieces, document[position:]]), sources
 
 
+def _source(text: str, line: int) -> ExpressionSource:
+    """Return an expression that begins on a line; in CDATA nothing stands for anything else."""
+    inner = _CDATA.fullmatch(text)
+    if inner is None:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    else:
+        line += text.count("\n", 0, inner.start(1))
+        text = inner[1]
+    return ExpressionSource(text[2:-1], line, text[1] == "{")
+
+
 def _expressions(document: str) -> Iterator[tuple[int, int]]:
-    """Find where expressions start and end, outside of comments and CDATA."""
+    """Find where expressions start and end; a comment holds none, CDATA may be one."""
     position = 0
     while found := _NEXT.search(document, position):
         closing = _SKIPPED.get(found[0])
@@ -144,8 +188,11 @@ def _expressions(document: str) -> Iterator[tuple[int, int]]:
         end = document.find(closing, found.end())
         if end < 0:
             return  # the XML parser says what is not closed
+        end += len(closing)
+        if _CDATA.fullmatch(document, found.start(), end):
+            yield found.start(), end
         # A comment's own `>` may stand before an expression.
-        position = end + len(closing) - 1
+        position = end - 1
 
 
 def _expression_end(document: str, start: int) -> int:
@@ -259,3 +306,8 @@ def _skip_hole(characters: Iterator[tuple[str, int]], document: str, depth: int)
         if not open_braces:
             return
         _skip_token(characters, document, character, end, depth=depth)
+
+
+def named_values(document: str) -> frozenset[str]:
+    """Return the names of the named values that a document asks for."""
+    return frozenset(_NAMED_VALUE.findall(document))

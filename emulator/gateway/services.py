@@ -1,7 +1,9 @@
 """What a policy can ask of the gateway instance it runs on: a token, a pause, an answer."""
 
 import asyncio
-from typing import Protocol
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -9,7 +11,8 @@ from emulator.gateway.breaker import Breaker, retry_after_seconds
 from emulator.gateway.configuration import Configuration, Unusable
 from emulator.gateway.exchange import Exchange, ProxyError, Request, Response, Url
 from emulator.gateway.instance import Instance
-from emulator.identity import Tokens
+from emulator.gateway.limits import Limits
+from emulator.identity import Reason, TokenError, Tokens
 
 
 class Wire(Protocol):
@@ -30,6 +33,27 @@ class PolicyServices:
         self._tokens = tokens
         self._running = running
         self._unit = unit
+
+    @property
+    def limits(self) -> Limits:
+        """What the unit counts."""
+        return self._unit.limits
+
+    def entra_claims(self, token: str) -> Mapping[str, Any]:
+        """Return what a token of Entra says. Raises ProxyError when it is no good."""
+        try:
+            return self._tokens.verified(token)
+        except TokenError as error:
+            raise ProxyError(
+                "The token is no good",
+                source="validate-azure-ad-token",
+                reason="TokenExpired" if error.reason is Reason.EXPIRED else "TokenInvalid",
+                status=401,
+            ) from None
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        return time.time()
 
     def identity_token(self, resource: str) -> str:
         """Return a token of the service's own identity. Raises ProxyError when it has none."""

@@ -74,6 +74,7 @@ def _sent(request: Request, name: str) -> str:
 
 
 ACTIONS: Mapping[str, Action] = {
+    f"{types.NAMED_VALUE}/listValue": Action(answer=_keys("value")),
     f"{types.APIM_SUBSCRIPTION}/listSecrets": Action(answer=_keys("primaryKey", "secondaryKey")),
     f"{types.APIM_SUBSCRIPTION}/regeneratePrimaryKey": Action(
         answer=_nothing, renews=lambda _: ("primaryKey",)

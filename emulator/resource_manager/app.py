@@ -19,6 +19,7 @@ from emulator.resource_manager.filters import compiled
 from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath, parse
 from emulator.resource_manager.request import (
     Azure,
+    CompilePolicy,
     Request,
     ResourceType,
 )
@@ -55,7 +56,7 @@ def create_app(
     store: Store,
     *,
     gateway_url: Callable[[str], str],
-    compile_policy: Callable[[str], object],
+    compile_policy: CompilePolicy,
     tokens: Tokens,
     other_routes: Iterable[web.AbstractRouteDef] = (),
     provisioning_seconds: float = 0.2,

@@ -497,6 +497,49 @@ POLICY = Shape(
     read_only=_RESOURCE,
 )
 
+POLICY_FRAGMENT = Shape(
+    name="PolicyFragmentContract",
+    properties={
+        "properties": Shape(
+            name="PolicyFragmentContractProperties",
+            properties={
+                "description": Text(longest=1000),
+                "format": Text(one_of=("xml", "rawxml")),
+                "value": Text(shortest=1),
+            },
+            required=frozenset({"value"}),
+            read_only=frozenset({"provisioningState"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+NAMED_VALUE = Shape(
+    name="NamedValueCreateContract",
+    properties={
+        "properties": Shape(
+            name="NamedValueCreateContractProperties",
+            properties={
+                "displayName": Text(
+                    shortest=1,
+                    longest=256,
+                    form=re.compile(r"[A-Za-z0-9._-]+"),
+                    form_is="letters, digits, periods, dashes and underscores",
+                ),
+                "keyVault": Anything(),
+                "secret": Flag(),
+                "tags": Items(of=Text(longest=256)),
+                "value": Text(shortest=1, longest=4096),
+            },
+            required=frozenset({"displayName", "value"}),
+            read_only=frozenset({"provisioningState"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
 SUBSCRIPTION = Shape(
     name="SubscriptionCreateParameters",
     properties={

@@ -4,12 +4,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from components import regions
 from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath
 from emulator.resource_manager.schema import Problem, Shape
 from emulator.store import Resource, View
+
+
+class CompilePolicy(Protocol):
+    """Checks a policy, or a fragment of one.
+
+    Raises an exception with `line`, `message` and `element` for what the gateway would not run.
+    """
+
+    def __call__(
+        self,
+        xml: str,
+        *,
+        named_values: Mapping[str, str],
+        fragments: Mapping[str, str],
+        is_fragment: bool = False,
+    ) -> object:
+        """Check; named values come by display name, fragments by id in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +36,7 @@ class Azure:
     subscription_id: str
     tenant_id: str
     gateway_url: Callable[[str], str]
-    compile_policy: Callable[[str], object]
+    compile_policy: CompilePolicy
     provisioning_seconds: float
 
 

@@ -22,6 +22,11 @@ BACKEND = "Microsoft.ApiManagement/service/backends"
 API = "Microsoft.ApiManagement/service/apis"
 OPERATION = "Microsoft.ApiManagement/service/apis/operations"
 API_POLICY = "Microsoft.ApiManagement/service/apis/policies"
+OPERATION_POLICY = "Microsoft.ApiManagement/service/apis/operations/policies"
+SERVICE_POLICY = "Microsoft.ApiManagement/service/policies"
+POLICIES = (API_POLICY, OPERATION_POLICY, SERVICE_POLICY)
+POLICY_FRAGMENT = "Microsoft.ApiManagement/service/policyFragments"
+NAMED_VALUE = "Microsoft.ApiManagement/service/namedValues"
 APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
 CHECK_SUBDOMAIN = "Microsoft.CognitiveServices/checkDomainAvailability"
 CHECK_SERVICE_NAME = "Microsoft.ApiManagement/checkNameAvailability"
@@ -177,6 +182,22 @@ def _policy(request: Request) -> Built:
     return Built(body={"properties": {"format": "xml", **request.properties}})
 
 
+def _fragment(request: Request) -> Built:
+    properties = {"format": "xml", **request.properties, "provisioningState": "Succeeded"}
+    return Built(body={"properties": properties})
+
+
+def _named_value(request: Request) -> Built:
+    given = {"secret": False, "tags": [], **request.properties}
+    value = given.pop("value")
+    if not given["secret"]:
+        # A secret's value is had by the action listValue alone.
+        given["value"] = value
+    return Built(
+        body={"properties": {**given, "provisioningState": "Succeeded"}}, secrets={"value": value}
+    )
+
+
 def _apim_subscription(request: Request) -> Built:
     keys = ("primaryKey", "secondaryKey")
     given = {key: value for key, value in request.properties.items() if key not in keys}
@@ -298,7 +319,9 @@ _TABLE = (
     ),
     _apim_child(API, "Api", body=bodies.API, build=_api, patched=True),
     _apim_child(OPERATION, "Operation", body=bodies.OPERATION, build=_operation, patched=True),
-    _apim_child(API_POLICY, "Policy", body=bodies.POLICY, build=_policy),
+    *(_apim_child(name, "Policy", body=bodies.POLICY, build=_policy) for name in POLICIES),
+    _apim_child(POLICY_FRAGMENT, "Policy Fragment", body=bodies.POLICY_FRAGMENT, build=_fragment),
+    _apim_child(NAMED_VALUE, "Property", body=bodies.NAMED_VALUE, build=_named_value),
     _apim_child(
         APIM_SUBSCRIPTION,
         "Subscription",

@@ -25,6 +25,10 @@ POOL = f"{SERVICE}/backends/pool"
 API = f"{SERVICE}/apis/inference"
 OPERATION = f"{API}/operations/chat"
 POLICY = f"{API}/policies/policy"
+OPERATION_POLICY = f"{OPERATION}/policies/policy"
+SERVICE_POLICY = f"{SERVICE}/policies/policy"
+FRAGMENT = f"{SERVICE}/policyFragments/signed-in"
+NAMED_VALUE = f"{SERVICE}/namedValues/tenant"
 KEY = f"{SERVICE}/subscriptions/client"
 ASSIGNMENT = (
     f"{ACCOUNT}/providers/Microsoft.Authorization/roleAssignments"
@@ -74,8 +78,12 @@ class PolicyError(Exception):
         self.line = line
 
 
-def compile_policy(xml: str) -> object:
+def compile_policy(xml, *, named_values, fragments, is_fragment=False) -> object:
     """Stand in for the gateway's compiler, which knows no statement `unknown`."""
+    for name, value in named_values.items():
+        xml = xml.replace("{{" + name + "}}", value)
+    for name, fragment in fragments.items():
+        xml = xml.replace(f'<include-fragment fragment-id="{name}" />', fragment)
     if "<unknown" in xml:
         line = xml.count("\n", 0, xml.index("<unknown")) + 1
         raise PolicyError("Policy 'unknown' is not known.", line)
@@ -166,7 +174,12 @@ LEAST: Mapping[str, Mapping[str, Any]] = {
             "templateParameters": [{"name": "deployment", "type": "string", "required": True}],
         }
     },
-    POLICY: {"properties": {"format": "rawxml", "value": "<policies />"}},
+    **{
+        path: {"properties": {"format": "rawxml", "value": "<policies />"}}
+        for path in (POLICY, OPERATION_POLICY, SERVICE_POLICY)
+    },
+    FRAGMENT: {"properties": {"format": "rawxml", "value": "<fragment />"}},
+    NAMED_VALUE: {"properties": {"displayName": "tenant-id", "value": "t", "secret": False}},
     KEY: {"properties": {"displayName": "Client", "scope": "/apis/inference", "state": "active"}},
     ASSIGNMENT: {
         "properties": {

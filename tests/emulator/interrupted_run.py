@@ -113,7 +113,7 @@ def serve(tell: Connection, folder: Path, port: int) -> None:
         app = create_app(
             Store(folder / "azure.sqlite3"),
             gateway_url=lambda service: f"http://gateway.test/{service.rsplit('/', 1)[-1]}",
-            compile_policy=lambda xml: None,
+            compile_policy=lambda xml, **names: None,
             tokens=Tokens(b"secret"),
             provisioning_seconds=0.02,
         )

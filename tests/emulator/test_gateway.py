@@ -867,6 +867,171 @@ def test_strange_header_bytes_are_no_crash():
     in_world(test)
 
 
+# --- policies of every scope, and what they refer to -------------------------------------------
+
+GLOBAL_POLICY = f"{SERVICE}/policies/policy"
+CHAT_POLICY = f"{SERVICE}/apis/inference/operations/chat/policies/policy"
+
+
+def says(name: str, text: str) -> str:
+    """Return a policy that adds a header to the response, to what the outer scopes do."""
+    return (
+        "<policies><inbound><base/></inbound><backend><base/></backend><outbound><base/>"
+        f'<set-header name="x-{name}"><value>{text}</value></set-header></outbound></policies>'
+    )
+
+
+def test_a_request_runs_through_the_policies_of_the_service_the_api_and_the_operation():
+    async def test(world):
+        put = world.resources.put
+        put(GLOBAL_POLICY, {"properties": {"value": says("global", "1")}})
+        put(CHAT_POLICY, {"properties": {"value": says("operation", "2")}})
+        chat = await world.call()
+        assert (chat.headers["x-global"], chat.headers["x-operation"]) == ("1", "2")
+        models = await world.call("GET", "/inference/openai/models")
+        assert models.headers["x-global"] == "1"
+        assert "x-operation" not in models.headers
+        world.resources.remove(GLOBAL_POLICY)
+        assert "x-global" not in (await world.call()).headers
+
+    policy = TO_POOL.format("inference-backend-pool").replace(
+        "<outbound/>", "<outbound><base/></outbound>"
+    )
+    in_world(test, policy=policy)
+
+
+def test_a_named_value_and_a_fragment_are_followed_when_they_change():
+    fragment = f"{SERVICE}/policyFragments/mine"
+    value = f"{SERVICE}/namedValues/id-of-it"
+
+    async def test(world):
+        def deploy(text: str, region: str) -> None:
+            put = world.resources.put
+            body = {"properties": {"displayName": "text", "secret": True}}
+            put(value, body, {"value": text})
+            content = f'<fragment><set-backend-service backend-id="{region}"/></fragment>'
+            put(fragment, {"properties": {"value": content}})
+
+        deploy("first", "foundry1")
+        world.resources.change(
+            f"{SERVICE}/apis/inference/policies/policy",
+            value='<policies><inbound><include-fragment fragment-id="mine"/></inbound>'
+            '<backend><base/></backend><outbound><set-header name="x-text"><value>{{text}}</value>'
+            "</set-header></outbound></policies>",
+        )
+        answers = [await world.call()]
+        deploy("second", "foundry2")
+        answers.append(await world.call())
+        assert [answer.headers["x-text"] for answer in answers] == ["first", "second"]
+        assert [json.loads(answer.body)["from"] for answer in answers] == ["foundry1", "foundry2"]
+
+    in_world(test)
+
+
+def test_a_policy_that_does_not_compile_any_more_fails_its_own_requests_alone():
+    async def test(world):
+        world.resources.put(CHAT_POLICY, {"properties": {"value": says("a", "{{gone}}")}})
+        answer = await world.call()
+        assert answer.status == 500
+        assert b"gone" not in answer.body
+        assert (await world.call("GET", "/inference/openai/models")).status == 200
+
+    in_world(test)
+
+
+def test_a_limit_answers_429_with_the_seconds_to_wait():
+    policy = TO_POOL.format("inference-backend-pool").replace(
+        "<inbound>",
+        '<inbound><rate-limit calls="2" renewal-period="30"'
+        ' remaining-calls-header-name="x-remaining"/>',
+    )
+
+    async def test(world):
+        answers = [await world.call() for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429]
+        assert answers[0].headers["x-remaining"] == "1"
+        assert answers[2].headers["Retry-After"] == "30"
+        assert json.loads(answers[2].body) == {
+            "statusCode": 429,
+            "message": "Rate limit is exceeded. Try again in 30 seconds.",
+        }
+        world.clock.now += 30.1
+        assert (await world.call()).status == 200
+
+    in_world(test, policy=policy)
+
+
+def test_the_tokens_of_a_stream_count_against_the_limit_of_the_next_call():
+    policy = TO_POOL.format("inference-backend-pool").replace(
+        "<inbound>",
+        '<inbound><llm-token-limit counter-key="a" tokens-per-minute="50"'
+        ' estimate-prompt-tokens="false" remaining-tokens-header-name="x-remaining"/>',
+    )
+    last = b'data: {"usage": {"total_tokens": 60}}\n\ndata: [DONE]\n\n'
+
+    async def stream(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n')
+        await response.write(last)
+        await response.write_eof()
+        return response
+
+    async def test(world):
+        for region in world.regions.values():
+            region.respond = stream
+        first = await world.call()
+        assert first.status == 200
+        assert first.body.endswith(last)
+        assert (await world.call()).status == 429
+
+    in_world(test, policy=policy)
+
+
+def test_a_streamed_response_that_a_policy_reads_reaches_the_client_whole():
+    policy = TO_POOL.format("inference-backend-pool").replace(
+        "<outbound/>",
+        "<outbound><set-body>@{ return context.Response.Body.As<string>().ToUpper(); }</set-body>"
+        "</outbound>",
+    )
+
+    async def stream(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b"one ", b"two"):
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def test(world):
+        for region in world.regions.values():
+            region.respond = stream
+        answer = await world.call()
+        assert (answer.status, answer.body) == (200, b"ONE TWO")
+        assert answer.headers["Content-Length"] == "7"
+
+    in_world(test, policy=policy)
+
+
+def test_the_identitys_own_token_passes_validate_azure_ad_token():
+    policy = TO_POOL.format("inference-backend-pool").replace(
+        "<inbound>",
+        '<inbound><validate-azure-ad-token tenant-id="x"><audiences><audience>https://a'
+        "</audience></audiences></validate-azure-ad-token>",
+    )
+
+    async def test(world):
+        for audience, status in (("https://a", 200), ("https://b", 401)):
+            token = world.tokens.issue("someone", audience)
+            answer = await world.call(headers={"Authorization": f"Bearer {token}"})
+            assert answer.status == status
+        answer = await world.call(headers={"Authorization": f"Bearer {token}x"})
+        assert answer.status == 401
+        assert (await world.call()).status == 401
+
+    in_world(test, policy=policy)
+
+
 # --- with the regional endpoints ---------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ def _resource_manager(folder):
     return resource_manager.create_app(
         Store(folder / "azure.sqlite3"),
         gateway_url=lambda _: "http://127.0.0.1:1",
-        compile_policy=lambda _: None,
+        compile_policy=lambda _, **names: None,
         tokens=Tokens(b"secret"),
     )
 
@@ -47,7 +47,9 @@ def _resource_manager(folder):
 def _gateway(_folder):
     resources = FakeResources()
     deploy_service(resources, POLICY)
-    return gateway.create_app(resources, SERVICE, resolve=lambda _: None, tokens=Tokens(b"secret"))
+    return gateway.create_app(
+        resources, SERVICE, resolve=lambda _, **names: None, tokens=Tokens(b"secret")
+    )
 
 
 def _region(_folder):

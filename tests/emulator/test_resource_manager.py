@@ -21,14 +21,18 @@ from arm_server import (
     DELETED_ACCOUNT,
     DELETED_SERVICE,
     DEPLOYMENT,
+    FRAGMENT,
     GROUP,
     KEY,
     LEAST,
+    NAMED_VALUE,
     OPENAI_USER,
     OPERATION,
+    OPERATION_POLICY,
     POLICY,
     POOL,
     SERVICE,
+    SERVICE_POLICY,
     SUBSCRIPTION,
     serving,
 )
@@ -330,6 +334,38 @@ def test_keys_may_be_given(arm):
     assert arm.request("POST", f"{KEY}/listSecrets").json() == given
     assert "first-key" not in answer.text
     assert "first-key" not in arm.get(KEY).text
+
+
+def test_a_secret_named_value_is_answered_by_list_value_alone(arm):
+    arm.deploy(GROUP, SERVICE)
+    plain = arm.put(NAMED_VALUE, LEAST[NAMED_VALUE]).json()["properties"]
+    assert plain == {
+        "displayName": "tenant-id",
+        "value": "t",
+        "secret": False,
+        "tags": [],
+        "provisioningState": "Succeeded",
+    }
+    secret = {"properties": {"displayName": "tenant-id", "value": "hush", "secret": True}}
+    answers = (
+        arm.put(NAMED_VALUE, secret),
+        arm.get(NAMED_VALUE),
+        arm.get(f"{SERVICE}/namedValues"),
+    )
+    assert all(answer.status_code == 200 for answer in answers)
+    assert not any("hush" in answer.text for answer in answers)
+    assert arm.request("POST", f"{NAMED_VALUE}/listValue").json() == {"value": "hush"}
+    assert arm.delete(NAMED_VALUE).status_code == 200
+
+
+def test_policies_of_every_scope_and_fragments_are_kept(arm):
+    arm.deploy(GROUP, SERVICE, API, OPERATION, SERVICE_POLICY, POLICY, OPERATION_POLICY, FRAGMENT)
+    for path in (SERVICE_POLICY, POLICY, OPERATION_POLICY):
+        assert arm.properties(path) == {"format": "rawxml", "value": "<policies />"}
+    assert arm.properties(FRAGMENT)["value"] == "<fragment />"
+    assert [each["name"] for each in arm.get(f"{SERVICE}/policyFragments").json()["value"]] == [
+        "signed-in"
+    ]
 
 
 def test_a_subscriptions_scope_is_answered_in_full_and_its_state_is_submitted(arm):

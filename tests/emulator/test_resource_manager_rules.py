@@ -14,14 +14,18 @@ from arm_server import (
     BACKEND,
     DELETED_SERVICE,
     DEPLOYMENT,
+    FRAGMENT,
     GROUP,
     KEY,
     LEAST,
+    NAMED_VALUE,
     OPENAI_USER,
     OPERATION,
+    OPERATION_POLICY,
     POLICY,
     POOL,
     SERVICE,
+    SERVICE_POLICY,
     SUBSCRIPTION,
     Arm,
     serving,
@@ -1134,6 +1138,130 @@ POLICY_TEXT = """<policies>
   </inbound>
 </policies>"""
 
+UNKNOWN = "<policies>\n  <unknown />\n</policies>"
+
+
+def using(policy: str, text: str) -> Callable[[Arm], Any]:
+    """Deploy a policy that holds a text."""
+    return put(policy, changed(policy, properties__value=f"<policies>\n{text}</policies>"))
+
+
+POLICIES = [
+    *(
+        invalid(
+            f"a policy the gateway does not know: {path.removeprefix(SERVICE)}",
+            path,
+            changed(path, properties__value=UNKNOWN),
+            ("value", "Policy 'unknown' is not known. (line 2)"),
+            there=(*ALL_CHAT, OPERATION),
+        )
+        for path in (POLICY, OPERATION_POLICY, SERVICE_POLICY)
+    ),
+    invalid(
+        "a fragment the gateway does not know",
+        FRAGMENT,
+        changed(FRAGMENT, properties__value="<fragment><unknown /></fragment>"),
+        ("value", "Policy 'unknown' is not known. (line 1)"),
+        there=(GROUP, SERVICE),
+    ),
+    invalid(
+        "a policy with an unknown backend",
+        POLICY,
+        changed(POLICY, properties__value=POLICY_TEXT),
+        (
+            "set-backend-service",
+            (
+                "Error in element 'set-backend-service' on line 6, column 33: Backend with id"
+                " 'foundry9' could not be found."
+            ),
+        ),
+        there=ALL_CHAT,
+    ),
+    invalid(
+        "a display name that another named value has",
+        f"{NAMED_VALUE}2",
+        changed(NAMED_VALUE, properties__displayName="TENANT-ID"),
+        ("displayName", "Property with name 'TENANT-ID' already exists."),
+        there=(GROUP, SERVICE, NAMED_VALUE),
+    ),
+    invalid(
+        "a display name that no policy could write",
+        NAMED_VALUE,
+        changed(NAMED_VALUE, properties__displayName="tenant id"),
+        (
+            "displayName",
+            (
+                "'displayName' should be letters, digits, periods, dashes and underscores,"
+                " not 'tenant id'."
+            ),
+        ),
+        there=(GROUP, SERVICE),
+    ),
+    Case(
+        title="a named value that would break a policy",
+        there=ALL_CHAT,
+        before=lambda arm: (arm.deploy(NAMED_VALUE), using(POLICY, "{{tenant-id}}")(arm)),
+        ask=put(NAMED_VALUE, changed(NAMED_VALUE, properties__value="<unknown />")),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            (
+                "value",
+                (
+                    "The change would break '/apis/inference/policies/policy', line 2: Policy"
+                    " 'unknown' is not known."
+                ),
+            ),
+        ),
+    ),
+    Case(
+        title="a fragment that would break a policy",
+        there=(GROUP, SERVICE),
+        before=lambda arm: (
+            arm.deploy(FRAGMENT),
+            using(SERVICE_POLICY, '<include-fragment fragment-id="signed-in" />')(arm),
+        ),
+        # On its own the compiler takes it: it is the policy around it that it breaks.
+        ask=lambda arm: arm.put(
+            FRAGMENT,
+            changed(FRAGMENT, properties__value="<fragment><unknown /></fragment>"),
+        ),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            ("value", "Policy 'unknown' is not known. (line 1)"),
+            (
+                "value",
+                "The change would break '/policies/policy', line 2: Policy 'unknown' is not known.",
+            ),
+        ),
+    ),
+    Case(
+        title="deletion of a named value in use",
+        there=(*ALL_CHAT, OPERATION, NAMED_VALUE, FRAGMENT),
+        before=lambda arm: (
+            using(OPERATION_POLICY, "{{tenant-id}}")(arm),
+            using(POLICY, "<!-- {{tenant-id}} -->")(arm),
+            put(
+                FRAGMENT, changed(FRAGMENT, properties__value="<fragment>{{tenant-id}}</fragment>")
+            )(arm),
+        ),
+        ask=lambda arm: arm.delete(NAMED_VALUE),
+        code="ValidationError",
+        message="The Property 'tenant' is used by the following entities:\r\n"
+        "/apis/inference/operations/chat/policies/policy\r\n/policyFragments/signed-in\r\n",
+    ),
+    Case(
+        title="deletion of a fragment in use",
+        there=(GROUP, SERVICE, FRAGMENT),
+        before=using(SERVICE_POLICY, "<include-fragment fragment-id='Signed-In' />"),
+        ask=lambda arm: arm.delete(FRAGMENT),
+        code="ValidationError",
+        message="The Policy Fragment 'signed-in' is used by the following entities:\r\n"
+        "/policies/policy\r\n",
+    ),
+]
+
 APIS = [
     invalid(
         "the path of another API",
@@ -1203,26 +1331,6 @@ APIS = [
             "Operation with the same method and UriTemplate already exists: 'chat'.",
         ),
         there=(GROUP, SERVICE, API, OPERATION),
-    ),
-    invalid(
-        "a policy the gateway does not know",
-        POLICY,
-        changed(POLICY, properties__value="<policies>\n  <unknown />\n</policies>"),
-        ("value", "Policy 'unknown' is not known. (line 2)"),
-        there=ALL_CHAT,
-    ),
-    invalid(
-        "a policy with an unknown backend",
-        POLICY,
-        changed(POLICY, properties__value=POLICY_TEXT),
-        (
-            "set-backend-service",
-            (
-                "Error in element 'set-backend-service' on line 6, column 33: Backend with id"
-                " 'foundry9' could not be found."
-            ),
-        ),
-        there=ALL_CHAT,
     ),
     *(
         invalid(
@@ -1382,7 +1490,11 @@ def not_built(entry: NotBuilt) -> Case:
         value = "x"
     return Case(
         title=f"{entry.of.rsplit('/', 1)[-1]}: {entry.path}",
-        there=tuple(each for each in (GROUP, ACCOUNT, SERVICE, API) if path.startswith(f"{each}/")),
+        there=tuple(
+            each
+            for each in (GROUP, ACCOUNT, SERVICE, API, OPERATION)
+            if path.startswith(f"{each}/")
+        ),
         ask=put(path, changed(path, **{entry.path.replace(".", "__"): value})),
         code="NotSupportedByLocalAzure",
         message=f"The local Azure does not support this value of '{entry.path}' of a '{entry.of}'.",
@@ -1405,6 +1517,7 @@ CASES = [
     *SERVICES,
     *BACKENDS,
     *APIS,
+    *POLICIES,
     *(not_built(entry) for entry in NOT_BUILT),
 ]
 

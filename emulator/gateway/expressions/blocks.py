@@ -1,6 +1,6 @@
 """From the statements between `@{` and `}` to one closure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import singledispatchmethod
 from typing import Any, Final
 
@@ -65,7 +65,14 @@ class _Blocks(Compiler):
     @statement.register
     def _block_statement(self, node: syntax.Block) -> tuple[Step, bool]:
         with self._scope():
-            compiled = [self.statement(each) for each in node.statements]
+            return self._in_turn(node.statements)
+
+    @statement.register
+    def _several_statement(self, node: syntax.Several) -> tuple[Step, bool]:
+        return self._in_turn(node.statements)
+
+    def _in_turn(self, statements: Sequence[Node]) -> tuple[Step, bool]:
+        compiled = [self.statement(each) for each in statements]
         steps = [step for step, _ in compiled]
         ends = any(end for _, end in compiled)
         if len(steps) == 1:

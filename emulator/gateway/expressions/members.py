@@ -48,6 +48,7 @@ from emulator.gateway.expressions.text import (
     remove,
     replace,
     split,
+    split_into,
     starts,
     substring,
 )
@@ -430,12 +431,8 @@ METHODS: Final[dict[str, dict[str, Overloads]]] = {
         "Split": (
             method("string, [StringSplitOptions]", "string[]", split),
             method("string[], [StringSplitOptions]", "string[]", split),
-            method(
-                "string, int", "string[]", lambda text, at, count: split(text, at, "None", count)
-            ),
-            method(
-                "string[], int", "string[]", lambda text, at, count: split(text, at, "None", count)
-            ),
+            method("string, int, [StringSplitOptions]", "string[]", split_into),
+            method("string[], int, [StringSplitOptions]", "string[]", split_into),
             method("string...", "string[]", lambda text, *at: split(text, at)),
         ),
         "StartsWith": method("string, [StringComparison]", "bool", starts),
@@ -610,6 +607,8 @@ def generic_method(owner: str, name: str, kind: str) -> Method | None:
             )
         case (("JToken" | "JObject" | "JArray" | "JValue"), ("Value" | "ToObject")):
             return method("[object]", kind, lambda node, *key: value_of(node, key, kind))
+        case ("JObject", "Children") if kind == "JProperty":
+            return method("", "IEnumerable<JProperty>", properties_of)
         case (("JToken" | "JArray"), "Values"):
             return method(
                 "",

@@ -38,6 +38,7 @@ from emulator.gateway.expressions.syntax import (
     Out,
     Parenthesized,
     Return,
+    Several,
     Switch,
     Throw,
     Try,
@@ -381,14 +382,16 @@ class _Builder(lark.Transformer[lark.Token, Node]):
     def nothing(self, _: list[Node]) -> Node:
         return Block(statements=(), line=1, depth=1)
 
+    def declarator(self, parts: list[Any]) -> tuple[lark.Token, Node | None]:
+        return parts[0], parts[1] if len(parts) == 2 else None
+
     def declaration(self, parts: list[Any]) -> Node:
-        token, name, *value = parts
-        return Declare(
-            type=_declared(token),
-            name=str(name),
-            value=value[0] if value else None,
-            **_at(name, *value),
-        )
+        kind = _declared(parts[0])
+        made = [
+            Declare(type=kind, name=str(name), value=value, **_at(name, value))
+            for name, value in parts[1:]
+        ]
+        return made[0] if len(made) == 1 else Several(statements=tuple(made), **_at(made[0], *made))
 
     def declaration_of_unknown(self, parts: list[Any]) -> Node:
         raise ExpressionError(

@@ -224,6 +224,13 @@ class Block(Node):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Several(Node):
+    """`type one, other;`: statements in the scope around them."""
+
+    statements: tuple[Node, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class If(Node):
     """`if (condition) yes else no`."""
 

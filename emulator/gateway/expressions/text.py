@@ -81,6 +81,11 @@ def split(text: str, at: Sequence[str], options: str = "None", count: int = 0) -
     return [part for part in parts if part] if options == "RemoveEmptyEntries" else parts
 
 
+def split_into(text: str, at: Sequence[str], count: int, options: str = "None") -> list[str]:
+    """Do `text.Split(separators, count, options)`."""
+    return split(text, at, options, count)
+
+
 def pad(text: str, width: int, fill: str, *, left: bool) -> str:
     """Do `text.PadLeft(width, fill)` and `PadRight`."""
     if not 0 <= width <= MAX_STRING:

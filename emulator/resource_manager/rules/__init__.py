@@ -25,6 +25,7 @@ from emulator.resource_manager.rules.every_request import (
     VALUE_RULES,
 )
 from emulator.resource_manager.rules.not_built import NOT_BUILT_RULES
+from emulator.resource_manager.rules.policies import POLICY_RULES
 from emulator.resource_manager.rules.rule import VALIDATION, Rule
 from emulator.resource_manager.rules.services import SERVICE_RULES
 
@@ -40,6 +41,7 @@ STAGES = (
         *SERVICE_RULES,
         *BACKEND_RULES,
         *API_RULES,
+        *POLICY_RULES,
     ),
 )
 
@@ -53,7 +55,7 @@ def enforce(request: Request) -> None:
             for values in rule.check(request):
                 known = {**_known_values(request), **values}
                 message = rule.message.format_map(known)
-                if rule.code != VALIDATION:
+                if rule.alone or rule.code != VALIDATION:
                     raise ArmError(rule.status, rule.code, message)
                 details.append((rule.target.format_map(known), message))
         if details:

@@ -1,4 +1,4 @@
-"""Rules for the APIs, operations, policies and subscriptions of API Management."""
+"""Rules for the APIs, operations and subscriptions of API Management."""
 
 import hmac
 import re
@@ -43,42 +43,6 @@ def _operation_taken(request: Request) -> Violations:
         is_other = other.id.lower() != request.id.lower()
         if is_other and form(other.body["properties"]) == form(request.properties):
             yield {"other": other.body["name"]}
-
-
-def _policy_refused(request: Request) -> Violations:
-    try:
-        request.azure.compile_policy(request.properties["value"])
-    except Exception as error:
-        # The compiler is injected; what it refuses a policy with says where.
-        line = getattr(error, "line", None)
-        if line is None:
-            raise
-        yield {"line": line, "reason": getattr(error, "message", str(error))}
-
-
-# One that does not end goes to the end: looked for at each beginning, it would take for ever.
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_BACKEND_REFERENCE = re.compile(r"""\bbackend-id\s*=\s*(["'])([^@"'{][^"']*)\1""")
-
-
-def _unknown_backend_in_policy(request: Request) -> Violations:
-    service = request.path.step(types.SERVICE)
-    if service is None:
-        return
-    policy = _COMMENT.sub(_blank, request.properties["value"])
-    for reference in _BACKEND_REFERENCE.finditer(policy):
-        if not request.find(f"{service.id}/backends/{reference[2]}"):
-            line_start = policy.rfind("\n", 0, reference.start()) + 1
-            yield {
-                "backend": reference[2],
-                "line": policy.count("\n", 0, reference.start()) + 1,
-                "column": reference.start() - line_start + 1,
-            }
-
-
-def _blank(comment: re.Match[str]) -> str:
-    """Keep every position in the text where it is."""
-    return re.sub(r"[^\n]", " ", comment[0])
 
 
 def _scope_api(request: Request) -> str | None:
@@ -147,21 +111,6 @@ API_RULES = (
         message="Operation with the same method and UriTemplate already exists: '{other}'.",
         target="urlTemplate",
         source="?",
-    ),
-    Rule(
-        check=_policy_refused,
-        of=(types.API_POLICY,),
-        message="{reason} (line {line})",
-        target="value",
-        source="? the wording; M: apiops#565 for the form",
-    ),
-    Rule(
-        check=_unknown_backend_in_policy,
-        of=(types.API_POLICY,),
-        message="Error in element 'set-backend-service' on line {line}, column {column}: Backend"
-        " with id '{backend}' could not be found.",
-        target="set-backend-service",
-        source="M: apiops#565",
     ),
     Rule(
         check=_bad_scope,

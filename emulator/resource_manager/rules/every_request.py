@@ -354,6 +354,7 @@ _ACCOUNT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
 _SERVICE_NAME = re.compile(r"(?=.{1,50}$)[a-zA-Z](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?")
 _API_NAME = re.compile(r"[^*#&+:<>?]{1,256}")
 _BACKEND_NAME = re.compile(r"[^\x00-\x1f\\]{1,80}")
+_FRAGMENT_NAME = re.compile(r"(?=.{1,80}$)[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?")
 # The names each type takes, and how to say it. Source: the path parameters in the specifications
 # and "Naming rules and restrictions for Azure resources".
 NAMES: Mapping[str, tuple[re.Pattern[str], str]] = {
@@ -366,7 +367,12 @@ NAMES: Mapping[str, tuple[re.Pattern[str], str]] = {
     types.BACKEND: (_BACKEND_NAME, "1-80 characters"),
     types.API: (_API_NAME, "1-256 characters matching ^[^*#&+:<>?]+$"),
     types.OPERATION: (_BACKEND_NAME, "1-80 characters"),
-    types.API_POLICY: (re.compile("policy"), "'policy'"),
+    **dict.fromkeys(types.POLICIES, (re.compile("policy"), "'policy'")),
+    types.POLICY_FRAGMENT: (
+        _FRAGMENT_NAME,
+        "1-80 characters matching ^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?$",
+    ),
+    types.NAMED_VALUE: (_API_NAME, "1-256 characters matching ^[^*#&+:<>?]+$"),
     types.APIM_SUBSCRIPTION: (_API_NAME, "1-256 characters matching ^[^*#&+:<>?]+$"),
 }
 

@@ -60,7 +60,11 @@ NOT_BUILT = (
     NotBuilt(of=types.API, path="properties.value"),
     NotBuilt(of=types.API, path="properties.wsdlSelector"),
     NotBuilt(of=types.OPERATION, path="properties.policies"),
-    NotBuilt(of=types.API_POLICY, path="properties.format", taken=("xml", "rawxml")),
+    *(
+        NotBuilt(of=kind, path="properties.format", taken=("xml", "rawxml"))
+        for kind in types.POLICIES
+    ),
+    NotBuilt(of=types.NAMED_VALUE, path="properties.keyVault"),
 )
 
 

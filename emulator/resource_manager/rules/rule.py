@@ -26,7 +26,7 @@ class Rule:
 
     It holds for requests with one of `methods` (none: every method) on resources of a type in `of`
     (none: every type); an entry of `of` that ends in `/` stands for all types that begin so.
-    `target` is the property a ValidationError is about.
+    `target` is the property a ValidationError is about; one that is `alone` has no details.
     """
 
     check: Callable[[Request], Violations]
@@ -36,6 +36,7 @@ class Rule:
     code: str = VALIDATION
     message: str
     target: str = ""
+    alone: bool = False
     source: str
 
     def applies(self, method: str, type_name: str) -> bool:

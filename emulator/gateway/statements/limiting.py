@@ -1,0 +1,385 @@
+"""Statements that limit calls and tokens; each unit of the gateway counts for itself."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from emulator.gateway.exchange import Exchange, ProxyError
+from emulator.gateway.markup import Element
+from emulator.gateway.statements.attributes import (
+    attribute,
+    choice,
+    condition,
+    constant,
+    flag,
+    whole_number,
+)
+from emulator.gateway.statements.statement import INBOUND, Action, Place, Statement, refuse
+
+_MOST: Final = 2**31 - 1
+_PERIODS: Final = {
+    "hourly": 3600,
+    "daily": 86_400,
+    "weekly": 7 * 86_400,
+    "monthly": 30 * 86_400,
+    "yearly": 365 * 86_400,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Report:
+    """Where a statement puts a number: a header of the response, a variable."""
+
+    header: str | None
+    variable: str | None
+
+    @classmethod
+    def of(cls, element: Element, what: str, header: str | None = None) -> "_Report":
+        return cls(
+            header=constant(element, f"{what}-header-name", header),
+            variable=constant(element, f"{what}-variable-name"),
+        )
+
+    def tell(self, exchange: Exchange, number: int) -> None:
+        """Set the variable now, and the header once there is a response."""
+        if self.variable:
+            exchange.variables[self.variable] = number
+        if self.header and exchange.response is not None:
+            exchange.response.headers[self.header] = str(number)
+
+
+def _exceeded(element: Element, message: str, seconds: float, wait: _Report) -> "_Refusal":
+    return _Refusal(source=element.name, message=message, seconds=seconds, wait=wait)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Refusal:
+    source: str
+    message: str
+    seconds: float
+    wait: _Report
+
+    def error(self, exchange: Exchange, status: int = 429) -> ProxyError:
+        """Return the error to raise; sets the variable that tells how long to wait."""
+        seconds = max(1, math.ceil(self.seconds))
+        if self.wait.variable:
+            exchange.variables[self.wait.variable] = seconds
+        return ProxyError(
+            self.message.format(seconds=seconds),
+            source=self.source,
+            reason="RateLimitExceeded" if status == 429 else "QuotaExceeded",
+            status=status,
+            headers={self.wait.header: str(seconds)} if self.wait.header else {},
+        )
+
+
+# --- calls -------------------------------------------------------------------------------------
+
+
+def _rate_limit(element: Element, _: Place) -> Action:
+    def key(exchange: Exchange) -> str | None:
+        # Counted by subscription: a call without one is not limited.
+        subscription = exchange.subscription
+        return f"{exchange.api.id}:{subscription.id}" if subscription else None
+
+    return _limit_calls(element, key, longest=300)
+
+
+def _rate_limit_by_key(element: Element, _: Place) -> Action:
+    return _limit_calls(element, attribute(element, "counter-key"), longest=300)
+
+
+def _quota(element: Element, _: Place) -> Action:
+    def key(exchange: Exchange) -> str | None:
+        subscription = exchange.subscription
+        return f"{exchange.api.id}:{subscription.id}" if subscription else None
+
+    return _limit_calls(element, key, longest=_MOST, status=403)
+
+
+def _quota_by_key(element: Element, _: Place) -> Action:
+    return _limit_calls(element, attribute(element, "counter-key"), longest=_MOST, status=403)
+
+
+def _limit_calls(
+    element: Element,
+    key: Callable[[Exchange], str | None],
+    *,
+    longest: int,
+    status: int = 429,
+) -> Action:
+    calls = whole_number(element, "calls", "", 1, _MOST)
+    period = whole_number(element, "renewal-period", "", 1, longest)
+    increment = whole_number(element, "increment-count", "1", 0, _MOST)
+    counts = condition(element, "increment-condition") if (
+        "increment-condition" in element.attributes
+    ) else None  # fmt: skip
+    remaining = _Report.of(element, "remaining-calls")
+    total = constant(element, "total-calls-header-name")
+    wait = _Report.of(element, "retry-after", "Retry-After")
+    message = (
+        "Rate limit is exceeded. Try again in {seconds} seconds."
+        if status == 429
+        else "Out of call volume quota. Quota will be replenished in {seconds} seconds."
+    )
+
+    async def limit(exchange: Exchange) -> None:
+        found = key(exchange)
+        if found is None:
+            return
+        limits, seconds = exchange.services.limits, period(exchange)
+        name = f"{element.name}:{found}"
+        most, amount = int(calls(exchange)), int(increment(exchange))
+        usage = limits.usage(name, seconds)
+        if usage.used >= most:
+            raise _exceeded(element, message, usage.resets_in, wait).error(exchange, status)
+        if counts is None:
+            limits.add(name, seconds, amount)
+
+        def answered(exchange: Exchange) -> None:
+            # A condition may ask the response: it is known only now.
+            if counts is not None and counts(exchange):
+                limits.add(name, seconds, amount)
+            remaining.tell(exchange, max(0, most - limits.usage(name, seconds).used))
+            if total and exchange.response is not None:
+                exchange.response.headers[total] = str(most)
+
+        if remaining.variable:
+            exchange.variables[remaining.variable] = max(0, most - usage.used - amount)
+        exchange.on_response.append(answered)
+
+    return limit
+
+
+# --- tokens ------------------------------------------------------------------------------------
+
+
+def _token_limit(element: Element, _: Place) -> Action:
+    key = attribute(element, "counter-key")
+    limits_of_time = _token_limits(element)
+    estimates = flag(element, "estimate-prompt-tokens", default=False)
+    consumed = _Report.of(element, "tokens-consumed")
+    wait = _Report.of(element, "retry-after", "Retry-After")
+
+    async def limit(exchange: Exchange) -> None:
+        found = key(exchange)
+        prompt = estimate_prompt_tokens(exchange.request.body) if estimates else 0
+        for each in limits_of_time:
+            each.check(exchange, found, prompt, _exceeded(element, each.message, 0, wait))
+
+        def count(exchange: Exchange, tokens: int) -> None:
+            for each in limits_of_time:
+                each.add(exchange, found, tokens)
+
+        def answered(exchange: Exchange) -> None:
+            response = exchange.response
+            if response is None or response.status >= 400:
+                return
+            if response.stream is not None:
+                tokens = estimate_prompt_tokens(exchange.request.body)
+                response.stream.watch(_StreamedTokens(tokens, lambda n: count(exchange, n)))
+            else:
+                tokens = _used_tokens(response.body) or prompt
+                count(exchange, tokens)
+            consumed.tell(exchange, tokens)
+            for each in limits_of_time:
+                each.tell(exchange, found)
+
+        exchange.on_response.append(answered)
+
+    return limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TokenLimit:
+    """So many tokens in so many seconds."""
+
+    name: str
+    tokens: Callable[[Exchange], float]
+    seconds: float
+    status: int
+    message: str
+    remaining: _Report
+
+    def check(self, exchange: Exchange, key: str, prompt: int, refusal: _Refusal) -> None:
+        """Raise ProxyError where nothing is left, or not enough for the prompt."""
+        usage = exchange.services.limits.usage(self._key(key), self.seconds)
+        most = int(self.tokens(exchange))
+        if usage.used >= most or usage.used + prompt > most:
+            raise _Refusal(
+                source=refusal.source,
+                message=refusal.message,
+                seconds=usage.resets_in,
+                wait=refusal.wait,
+            ).error(exchange, self.status)
+        self.remaining.tell(exchange, most - usage.used - prompt)
+
+    def add(self, exchange: Exchange, key: str, tokens: int) -> None:
+        """Count what a call used."""
+        exchange.services.limits.add(self._key(key), self.seconds, tokens)
+
+    def tell(self, exchange: Exchange, key: str) -> None:
+        """Report what is left."""
+        used = exchange.services.limits.usage(self._key(key), self.seconds).used
+        self.remaining.tell(exchange, max(0, int(self.tokens(exchange)) - used))
+
+    def _key(self, key: str) -> str:
+        return f"{self.name}:{key}"
+
+
+def _token_limits(element: Element) -> list[_TokenLimit]:
+    limits = []
+    if "tokens-per-minute" in element.attributes:
+        limits.append(
+            _TokenLimit(
+                name="tokens",
+                tokens=whole_number(element, "tokens-per-minute", "", 1, _MOST),
+                seconds=60,
+                status=429,
+                message="Token limit is exceeded. Try again in {seconds} seconds.",
+                remaining=_Report.of(element, "remaining-tokens"),
+            )
+        )
+    if "token-quota" in element.attributes:
+        period = choice(element, "token-quota-period", tuple(_PERIODS), "")
+        limits.append(
+            _TokenLimit(
+                name=f"token-quota-{period}",
+                tokens=whole_number(element, "token-quota", "", 1, _MOST),
+                seconds=_PERIODS[period],
+                status=403,
+                message="Token quota is exceeded. Try again in {seconds} seconds.",
+                remaining=_Report.of(element, "remaining-quota-tokens"),
+            )
+        )
+    if not limits:
+        refuse(element, "needs tokens-per-minute, or token-quota with its period")
+    return limits
+
+
+def estimate_prompt_tokens(body: bytes) -> int:
+    """Estimate a prompt's tokens: one for four characters of text (OpenAI's rule of thumb)."""
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return 0
+    if not isinstance(request, dict):
+        return 0
+    given = [request.get(name) for name in ("messages", "prompt", "input", "instructions")]
+    return math.ceil(_characters(given) / 4)
+
+
+def _characters(value: Any, depth: int = 0) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if depth > 8:
+        return 0
+    if isinstance(value, list):
+        return sum(_characters(each, depth + 1) for each in value)
+    if isinstance(value, dict):
+        return sum(
+            _characters(each, depth + 1)
+            for name, each in value.items()
+            if name in ("content", "text", "input")
+        )
+    return 0
+
+
+def _used_tokens(body: bytes) -> int:
+    """Return the tokens that a response says it used; 0 when it says nothing."""
+    try:
+        usage = json.loads(body)["usage"]
+        return max(0, int(usage["total_tokens"]))
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return 0
+
+
+class _StreamedTokens:
+    """Counts a stream: what its last event says, else one token for each event of text."""
+
+    _LONGEST: Final = 65_536  # bytes of one event that are kept to be read
+
+    def __init__(self, prompt: int, done: Callable[[int], None]) -> None:
+        self._prompt = prompt
+        self._done = done
+        self._events = 0
+        self._said = 0
+        self._rest = b""
+
+    def __call__(self, chunk: bytes | None) -> None:
+        """Take a piece of the stream; None is its end."""
+        if chunk is None:
+            self._done(self._said or self._prompt + self._events)
+            return
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._rest = self._rest[-self._LONGEST :]
+        for line in lines:
+            if line.startswith(b"data: {"):
+                self._events += b'"content":' in line
+                if b'"usage":' in line:
+                    self._said = _used_tokens(line.removeprefix(b"data: ")) or self._said
+
+
+_CALLS: Final = (
+    "remaining-calls-header-name",
+    "remaining-calls-variable-name",
+    "retry-after-header-name",
+    "retry-after-variable-name",
+    "total-calls-header-name",
+)
+_BY_KEY: Final = ("increment-condition", "increment-count")
+_TOKEN_LIMIT: Final = Statement(
+    compile=_token_limit,
+    required=("counter-key",),
+    optional=(
+        "tokens-per-minute",
+        "token-quota",
+        "token-quota-period",
+        "estimate-prompt-tokens",
+        "retry-after-header-name",
+        "retry-after-variable-name",
+        "remaining-tokens-header-name",
+        "remaining-tokens-variable-name",
+        "remaining-quota-tokens-header-name",
+        "remaining-quota-tokens-variable-name",
+        "tokens-consumed-header-name",
+        "tokens-consumed-variable-name",
+    ),
+    sections=INBOUND,
+    note="a prompt is estimated at one token for four characters; a stream is counted by its events"
+    " unless it reports its usage",
+)
+
+LIMITING: Final[Mapping[str, Statement]] = {
+    "azure-openai-token-limit": _TOKEN_LIMIT,
+    "llm-token-limit": _TOKEN_LIMIT,
+    "quota": Statement(
+        compile=_quota,
+        required=("calls", "renewal-period"),
+        sections=INBOUND,
+        note="calls only, no bandwidth; by subscription",
+    ),
+    "quota-by-key": Statement(
+        compile=_quota_by_key,
+        required=("calls", "renewal-period", "counter-key"),
+        optional=_BY_KEY,
+        sections=INBOUND,
+        note="calls only, no bandwidth",
+    ),
+    "rate-limit": Statement(
+        compile=_rate_limit,
+        required=("calls", "renewal-period"),
+        optional=_CALLS,
+        sections=INBOUND,
+        note="in fixed windows, for each gateway instance; no `api` or `operation` within",
+    ),
+    "rate-limit-by-key": Statement(
+        compile=_rate_limit_by_key,
+        required=("calls", "renewal-period", "counter-key"),
+        optional=(*_CALLS, *_BY_KEY),
+        sections=INBOUND,
+        note="in fixed windows, for each gateway instance",
+    ),
+}
