@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument(
         "--retry-after", type=int, metavar="SECONDS", help="Retry-After of that answer"
     )
+    fault.add_argument("--closed", action="store_true", help="refuse connections: close its port")
     fault.add_argument("--down", action="store_true", help="close each connection at once")
     fault.add_argument("--latency", type=_seconds, metavar="SECONDS", help="answer that much later")
     fault.add_argument("--reset", action="store_true", help="cut the answer in the middle")

@@ -204,6 +204,7 @@ def fault(options: argparse.Namespace) -> int:
     wanted = {
         "status": options.status,
         "retry_after": options.retry_after,
+        "closed": options.closed or None,
         "down": options.down or None,
         "latency": options.latency,
         "reset": options.reset or None,

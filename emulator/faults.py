@@ -1,7 +1,7 @@
 """Faults to rehearse: what a region does instead of answering."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -19,12 +19,13 @@ class Fault:
     """What a region does to each request; several at once add up, and none is an error.
 
     `status` (400-599) answers with Azure's error body, `retry_after` (seconds) adds the header,
-    `down` closes the connection before an answer, `latency` (seconds) delays it, `reset` cuts the
-    connection in the middle of it.
+    `closed` refuses connections, `down` takes them and closes them before an answer, `latency`
+    (seconds) delays it, `reset` cuts the connection in the middle of it.
     """
 
     status: int | None = None
     retry_after: int | None = None
+    closed: bool = False
     down: bool = False
     latency: float | None = None
     reset: bool = False
@@ -33,7 +34,7 @@ class Fault:
         _check("status", self.status, int, 400, 599)
         _check("retry_after", self.retry_after, int, 0, 10**7)
         _check("latency", self.latency, (int, float), 0, 3600)
-        for name in ("down", "reset"):
+        for name in ("closed", "down", "reset"):
             if not isinstance(getattr(self, name), bool):
                 raise FaultError(f"{name}: {getattr(self, name)!r} is neither true nor false")
         if self.retry_after is not None and self.status is None:
@@ -107,8 +108,13 @@ class Faults:
         return self._faults.get(name)
 
 
-def add_routes(app: web.Application, faults: Faults) -> None:
-    """Serve `faults` at `/_emulator/faults[/name]`: GET, PUT a fault's JSON, DELETE."""
+def add_routes(
+    app: web.Application, faults: Faults, *, on_change: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve `faults` at `/_emulator/faults[/name]`: GET, PUT a fault's JSON, DELETE.
+
+    `on_change` is awaited after each change, before its answer.
+    """
 
     async def show(_: web.Request) -> web.Response:
         return web.json_response({name: fault.to_json() for name, fault in faults.list().items()})
@@ -120,10 +126,12 @@ def add_routes(app: web.Application, faults: Faults) -> None:
             body = {"error": {"code": "InvalidFault", "message": str(error)}}
             return web.json_response(body, status=400)
         faults.set(request.match_info["name"], fault)
+        await on_change()
         return web.json_response(fault.to_json())
 
     async def delete(request: web.Request) -> web.Response:
         faults.clear(request.match_info.get("name"))
+        await on_change()
         return web.Response(status=204)
 
     app.router.add_get(PATH, show)

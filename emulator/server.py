@@ -66,6 +66,7 @@ class LocalAzure:
         self._faults = faults.Faults()
         self._sites: dict[str, Site] = {}
         self._reserved: dict[str, socket.socket] = {}
+        self._refusing: dict[str, socket.socket] = {}
         self._reconciling = asyncio.Lock()
         self._state = state
         self._tls: TlsPort | None = None
@@ -84,8 +85,8 @@ class LocalAzure:
             tokens=self._tokens,
             other_routes=entra.routes(self._tokens, self._secrets),
         )
-        faults.add_routes(app, self._faults)
-        self.endpoint = f"http://{HOST}:{listener.getsockname()[1]}"
+        faults.add_routes(app, self._faults, on_change=self._reconcile)
+        self.endpoint = _url(listener)
         self._sites["resource manager"] = await self._open(app, listener)
         if self._options.https_port is not None:
             await self._open_https(self._options.https_port)
@@ -105,8 +106,8 @@ class LocalAzure:
             self._tls.close()
         for site in self._sites.values():
             await site.close()
-        for reserved in self._reserved.values():
-            reserved.close()
+        for bound in (*self._reserved.values(), *self._refusing.values()):
+            bound.close()
         self._store.close()
 
     async def _open(self, app: web.Application, listener: socket.socket) -> Site:
@@ -123,25 +124,27 @@ class LocalAzure:
             return self._sites[key].url
         if key not in self._reserved:
             self._reserved[key] = _listen_for(key)
-        return f"http://{HOST}:{self._reserved[key].getsockname()[1]}"
+        return _url(self._reserved[key])
 
     def _resolve(self, host: str) -> str | None:
         """Return the loopback url of a deployed host name, as DNS would; None is NXDOMAIN."""
-        site = self._deployed_at(host.lower())
-        return site.url if site else None
+        key = self._deployed_at(host.lower())
+        if key in self._refusing:
+            return _url(self._refusing[key])
+        return self._sites[key].url if key in self._sites else None
 
     def _served_at(self, host: str) -> Callable[[], asyncio.Protocol] | None:
         """Return who answers at a host name, in lower case; None where nobody does."""
-        control_plane = self._sites["resource manager"] if host in CONTROL_PLANE_HOSTS else None
-        site = control_plane or self._deployed_at(host)
-        return site.connection if site else None
+        key = "resource manager" if host in CONTROL_PLANE_HOSTS else self._deployed_at(host)
+        return self._sites[key].connection if key in self._sites else None
 
-    def _deployed_at(self, host: str) -> Site | None:
+    def _deployed_at(self, host: str) -> str:
+        """Return the key of what is deployed at a host name; empty where nothing is."""
         for kind in (SERVICE, ACCOUNT):
             for resource in self._store.list(kind):
                 if _host_of(resource) == host:
-                    return self._sites.get(resource.id.lower())
-        return None
+                    return resource.id.lower()
+        return ""
 
     async def _reconcile(self) -> None:
         """Open a socket for what is new, close it for what is gone."""
@@ -153,11 +156,16 @@ class LocalAzure:
             }
             for key in set(self._sites) - set(wanted) - {"resource manager"}:
                 await self._sites.pop(key).close()
+            for key in set(self._refusing) - set(wanted):
+                self._refusing.pop(key).close()
             for key, resource in wanted.items():
+                if self._is_closed(resource):
+                    await self._refuse(key)
+                    continue
                 if key in self._sites:
                     continue
                 if resource.type == ACCOUNT:
-                    listener = _listen(0, resource.id)
+                    listener = self._refusing.pop(key, None) or _listen(0, resource.id)
                     app = openai_region.create_app(
                         self._store,
                         resource.id,
@@ -184,6 +192,22 @@ class LocalAzure:
                     )
                     self._sites[key] = await self._open(app, listener)
 
+    def _is_closed(self, resource: Resource) -> bool:
+        fault = self._faults.of(resource.body["name"]) if resource.type == ACCOUNT else None
+        return fault is not None and fault.closed
+
+    async def _refuse(self, key: str) -> None:
+        """Refuse connections to an account, at the port it has: bound, and nobody listens."""
+        if key in self._refusing:
+            return
+        port = 0
+        if key in self._sites:
+            port = urlsplit(self._sites[key].url).port or 0
+            await self._sites.pop(key).close()
+        self._refusing[key] = socket.socket()
+        self._refusing[key].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._refusing[key].bind((HOST, port))
+
     def _latency(self, location: str) -> float:
         return self._options.latency.get(location, self._options.default_latency)
 
@@ -193,6 +217,10 @@ def _host_of(resource: Resource) -> str:
     if resource.type == SERVICE:
         return gateway.host_name(resource.id)
     return openai_region.host_name(resource)
+
+
+def _url(bound: socket.socket) -> str:
+    return f"http://{HOST}:{bound.getsockname()[1]}"
 
 
 def _listen(port: int, what: str, *, flag: str = "--port", host: str = HOST) -> socket.socket:

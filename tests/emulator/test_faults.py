@@ -66,7 +66,12 @@ def test_faults_over_http():
     async def test(stack):
         faults = Faults()
         app = web.Application()
-        add_routes(app, faults)
+        changes = []
+
+        async def on_change() -> None:
+            changes.append(dict(faults.list()))
+
+        add_routes(app, faults, on_change=on_change)
         url = await serve(stack, app) + "/_emulator/faults"
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
@@ -81,6 +86,7 @@ def test_faults_over_http():
         async with session.delete(f"{url}/foundry2") as answer:
             assert answer.status == 204
         assert faults.list() == {}
+        assert changes == [{"foundry2": Fault(status=429, retry_after=5)}, {}]
         faults.set("foundry3", Fault(down=True))
         async with session.delete(url) as answer:
             assert answer.status == 204

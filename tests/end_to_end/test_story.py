@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import httpx
 import jsonschema
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,29 @@ def test_a_region_that_is_down_is_no_proof(deployed):
     assert one_down.returncode != 0
     answered = set(re.findall(r"Backend: (\S+)", one_down.stdout))
     assert answered == {"foundry1", "foundry3"}, one_down.stdout
+
+
+def test_a_region_whose_port_closes_costs_no_answer_and_is_back_when_it_opens(deployed):
+    outputs = json.loads(deployed.emulator("output", "--show-secrets").stdout)
+    url = f"{outputs['inference_url']}/openai/models?api-version={outputs['api_version']}"
+
+    def ask() -> list[tuple[int, str, str]]:
+        """Three requests; three failures of a region would trip its breaker."""
+        with httpx.Client(headers={"api-key": outputs["subscription_key"]}) as client:
+            answers = [client.get(url) for _ in range(3)]
+        names = ("x-backend-host", "x-backend-attempts")
+        return [(each.status_code, *(each.headers[name] for name in names)) for each in answers]
+
+    with deployed.serving():
+        assert deployed.emulator("fault", "foundry2", "--closed").returncode == 0
+        closed = ask()
+        assert deployed.emulator("fault", "--clear").returncode == 0
+        opened = ask()
+    assert [status for status, _, _ in closed + opened] == [200] * 6
+    assert {host.partition("-")[0] for _, host, _ in closed} == {"foundry1", "foundry3"}
+    assert "2" in {attempts for _, _, attempts in closed}
+    assert {host.partition("-")[0] for _, host, _ in opened} == {"foundry1", "foundry2", "foundry3"}
+    assert {attempts for _, _, attempts in opened} == {"1"}
 
 
 def test_one_run_writes_every_form(deployed, tmp_path):
