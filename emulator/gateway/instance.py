@@ -1,11 +1,17 @@
 """One unit of a service: its own rotations and circuit breakers; units do not synchronise."""
 
 from collections.abc import Callable
+from typing import Final
 
 from emulator.gateway.balancer import Rotation
 from emulator.gateway.breaker import Breaker
 from emulator.gateway.configuration import Backend, Configuration, Pool
 from emulator.gateway.limits import Limits
+from emulator.identity import Tokens
+
+TOKEN_SECONDS: Final = 3600.0
+# A policy may work out the resource from the request: more than these are not kept.
+_MAX_TOKENS: Final = 100
 
 
 class Instance:
@@ -16,15 +22,29 @@ class Instance:
         self._rotations: dict[str, Rotation] = {}
         self._breakers: dict[str, Breaker] = {}
         self.limits = Limits(clock)
+        self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
 
     def breaker(self, backend: Backend) -> Breaker | None:
         """Return the breaker of a backend; a changed rule starts from zero."""
         if backend.rule is None:
             return None
         breaker = self._breakers.get(backend.name)
-        if breaker is None or breaker.rule != backend.rule:
+        # What is deployed is read once, so that an unchanged rule is mostly the same object.
+        if breaker is None or (breaker.rule is not backend.rule and breaker.rule != backend.rule):
             breaker = self._breakers[backend.name] = Breaker(backend.rule, clock=self._clock)
         return breaker
+
+    def token(self, tokens: Tokens, principal_id: str, resource: str) -> str:
+        """Return a token of the service's identity; one is used again for half its lifetime."""
+        key = principal_id, resource
+        token, until = self._tokens.get(key, ("", 0.0))
+        now = self._clock()
+        if not token or now >= until:
+            if len(self._tokens) >= _MAX_TOKENS:
+                self._tokens.clear()
+            token = tokens.issue(principal_id, resource, TOKEN_SECONDS)
+            self._tokens[key] = token, now + TOKEN_SECONDS / 2
+        return token
 
     def pick(self, target: Backend | Pool, backends: Configuration) -> Backend | None:
         """Return the backend that gets the next request; None while all are tripped."""

@@ -61,7 +61,7 @@ class PolicyServices:
             raise ProxyError(
                 "The service has no managed identity", source="authentication-managed-identity"
             )
-        return self._tokens.issue(self._running.principal_id, resource)
+        return self._unit.token(self._tokens, self._running.principal_id, resource)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as between two attempts."""

@@ -115,6 +115,7 @@ MUTATIONS = [
         "      <forward",
     ),
     Mutation("429 not retried", C + "inference-policy.xml", "StatusCode == 429", "StatusCode == 408"),
+    Mutation("a region's refusal not retried", C + "inference-policy.xml", "StatusCode == 401", "StatusCode == 402"),
     Mutation("no body for a retry", C + "inference-policy.xml", 'request-body="true"', 'request-body="false"'),
     Mutation("key reaches regions", C + "inference-policy.xml", '<set-header name="api-key" exists-action="delete" />', ""),
     Mutation("token of another audience", C + "inference-policy.xml", "cognitiveservices.azure", "management.azure"),

@@ -288,7 +288,8 @@ def test_the_policy_retries_once_for_every_other_member(dev):
     assert (retry.get("count"), retry.get("interval")) == ("2", "0")
     assert retry.get("first-fast-retry") == "true"
     condition = retry.get("condition")
-    for part in ("Response == null", "StatusCode == 429", "StatusCode >= 500"):
+    statuses = ("== 401", "== 403", "== 429", ">= 500")
+    for part in ("Response == null", *(f"StatusCode {each}" for each in statuses)):
         assert part in condition
     forward = retry.find("forward-request")
     assert forward.get("buffer-request-body") == "true"
