@@ -252,6 +252,7 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
         "Ticks": ("long", ticks),
         "Year": _get("year", "int"),
     },
+    "Query": {"Count": ("int", len)},
     "string": {"Length": ("int", len)},
     "[]": {"Length": ("int", len)},
     "List": {"Count": ("int", len)},

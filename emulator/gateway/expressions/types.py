@@ -145,7 +145,7 @@ def element_type(kind: str) -> str | None:
     return {
         "JArray": "JToken",
         "JToken": "JToken",
-        "Headers": "KeyValuePair<string,string[]>",
+        **dict.fromkeys(("Claims", "Headers", "Query"), "KeyValuePair<string,string[]>"),
         "JObject": "KeyValuePair<string,JToken>",
         "string": "string",
     }.get(kind)

@@ -31,7 +31,8 @@ def _values(element: Element, action: str) -> list[Value]:
 
 def _set_header(element: Element, place: Place) -> Action:
     known = element.attributes["name"]
-    if not isinstance(known, ExpressionSource) and not _HEADER_NAME.fullmatch(known):
+    is_known = not isinstance(known, ExpressionSource)
+    if is_known and not _HEADER_NAME.fullmatch(str(known)):
         refuse(element, f"attribute 'name': '{known}' is no header name")
     read_name = attribute(element, "name")
     action = choice(element, "exists-action", EXISTS_ACTIONS, "override")
@@ -39,7 +40,7 @@ def _set_header(element: Element, place: Place) -> Action:
 
     async def set_header(exchange: Exchange) -> None:
         headers, name = place.message(exchange).headers, read_name(exchange)
-        if not _HEADER_NAME.fullmatch(name):
+        if not (is_known or _HEADER_NAME.fullmatch(name)):
             raise ProxyError(f"{name[:40]!r} is no header name", source="set-header")
         if action == "skip" and name in headers:
             return
