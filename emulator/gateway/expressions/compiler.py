@@ -357,10 +357,15 @@ class Compiler:
 
             def run(frame: Any) -> Any:
                 given = read_arguments(frame)
-                value, *made = do(read_target(frame), *given) if read_target else do(*given)
+                if read_target is not None:
+                    value = read_target(frame)
+                    if value is None:
+                        raise null_reference()
+                    given = [value, *given]
+                answer, *made = do(*given)
                 for slot, each in zip(outs, made, strict=True):
                     frame.locals[slot] = each
-                return value
+                return answer
 
             return Expression(result, run)
         if read_target is None:
@@ -429,7 +434,8 @@ class Compiler:
                 raise ExpressionError(f"{name}: write 'out' before the variable", line)
             else:
                 value = convert(argument, kind, line, name)
-                reads.append((value.run, parameter is None or parameter.nullable))
+                nullable = parameter.nullable if parameter else method.rest == "object"
+                reads.append((value.run, nullable))
         return reads, outs
 
     def _out(self, node: syntax.Out, kind: str) -> int:
@@ -503,7 +509,12 @@ class Compiler:
                 raise null_reference()
             spend()
             listed = elements(values)
-            return do(listed, read_argument(frame)) if read_argument else do(listed)
+            if read_argument is None:
+                return do(listed)
+            argument = read_argument(frame)
+            if argument is None and query.takes == "int":
+                raise EvaluationError("Value cannot be null.")
+            return do(listed, argument)
 
         return Expression(result, run, conditional)
 
@@ -519,6 +530,8 @@ class Compiler:
             body = self._value(argument.body)
         if query.takes == "bool":
             body = convert(body, "bool", argument.line, node.name)
+        elif query.takes == "number" and body.type not in NUMBERS:
+            raise ExpressionError(f"{node.name}: '{body.type}' is no number", argument.line)
         evaluate = body.run
 
         def bind(frame: Frame) -> Run:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from emulator.gateway.expressions import syntax
 from emulator.gateway.expressions.bounds import EvaluationError, bounded
-from emulator.gateway.expressions.dates import DateTimeOffset
+from emulator.gateway.expressions.dates import offset
 from emulator.gateway.expressions.json_values import JToken, token
 from emulator.gateway.expressions.syntax import ExpressionError
 from emulator.gateway.expressions.types import BASES, NUMBERS, Run, fits
@@ -77,7 +77,7 @@ def _json(value: Any) -> Any:
 
 
 def _with_offset(value: Any) -> Any:
-    return None if value is None else DateTimeOffset.fromtimestamp(value.timestamp(), value.tzinfo)
+    return None if value is None else offset(value)
 
 
 def boolean(value: Any) -> bool:

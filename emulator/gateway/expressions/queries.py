@@ -34,8 +34,8 @@ def elements(values: Any) -> list[Any]:
 class Query:
     """A method of every collection; its `run` gets the elements and the argument or the lambda.
 
-    `takes` is the lambda's result (`bool`, or `any` type), the argument's type, or none. In
-    `result`, `T` is the type of an element and `R` that of the lambda's result.
+    `takes` is the lambda's result (`bool`, a `number` or `any` type), the argument's type, or none.
+    In `result`, `T` is the type of an element and `R` that of the lambda's result.
     """
 
     result: str
@@ -99,7 +99,16 @@ def _has_folded(values: Any, value: Any, comparison: str) -> bool:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
+    try:
+        return list(dict.fromkeys(values))
+    except TypeError:
+        # Compared by what they are, not by what they hold: each is its own.
+        return values
+
+
+def _sum(values: list[Any], made: Run) -> Any:
+    # A null adds nothing.
+    return sum(number for each in values if (number := made(each)) is not None)
 
 
 def _limited(values: list[Any]) -> list[Any]:
@@ -158,9 +167,7 @@ QUERIES: Final[dict[str, Query]] = {
     "Single": Query("T", _single, "bool", optional=True, is_lambda=True),
     "SingleOrDefault": Query("T", _single_or_none, "bool", optional=True, is_lambda=True),
     "Skip": Query("IEnumerable<T>", lambda values, count: values[max(count, 0) :], "int"),
-    "Sum": Query(
-        "R", lambda values, made: sum(made(each) for each in values), "any", is_lambda=True
-    ),
+    "Sum": Query("R", _sum, "number", is_lambda=True),
     "Take": Query("IEnumerable<T>", lambda values, count: values[: max(count, 0)], "int"),
     "ToArray": Query("T[]", _limited),
     "ToList": Query("List<T>", _limited),

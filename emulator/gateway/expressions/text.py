@@ -90,6 +90,8 @@ def pad(text: str, width: int, fill: str, *, left: bool) -> str:
     """Do `text.PadLeft(width, fill)` and `PadRight`."""
     if not 0 <= width <= MAX_STRING:
         raise too_long()
+    if len(fill) != 1:
+        raise EvaluationError("String must be exactly one character long.")
     return text.rjust(width, fill) if left else text.ljust(width, fill)
 
 
