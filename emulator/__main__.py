@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from emulator.local import DEFAULT_HTTPS_PORT, DEFAULT_PORT, STATE_VARIABLE, LocalAzureError
+from emulator.local import DEFAULT_PORT, HTTPS_PORT_OFFSET, STATE_VARIABLE, LocalAzureError
 
 EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C"
 
@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         "--https-port",
         type=_port,
         metavar="PORT",
-        help=f"of every host name over TLS (default: {DEFAULT_HTTPS_PORT}; any free with --port 0)",
+        help=f"of every host name over TLS (default: {DEFAULT_PORT + HTTPS_PORT_OFFSET}, as far"
+        " from --port; any free one with --port 0)",
     )
     serve.add_argument(
         "--gateway-instances",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.local import (
-    DEFAULT_HTTPS_PORT,
+    HTTPS_PORT_OFFSET,
     LocalAzureError,
     access_token,
     find_server,
@@ -71,7 +71,8 @@ def serve(options: argparse.Namespace) -> int:
 def _https_port(options: argparse.Namespace) -> int:
     if options.https_port is not None:
         return int(options.https_port)
-    return DEFAULT_HTTPS_PORT if options.port else 0
+    beside = int(options.port) + HTTPS_PORT_OFFSET
+    return beside if options.port and beside < 65_536 else 0
 
 
 def _log_requests(path: str) -> None:

@@ -34,7 +34,8 @@ async def read_pool(stack: Stack, endpoint: str, *, limit: float) -> Pool:
             async with httpx.AsyncClient(
                 # A proxy in the environment is no way to this machine.
                 trust_env=not local,
-                verify=endpoint.startswith("https:"),
+                # Not left to `trust_env`: SSL_CERT_FILE counts on this machine, too.
+                verify=httpx.create_ssl_context() if endpoint.startswith("https:") else False,
                 timeout=limit,
             ) as client:
                 answer = await client.get(

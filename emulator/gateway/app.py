@@ -157,7 +157,7 @@ async def _request(request: web.Request, match: Match, path: str, query: str) ->
     url = Url(
         scheme=request.scheme,
         host=host,
-        port=int(port) if port.isdigit() else 80,
+        port=int(port) if port.isdigit() else 443 if request.scheme == "https" else 80,
         path=path,
         query=query,
     )

@@ -44,12 +44,12 @@ class Azure:
 class ResourceType:
     """One resource type of Azure, and how the local Azure treats it.
 
-    `collection` is how its namespace spells it; `label` is what API Management calls it in
-    messages. `tracked` types have a location. A PUT of a type with `creating` is a long-running
-    operation, during which the resource has that provisioning state. A type with `record` is soft
-    deleted: the record has that type. `patched` types take a PATCH. `newer` has the properties that
-    came after an api-version: there they are neither shown nor taken. `routing` types are only part
-    of a path, `read_only` types cannot be written by clients.
+    `label` is what API Management calls it in messages. `tracked` types have a location. A PUT of a
+    type with `creating` is a long-running operation, during which the resource has that
+    provisioning state. A type with `record` is soft deleted: the record has that type. `patched`
+    types take a PATCH; to restore one of a `recovered` type, a PUT needs to name nothing else.
+    `newer` has the properties that came after an api-version: there they are neither shown nor
+    taken. `routing` types are only part of a path, `read_only` types cannot be written by clients.
     """
 
     name: str
@@ -63,6 +63,7 @@ class ResourceType:
     record: str = ""
     entity_tags: bool = False
     patched: bool = False
+    recovered: bool = False
     newer: Mapping[str, frozenset[str]] = field(default_factory=dict)
     routing: bool = False
     read_only: bool = False
@@ -139,9 +140,21 @@ class Request:
     @cached_property
     def content(self) -> Any:
         """The body of a PUT, or what a PATCH makes of the resource (RFC 7396)."""
-        if self.method == "PATCH" and self.existing and isinstance(self.sent, dict):
-            return _merged(self.existing.body, self.sent)
-        return self.sent
+        if not isinstance(self.sent, dict):
+            return self.sent
+        base = self.existing if self.method == "PATCH" else self._to_recover()
+        return _merged(base.body, self.sent) if base else self.sent
+
+    def _to_recover(self) -> Resource | None:
+        properties = self.sent.get("properties")
+        asked = isinstance(properties, dict) and properties.get("restore") is True
+        if not asked or self.kind is None or not self.kind.recovered:
+            return None
+        for record in self.view.list(self.kind.record):
+            for kept in self.view.kept_by(record.id):
+                if kept.id.lower() == self.id.lower():
+                    return kept
+        return None
 
     @cached_property
     def _read(self) -> tuple[Any, tuple[Problem, ...]]:

@@ -224,6 +224,7 @@ def _apim_subscription(request: Request) -> Built:
 _COGNITIVE_SERVICES = ("2024-10-01", "2025-06-01", "2025-09-01", "2026-05-15-preview")
 _API_MANAGEMENT = ("2022-08-01", "2024-05-01")
 _AUTHORIZATION = ("2022-04-01",)
+_ROLE_DEFINITIONS = ("2022-04-01", "2022-05-01-preview")
 _RESOURCES = (
     "2021-04-01",
     "2022-09-01",
@@ -266,6 +267,7 @@ _TABLE = (
         body=bodies.ACCOUNT,
         build=_account,
         patched=True,
+        recovered=True,
         tracked=True,
         creating="Accepted",
         updating="Accepted",
@@ -291,7 +293,7 @@ _TABLE = (
         body=bodies.ROLE_ASSIGNMENT,
         build=_role_assignment,
     ),
-    _for_reading(ROLE_DEFINITION, _AUTHORIZATION),
+    _for_reading(ROLE_DEFINITION, _ROLE_DEFINITIONS),
     ResourceType(
         name=SERVICE,
         api_versions=_API_MANAGEMENT,

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from azure.mgmt.apimanagement import ApiManagementClient
 
+from emulator.identity import PRINCIPAL_ID
+
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
 POOL = "inference-backend-pool"
 
@@ -131,6 +133,37 @@ def test_cognitive_services(az):
     assert deployments == ["chat"]
 
 
+def test_an_api_and_a_backend_live_and_die(az):
+    inside = "--resource-group $GROUP --service-name $SERVICE"
+    backend = f"{inside} --backend-id scratch"
+    az(f"az apim backend create {backend} --url https://example.com --protocol http")
+    updated = az(f"az apim backend update {backend} --description changed")
+    assert (updated["description"], updated["url"]) == ("changed", "https://example.com")
+    az(f"az apim backend delete {backend} --yes")
+    api = f"{inside} --api-id scratch"
+    az(f"az apim api create {api} --path scratch --display-name Scratch")
+    assert az(f"az apim api update {api} --description changed")["description"] == "changed"
+    operation = f"{api} --operation-id get"
+    az(f"az apim api operation create {operation} --url-template / --method GET --display-name Get")
+    assert az(f'az apim api operation list {api} --query "[].name"') == ["get"]
+    az(f"az apim api operation delete {operation}")
+    az(f"az apim api delete {api} --yes")
+    assert "(ResourceNotFound)" in az(f"az apim api show {api}", expected=3)
+
+
+def test_roles(az):
+    role = '--name "Cognitive Services OpenAI User"'
+    (found,) = az(f"az role definition list {role}")
+    scope = "--scope /subscriptions/$ARM_SUBSCRIPTION_ID/resourceGroups/$GROUP"
+    principal = f"--assignee-object-id {PRINCIPAL_ID} --assignee-principal-type ServicePrincipal"
+    made = az(f"az role assignment create {principal} --role {found['name']} {scope}")
+    assert made["scope"].endswith(az.azure.group)
+    listed = az(f"az role assignment list {scope} --fill-principal-name false")
+    assert [each["name"] for each in listed] == [made["name"]]
+    az._words["ASSIGNMENT"] = made["id"]
+    az("az role assignment delete --ids $ASSIGNMENT")
+
+
 def test_an_account_lives_dies_and_is_purged(az):
     inside = "--name $SCRATCH --resource-group $GROUP"
     made = az(
@@ -151,6 +184,10 @@ def test_an_account_lives_dies_and_is_purged(az):
     az(f"az cognitiveservices account delete {inside}")
     deleted = az('az cognitiveservices account list-deleted --query "[].name"')
     assert deleted == [az.azure.account("scratch")]
+    az(f"az cognitiveservices account recover {inside} --location uksouth")
+    recovered = az("az cognitiveservices account show --name $SCRATCH --resource-group $GROUP")
+    assert recovered["properties"]["customSubDomainName"] == az.azure.account("scratch")
+    az(f"az cognitiveservices account delete {inside}")
     az(f"az cognitiveservices account purge {inside} --location uksouth")
     assert az('az cognitiveservices account list-deleted --query "[].name"') == []
 

@@ -74,6 +74,16 @@ def test_the_pool_is_read_back_and_changed_and_the_probe_notices(azure, apim):
     assert azure.judge()[0] == 0
 
 
+def test_the_probe_reads_the_pool_over_https_as_well(azure, monkeypatch):
+    monkeypatch.setitem(azure.shell.environment, "ARM_ENDPOINT", azure.endpoint)
+    monkeypatch.setitem(azure.shell.environment, "SSL_CERT_FILE", azure.variables["SSL_CERT_FILE"])
+    code, said = azure.judge()
+    assert (code, "ROUND-ROBIN CONFIRMED" in said) == (0, True), said
+    monkeypatch.delitem(azure.shell.environment, "SSL_CERT_FILE")
+    code, said = azure.judge()
+    assert (code, "CERTIFICATE_VERIFY_FAILED" in said) == (3, True), said
+
+
 def test_lists_come_in_pages(azure, apim):
     pages = apim.backend.list_by_service(azure.group, azure.service, top=3).by_page()
     sizes = [len(list(page)) for page in pages]

@@ -86,6 +86,20 @@ def test_a_capacity_may_be_text_as_the_azure_cli_sends_it(arm, sent, status):
     assert kept == (7 if status == 200 else LEAST[DEPLOYMENT]["sku"]["capacity"])
 
 
+def test_an_account_is_recovered_by_its_name_alone(arm):
+    before = arm.get(ACCOUNT).json()
+    for path in (DEPLOYMENT, ACCOUNT):
+        arm.delete(path)
+    body = {"location": "uksouth", "properties": {"restore": True}}
+    assert arm.put(ACCOUNT.replace("foundry1", "other"), body).status_code == 400
+    answer = arm.put(ACCOUNT, body)
+    assert answer.status_code == 201, answer.text
+    after = arm.get(ACCOUNT).json()
+    for each in (before, after):
+        each.pop("etag")
+    assert after == before
+
+
 # -- actions --------------------------------------------------------------------------------------
 
 

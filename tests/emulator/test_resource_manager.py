@@ -398,6 +398,7 @@ def test_an_entity_tag_guards_a_change(arm):
     newest = arm.get(BACKEND).headers["ETag"]
     assert arm.delete(BACKEND, headers={"If-Match": f'"x", {newest}'}).status_code == 200
     assert arm.delete(BACKEND, headers={"If-Match": "*"}).status_code == 204
+    assert arm.put(BACKEND, LEAST[BACKEND], headers={"If-Match": "*"}).status_code == 201
 
 
 @pytest.mark.parametrize("path", [GROUP, ACCOUNT])

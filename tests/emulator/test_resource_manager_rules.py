@@ -651,7 +651,7 @@ PRECONDITIONS = [
         for method, tag, there in (
             ("PUT", '"AAAA"', (GROUP, SERVICE, BACKEND)),
             ("DELETE", '"AAAA"', (GROUP, SERVICE, BACKEND)),
-            ("PUT", "*", (GROUP, SERVICE)),
+            ("PUT", '"AAAA"', (GROUP, SERVICE)),
         )
     ),
     Case(

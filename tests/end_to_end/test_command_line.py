@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.__main__ import main
+from emulator import commands
+from emulator.__main__ import _parser, main
 from emulator.certificates import Authority
 from emulator.local import ServerFile, authority_certificate, state_folder
 
@@ -149,6 +150,16 @@ def test_a_taken_https_port_is_one_line_with_the_remedy(shell):
         f"error: port {port} on 127.0.0.1, for HTTPS: Address already in use; stop what listens"
         " there, or choose another port with --https-port\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "port"),
+    [([], 8743), (["--port", "8800"], 8843), (["--port", "0"], 0), (["--port", "65500"], 0)],
+)
+def test_the_https_port_is_beside_the_other(flags, port):
+    assert commands._https_port(_parser().parse_args(["serve", *flags])) == port
+    chosen = _parser().parse_args(["serve", *flags, "--https-port", "9000"])
+    assert commands._https_port(chosen) == 9000
 
 
 def test_a_log_that_cannot_be_written_is_one_line(shell, tmp_path):
