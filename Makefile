@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench catch-table docs clean
+.PHONY: help demo test lint fuzz bench catch-table docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -21,6 +21,9 @@ lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	@if command -v actionlint >/dev/null; then actionlint; \
 	else echo 'actionlint is not on PATH and was not run: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7'; fi
+
+fuzz: $(READY) ## 100,000 cases for everything that reads what others wrote; CASES= and SEED=
+	@$(BIN)/python tests/fuzz/fuzz.py --cases $(or $(CASES),100000) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done

@@ -46,7 +46,8 @@ class Report:
         for name in value:
             if name not in fields:
                 found = f"is {shown(value[name])}, but there is no such key"
-                self.refuse(f"{prefix}{name}", found, _nearest(str(name), fields))
+                key = name if re.fullmatch(r"[\w.-]{1,60}", str(name)) else shown(name)
+                self.refuse(f"{prefix}{key}", found, _nearest(str(name)[:60], fields))
         for name, entry in fields.items():
             if name not in value and entry.default is not REQUIRED:
                 values[name] = entry.default

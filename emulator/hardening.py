@@ -103,10 +103,12 @@ class Site:
         app.middlewares.insert(0, _guard(front, limits, access_token))
         runner = web.AppRunner(app, shutdown_timeout=0.5)
         await runner.setup()
+        if (server := runner.server) is None:
+            raise TypeError("the runner was set up and has no server")
+        server.request_handler = _in_its_own_words(server.request_handler, front.refuse)
 
         def connection() -> asyncio.Protocol:
-            server = runner.server
-            if server is None or len(server.connections) >= limits.connections:
+            if len(server.connections) >= limits.connections:
                 return _Refused()
             return _Connection(server, front.refuse, limits)
 
@@ -158,6 +160,20 @@ def _guard(front: Front, limits: Limits, access_token: str | None) -> Any:
         return await handler(request)
 
     return guard
+
+
+def _in_its_own_words(
+    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], refuse: Refuse
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """Answer in the server's form what aiohttp refuses by itself, such as an unknown `Expect`."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except web.HTTPException as error:
+            return _last(refuse(error.status, f"{error.text}."))
+
+    return answer
 
 
 _MALFORMED: Final = "The request is not well-formed HTTP/1.1."
@@ -293,4 +309,6 @@ class _Connection(web.RequestHandler):
         """Answer what is no HTTP; what it was is neither repeated nor logged: it may be a key."""
         if isinstance(exc, http_exceptions.HttpProcessingError):
             return _last(self._refuse(400, _MALFORMED))
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client left, which is no error of the server's
         return super().handle_error(request, status, exc, message)

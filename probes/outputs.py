@@ -194,7 +194,7 @@ def _stack(fields: _Fields) -> Stack:
         raise fields.error("inference_url", "is plain http: the key would be sent for all to read")
     routing = fields.text("routing")
     if routing not in ROUTINGS:
-        raise fields.error("routing", f"must be one of {', '.join(ROUTINGS)}, not {routing}")
+        raise fields.error("routing", f"must be one of {', '.join(ROUTINGS)}, not {routing[:80]}")
     pool = fields.at("pool")
     pool_id = pool.text("id")
     if not pool_id.startswith("/"):

@@ -158,7 +158,7 @@ def _compose(path: Path) -> yaml.Node | None:
     try:
         with path.open(encoding="utf-8") as file:
             return yaml.compose(file, Loader=_Loader)
-    except (yaml.YAMLError, OSError) as error:
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
 

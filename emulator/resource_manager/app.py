@@ -40,6 +40,7 @@ _REFUSALS = {
     401: "AuthenticationFailed",
     408: "RequestTimeout",
     413: "RequestContentTooLarge",
+    417: "ExpectationFailed",
     421: "MisdirectedRequest",
 }
 

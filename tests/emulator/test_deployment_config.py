@@ -140,6 +140,13 @@ def test_a_file_that_cannot_be_used_is_named(read, stack, message):
     assert message in str(refusal.value)
 
 
+def test_a_file_that_is_no_text_is_named(read, tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"config:\n  gateway:short: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"latin\.yaml: .*utf-8"):
+        read(config_file=path)
+
+
 def test_a_missing_project_or_config_file_is_named(read, tmp_path):
     with pytest.raises(ConfigError, match=r"no Pulumi\.yaml in .*: run this in the project"):
         load(tmp_path / "elsewhere", "dev")

@@ -241,6 +241,31 @@ def test_a_malformed_request_is_neither_repeated_nor_logged(server, tmp_path, ca
     assert KEY not in caplog.text
 
 
+@server
+def test_what_aiohttp_refuses_by_itself_is_said_in_the_server_s_form(server, tmp_path):
+    async def test(site):
+        refused = await ask(site, get(server.path, "localhost", "Expect: a-miracle"))
+        assert refused.status == 417
+        assert "a-miracle" in server.message(refused.body)
+
+    on_site(server, tmp_path, test)
+
+
+@server
+def test_a_client_that_leaves_in_the_middle_is_no_error(server, tmp_path, caplog):
+    async def test(site):
+        _, writer = await site.connect()
+        head = f"PUT {server.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab"
+        writer.write(head.encode())
+        assert (await ask(site, get(server.path))).status == server.there
+        writer.close()
+        await writer.wait_closed()
+        assert (await ask(site, get(server.path))).status == server.there
+
+    on_site(server, tmp_path, test)
+    assert caplog.text == ""
+
+
 # --- sizes -------------------------------------------------------------------------------------
 
 

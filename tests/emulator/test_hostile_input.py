@@ -274,6 +274,12 @@ def test_no_member_is_python_s(given):
                 expressions.compile_expression(use)
 
 
+def test_what_is_not_understood_is_not_repeated_whole():
+    with pytest.raises(ExpressionError) as refusal:
+        expressions.compile_expression('x"' + "=" * 5000)
+    assert len(refusal.value.message) < 300
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -499,4 +499,4 @@ def test_any_document_compiles_or_is_refused_with_a_line_that_it_has(xml):
             compile_policy(text)
         except PolicyError as refusal:
             lines = text.count("\n") + 1
-            assert 1 <= refusal.line <= lines  # noqa: PT017 - most documents are refused
+            assert 1 <= refusal.line <= lines

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fake_gateway import KEY, Reply, completion, refusal
 
+from components.traffic import ROUTINGS
 from probes.interpretation import retry_after
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -65,6 +66,10 @@ def test_outputs_that_are_none_are_refused(gateway, probe, outputs, problem):
         ({"inference_url": "http://gateway.example/inference"}, "`inference_url` is plain http"),
         ({"gateway_url": "/"}, "`gateway_url` must be an http or https URL"),
         ({"routing": "random"}, "`routing` must be one of round-robin, weighted, priority"),
+        (
+            {"routing": "x" * 999},
+            f"`routing` must be one of {', '.join(ROUTINGS)}, not {'x' * 80}\n",
+        ),
         ({"pool": "p"}, "`pool` must be an object, not a text"),
         ({"pool": {"id": "p", "name": "p"}}, "`pool.id` must be a full Azure Resource Manager id"),
         ({"pool": {"id": "/p"}}, "`pool.name` is missing"),

@@ -247,6 +247,15 @@ def test_a_value_is_shown_as_far_as_it_fits_a_line(name, shown):
     )
 
 
+def test_a_key_is_shown_as_far_as_it_fits_a_line():
+    with pytest.raises(SettingsError) as error:
+        parse({"regions": REGIONS, "x\ny": 1, "z" * 999: 1})
+    assert [problem.partition(" is 1")[0] for problem in error.value.problems] == [
+        'openai-gateway:"x\\ny"',
+        f'openai-gateway:"{"z" * 56}...',
+    ]
+
+
 def test_the_config_is_left_as_it_was():
     config = at({"gateway": {"sku": "BasicV2"}, "breaker": {}})
     before = copy.deepcopy(config)

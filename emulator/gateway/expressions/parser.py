@@ -67,7 +67,7 @@ def _parse(source: str, start: str) -> Node:
     except lark.UnexpectedToken as error:
         if error.token.type == "$END":
             raise _unexpected("the end of the expression", 1 + source.count("\n")) from None
-        raise _unexpected(repr(str(error.token)), error.line) from None
+        raise _unexpected(repr(str(error.token)[:80]), error.line) from None
     except lark.UnexpectedCharacters as error:
         raise _unexpected(repr(error.char), error.line) from None
 
