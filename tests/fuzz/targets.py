@@ -31,8 +31,9 @@ from emulator import gateway, openai_region
 from emulator.deployment import config as stack_config
 from emulator.faults import Faults
 from emulator.gateway import expressions
-from emulator.gateway.exchange import ProxyError, ReturnedResponse
-from emulator.gateway.policy import PolicyError, compile_policy
+from emulator.gateway.exchange import ProxyError, Response, ReturnedResponse
+from emulator.gateway.limits import Limits
+from emulator.gateway.policy import Library, PolicyError, compile_policy
 from emulator.identity import Tokens
 from emulator.server import LocalAzure, Options
 from probes import outputs, preview_comment
@@ -524,22 +525,38 @@ def _expression_case(rng: Random) -> tuple[bool, str]:
 
 
 class _Services:
-    """A gateway whose backends never answer and whose clock does not wait."""
+    """A gateway whose backends never answer, and that does not wait."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("forward", "sleep"):
-            return self._nothing
-        raise ProxyError("not here", source=name)
+    def __init__(self) -> None:
+        self.limits = Limits(lambda: 7.5)
 
-    async def _nothing(self, *_: object, **__: object) -> None:
+    async def forward(self, *_: object, **__: object) -> Response:
         raise ProxyError("no backend", source="forward-request", reason="BackendConnectionFailure")
+
+    def identity_token(self, resource: str) -> str:
+        return f"token for {resource}"
+
+    def entra_claims(self, token: str) -> Mapping[str, Any]:
+        return {"aud": token, "roles": ["reader"], "exp": 10**10}
+
+    def now(self) -> float:
+        return 1.8e9
+
+    async def sleep(self, _: float) -> None:
+        return
+
+
+_LIBRARY: Final = Library(
+    named_values={"x": "a value"},
+    fragments={"x": '<fragment><set-variable name="x" value="1" /></fragment>'},
+)
 
 
 @contextmanager
 def _policy() -> Iterator[Check]:
     def check(document: str) -> None:
         try:
-            policy = compile_policy.__wrapped__(document)
+            policy = compile_policy(document, library=_LIBRARY)
         except PolicyError as error:
             assert 1 <= error.line <= document.count("\n") + 2
             return
