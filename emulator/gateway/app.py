@@ -121,6 +121,10 @@ class _Gateway:
         running = self._current()
         path, _, query = request.raw_path.partition("?")
         match = running.match(request.method, path, query) if running else None
+        # No operation is of the method OPTIONS: what is about to be asked is what counts.
+        asked = request.headers.get("Access-Control-Request-Method", "")
+        if running is not None and match is None and request.method == "OPTIONS":
+            match = running.match(asked.upper(), path, query)
         if running is None or match is None:
             return await relay(request, _error_response(404, "Resource not found"))
         exchange = Exchange(
@@ -134,7 +138,10 @@ class _Gateway:
             clock=self._clock,
         )
         try:
-            await _run(exchange, running, match)
+            if exchange.request.is_preflight and match.operation.context.method != "OPTIONS":
+                await _answer_preflight(exchange, match)
+            else:
+                await _run(exchange, running, match)
             return await relay(request, exchange.response or Response(status=200))
         finally:
             exchange.respond(None)
@@ -172,6 +179,17 @@ async def _request(request: web.Request, match: Match, path: str, query: str) ->
         relative_path=match.relative_path,
         query=query,
     )
+
+
+async def _answer_preflight(exchange: Exchange, match: Match) -> None:
+    """Let `cors` answer, without a key: a browser sends none. Without `cors` there is no answer."""
+    try:
+        await match.operation.policy.inbound(exchange)
+    except ReturnedResponse:
+        return
+    except ProxyError:
+        pass
+    exchange.respond(_error_response(404, "Resource not found"))
 
 
 async def _run(exchange: Exchange, running: Configuration, match: Match) -> None:

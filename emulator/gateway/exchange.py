@@ -62,6 +62,15 @@ class Request:
     relative_path: str = ""
     query: str = ""
 
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks what it may ask (Fetch standard, "CORS-preflight request")."""
+        return (
+            self.method == "OPTIONS"
+            and "Origin" in self.headers
+            and "Access-Control-Request-Method" in self.headers
+        )
+
     def set_query_parameter(self, name: str, values: list[str], exists_action: str) -> None:
         """Change a parameter of the request that is sent on, as the policy of that name does."""
         pairs = parse_qs(self.query, keep_blank_values=True)

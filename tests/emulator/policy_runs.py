@@ -78,13 +78,21 @@ class Services:
 
 
 def exchange(
-    services=None, *, headers=(), query="", body=b"{}", parameters=None, ip="127.0.0.1", **settings
+    services=None,
+    *,
+    headers=(),
+    query="",
+    body=b"{}",
+    parameters=None,
+    ip="127.0.0.1",
+    method="POST",
+    **settings,
 ) -> Exchange:
     url = Url.parse("http://127.0.0.1/inference/openai/models")
     return Exchange(
         services=services or Services(200),
         request=Request(
-            method="POST",
+            method=method,
             url=url,
             original_url=url,
             ip_address=ip,

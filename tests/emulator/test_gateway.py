@@ -1032,6 +1032,30 @@ def test_the_identitys_own_token_passes_validate_azure_ad_token():
     in_world(test, policy=policy)
 
 
+def test_a_preflight_request_is_answered_without_a_key_and_only_where_cors_says_so():
+    cors = "<inbound><cors><allowed-origins><origin>https://a</origin></allowed-origins></cors>"
+    asked = {"Origin": "https://a", "Access-Control-Request-Method": "POST"}
+
+    async def test(world):
+        answer = await world.call("OPTIONS", key=None, headers=asked)
+        assert answer.status == 404
+        world.resources.change(
+            f"{SERVICE}/apis/inference/policies/policy",
+            value=TO_POOL.format("inference-backend-pool").replace("<inbound>", cors),
+        )
+        answer = await world.call("OPTIONS", key=None, headers=asked)
+        assert answer.status == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://a"
+        other = {**asked, "Access-Control-Request-Method": "DELETE"}
+        assert (await world.call("OPTIONS", key=None, headers=other)).status == 404
+        assert (await world.call("OPTIONS", key=None)).status == 404
+        assert not any(region.requests for region in world.regions.values())
+        answer = await world.call(headers={"Origin": "https://a"})
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://a"
+
+    in_world(test)
+
+
 # --- with the regional endpoints ---------------------------------------------------------------
 
 

@@ -364,6 +364,76 @@ def test_basic_authentication():
     assert context.request.headers["Authorization"] == "Basic YTpiMQ=="
 
 
+CORS = """<cors allow-credentials="{}" terminate-unmatched-request="{}">
+ <allowed-origins><origin>https://a.example</origin><origin>@("https://" + "b")</origin>
+ </allowed-origins><allowed-methods preflight-result-max-age="60"><method>POST</method>
+ </allowed-methods><allowed-headers><header>api-key</header></allowed-headers>
+ <expose-headers><header>x-one</header></expose-headers></cors>"""
+
+
+def asks(origin="https://a.example", method="POST", headers="API-Key") -> dict:
+    return {
+        "method": "OPTIONS",
+        "headers": {
+            "Origin": origin,
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": headers,
+        },
+    }
+
+
+def preflight(xml: str, **settings) -> Response:
+    context = exchange(**settings)
+    with pytest.raises(ReturnedResponse):
+        asyncio.run(compile_policy(document(inbound=xml)).inbound(context))
+    return context.response
+
+
+def test_a_browser_is_told_what_a_page_may_ask():
+    for origin in ("https://a.example", "https://b"):
+        answer = preflight(CORS.format("true", "true"), **asks(origin))
+        assert answer.status == 200
+        assert dict(answer.headers) == {
+            "Access-Control-Allow-Origin": origin,
+            "Vary": "Origin",
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": "API-Key",
+            "Access-Control-Max-Age": "60",
+        }
+
+
+@pytest.mark.parametrize(
+    "asked", [asks("https://c"), asks(method="PUT"), asks(headers="api-key, x-other")]
+)
+def test_what_a_page_may_not_ask_is_an_answer_without_a_word_of_it(asked):
+    assert dict(preflight(CORS.format("false", "true"), **asked).headers) == {}
+    context = inbound(CORS.format("false", "false"), **asked)
+    assert context.response is None
+
+
+def test_a_page_may_read_the_answer_if_its_origin_is_allowed():
+    context = inbound(CORS.format("false", "true"), headers={"Origin": "https://a.example"})
+    headers = answer(context, Response(status=200)).headers
+    assert headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert headers["Access-Control-Expose-Headers"] == "x-one"
+    assert "Access-Control-Allow-Credentials" not in headers
+    context = inbound(CORS.format("false", "true"), headers={"Origin": "https://c"})
+    assert dict(answer(context, Response(status=200)).headers) == {}
+    other = {"method": "GET", "headers": {"Origin": "https://c"}}
+    assert preflight(CORS.format("false", "true"), **other).status == 200
+    assert dict(answer(inbound(CORS.format("false", "true")), Response(status=200)).headers) == {}
+
+
+def test_every_origin_and_method_may_be_allowed():
+    xml = """<cors><allowed-origins><origin>*</origin></allowed-origins>
+     <allowed-methods><method>*</method></allowed-methods>
+     <allowed-headers><header>*</header></allowed-headers></cors>"""
+    headers = preflight(xml, **asks("https://x", "DELETE", "a, b")).headers
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Access-Control-Allow-Methods"] == "DELETE"
+
+
 # --- routing and messages ----------------------------------------------------------------------
 
 
@@ -601,6 +671,8 @@ def test_base_is_what_the_outer_scope_does():
         ('<emit-metric name="a"><dimension name="Team"/></emit-metric>', "'Team' needs a value"),
         ('<ip-filter action="allow"/>', "needs an address"),
         ('<ip-filter action="allow"><address>x</address></ip-filter>', "needs IP addresses"),
+        ("<cors/>", "needs allowed-origins"),
+        ("<cors><allowed-origins><o/></allowed-origins></cors>", "'o': not allowed"),
         ("<validate-jwt/>", "needs openid-config or issuer-signing-keys"),
         (
             '<validate-jwt><openid-config url="https://accounts.example.com/"/></validate-jwt>',

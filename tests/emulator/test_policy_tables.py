@@ -63,6 +63,7 @@ CHILDREN = (
     '<required-claims><claim name="a"><value>b</value></claim></required-claims>',
     '<openid-config url="https://login.microsoftonline.com/a"/>',
     "<message>@(context.Api.Id)</message>",
+    '<allowed-origins><origin>@("a")</origin></allowed-origins>',
     "<forward-request/>",
     '<set-status code="@(context.Response.StatusCode)"/>',
     "<set-body>@(context.Request.Body.As<string>())</set-body>",
@@ -100,7 +101,7 @@ async def go_through(xml: str) -> bool:
         context = exchange(
             services,
             subscription=Subscription(id="one", name="one"),
-            headers={"Authorization": "Bearer a.e30.c", "a": "1"},
+            headers={"Authorization": "Bearer a.e30.c", "a": "1", "Origin": "a"},
         )
         for section in ("inbound", "backend", "outbound", "on-error"):
             context.respond(response if section in ("outbound", "on-error") else None)

@@ -12,6 +12,7 @@ from typing import Final
 from emulator.gateway.markup import Element
 from emulator.gateway.statements.access import ACCESS
 from emulator.gateway.statements.attributes import after_the_body_is_whole
+from emulator.gateway.statements.cross_origin import CROSS_ORIGIN
 from emulator.gateway.statements.flow import FLOW
 from emulator.gateway.statements.limiting import LIMITING
 from emulator.gateway.statements.messages import MESSAGES
@@ -38,7 +39,15 @@ __all__ = [
     "compile_block",
 ]
 
-_THEMES: Final = {**FLOW, **ROUTING, **MESSAGES, **LIMITING, **ACCESS, **PASSED_OVER}
+_THEMES: Final = {
+    **FLOW,
+    **ROUTING,
+    **MESSAGES,
+    **LIMITING,
+    **ACCESS,
+    **CROSS_ORIGIN,
+    **PASSED_OVER,
+}
 _NAMES: Final = frozenset(_THEMES)
 
 
@@ -59,7 +68,6 @@ _CALLS_OUT: Final = "calls another service, which the local Azure does not"
 # What Azure has and the local one has not, each with its reason.
 REFUSED: Final[Mapping[str, str]] = {
     "authentication-certificate": "client certificates are not known to the local Azure",
-    "cors": "preflight requests are not known to the local Azure",
     "get-authorization-context": f"{_CALLS_OUT}: credential managers are none of its resources",
     "llm-content-safety": f"{_CALLS_OUT}: content would pass unchecked",
     "send-one-way-request": _CALLS_OUT,

@@ -18,7 +18,6 @@ from emulator.gateway.statements.attributes import (
 )
 from emulator.gateway.statements.statement import (
     BEFORE,
-    INBOUND,
     Action,
     Place,
     Statement,
@@ -193,7 +192,8 @@ ROUTING: Final[Mapping[str, Statement]] = {
         compile=_rewrite_uri,
         required=("template",),
         optional=("copy-unmatched-params",),
-        sections=INBOUND,
+        # The documentation names `inbound` alone; a landing zone of Azure's own has it in `backend`.
+        sections=BEFORE,
     ),
     "set-backend-service": Statement(
         compile=_set_backend_service, optional=("backend-id", "base-url"), sections=BEFORE
