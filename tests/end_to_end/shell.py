@@ -74,4 +74,4 @@ class Shell:
             out, err = server.communicate(timeout=20)
             self.served = line + out + err
         assert server.returncode == 0, err
-        assert err == ""
+        assert err == "", err
