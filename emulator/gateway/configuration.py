@@ -107,13 +107,18 @@ class DeployedSubscription:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Everything one gateway runs."""
+    """Everything one gateway runs; `assigned` has principals by the client id of the identity."""
 
     apis: Sequence[DeployedApi]
     backends: Mapping[str, Backend | Pool | Unusable]
     subscriptions: Sequence[DeployedSubscription]
     deployment: Deployment
     principal_id: str | None
+    assigned: Mapping[str, str]
+
+    def principal(self, client_id: str | None) -> str | None:
+        """Return the principal of the service's own identity, or of an assigned one."""
+        return self.principal_id if client_id is None else self.assigned.get(client_id.lower())
 
     def match(self, method: str, path: str, query: str) -> Match | None:
         """Find what a request asks for; `path` as sent, still encoded."""
@@ -164,6 +169,7 @@ def read(resources: Resources, service_id: str) -> Configuration | None:
     service = resources.get(service_id)
     if service is None:
         return None
+    identity = service.body.get("identity") or {}
     library = _library(resources, service_id)
     outer = _policy(resources, service_id, library, GLOBAL)
     apis = [
@@ -187,7 +193,11 @@ def read(resources: Resources, service_id: str) -> Configuration | None:
             region=display_name(service.body.get("location", "")),
             service_name=service.body["name"],
         ),
-        principal_id=(service.body.get("identity") or {}).get("principalId"),
+        principal_id=identity.get("principalId"),
+        assigned={
+            each["clientId"].lower(): each["principalId"]
+            for each in (identity.get("userAssignedIdentities") or {}).values()
+        },
     )
 
 

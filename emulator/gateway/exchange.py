@@ -199,8 +199,11 @@ class Services(Protocol):
     def limits(self) -> Limits:
         """What the gateway's unit counts."""
 
-    def identity_token(self, resource: str) -> str:
-        """Return a token of the service's own identity. Raises ProxyError when it has none."""
+    def identity_token(self, resource: str, client_id: str | None = None) -> str:
+        """Return a token of the service's own identity, or of an assigned one.
+
+        Raises ProxyError when it has none such.
+        """
 
     def entra_claims(self, token: str) -> Mapping[str, Any]:
         """Return what a token of Entra says. Raises ProxyError when it is no good."""

@@ -34,15 +34,15 @@ class Instance:
             breaker = self._breakers[backend.name] = Breaker(backend.rule, clock=self._clock)
         return breaker
 
-    def token(self, tokens: Tokens, principal_id: str, resource: str) -> str:
-        """Return a token of the service's identity; one is used again for half its lifetime."""
+    def token(self, tokens: Tokens, principal_id: str, resource: str, client_id: str = "") -> str:
+        """Return a token of an identity; one is used again for half its lifetime."""
         key = principal_id, resource
         token, until = self._tokens.get(key, ("", 0.0))
         now = self._clock()
         if not token or now >= until:
             if len(self._tokens) >= _MAX_TOKENS:
                 self._tokens.clear()
-            token = tokens.issue(principal_id, resource, TOKEN_SECONDS)
+            token = tokens.issue(principal_id, resource, TOKEN_SECONDS, client_id=client_id)
             self._tokens[key] = token, now + TOKEN_SECONDS / 2
         return token
 

@@ -55,13 +55,21 @@ class PolicyServices:
         """Return the seconds since the epoch."""
         return time.time()
 
-    def identity_token(self, resource: str) -> str:
-        """Return a token of the service's own identity. Raises ProxyError when it has none."""
-        if self._running.principal_id is None:
+    def identity_token(self, resource: str, client_id: str | None = None) -> str:
+        """Return a token of the service's own identity, or of an assigned one.
+
+        Raises ProxyError when it has none such.
+        """
+        principal_id = self._running.principal(client_id)
+        if principal_id is None:
+            of = f" of the client id '{client_id}'" if client_id is not None else ""
             raise ProxyError(
-                "The service has no managed identity", source="authentication-managed-identity"
+                f"The service has no managed identity{of}",
+                source="authentication-managed-identity",
             )
-        return self._unit.token(self._tokens, self._running.principal_id, resource)
+        return self._unit.token(
+            self._tokens, principal_id, resource, client_id=(client_id or "").lower()
+        )
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as between two attempts."""

@@ -42,6 +42,12 @@ RESOURCE_GROUP = Shape(
     read_only=_RESOURCE | {"properties"},
 )
 
+USER_ASSIGNED_IDENTITY = Shape(
+    name="Identity",
+    properties={"location": _TEXT, "tags": _TAGS},
+    read_only=_RESOURCE | {"properties"},
+)
+
 _SKU = Shape(
     name="Sku",
     properties={

@@ -16,6 +16,7 @@ DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 DELETED_ACCOUNT = "Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
+IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 SERVICE = "Microsoft.ApiManagement/service"
 DELETED_SERVICE = "Microsoft.ApiManagement/locations/deletedservices"
 BACKEND = "Microsoft.ApiManagement/service/backends"
@@ -52,10 +53,26 @@ def _identity(request: Request) -> Mapping[str, Any]:
     wanted = (request.body.get("identity") or {}).get("type", "None")
     if wanted == "None":
         return {}
-    had = request.existing.body.get("identity", {}) if request.existing else {}
-    principal = had.get("principalId") or str(uuid.uuid4())
-    tenant = request.azure.tenant_id
-    return {"identity": {"type": wanted, "principalId": principal, "tenantId": tenant}}
+    identity: dict[str, Any] = {"type": wanted, "tenantId": request.azure.tenant_id}
+    if "SystemAssigned" in wanted:
+        had = request.existing.body.get("identity", {}) if request.existing else {}
+        identity["principalId"] = had.get("principalId") or str(uuid.uuid4())
+    if "UserAssigned" in wanted:
+        identity["userAssignedIdentities"] = {
+            assigned: {name: found.body["properties"][name] for name in ("principalId", "clientId")}
+            for assigned in request.body["identity"].get("userAssignedIdentities", {})
+            if (found := request.find(assigned))
+        }
+    return {"identity": identity}
+
+
+def _user_assigned_identity(request: Request) -> Built:
+    properties = {
+        "tenantId": request.azure.tenant_id,
+        "principalId": _kept(request, "principalId", str(uuid.uuid4())),
+        "clientId": _kept(request, "clientId", str(uuid.uuid4())),
+    }
+    return Built(body={**request.body, "location": request.location, "properties": properties})
 
 
 def _kept(request: Request, name: str, otherwise: str) -> str:
@@ -292,6 +309,13 @@ _TABLE = (
         api_versions=_AUTHORIZATION,
         body=bodies.ROLE_ASSIGNMENT,
         build=_role_assignment,
+    ),
+    ResourceType(
+        name=IDENTITY,
+        api_versions=("2023-01-31", "2024-11-30"),
+        body=bodies.USER_ASSIGNED_IDENTITY,
+        build=_user_assigned_identity,
+        tracked=True,
     ),
     _for_reading(ROLE_DEFINITION, _ROLE_DEFINITIONS),
     ResourceType(

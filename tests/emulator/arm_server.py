@@ -20,6 +20,7 @@ GROUP = f"{SUBSCRIPTION}/resourceGroups/rg"
 ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/foundry1"
 DEPLOYMENT = f"{ACCOUNT}/deployments/chat"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim1"
+IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/gateway"
 BACKEND = f"{SERVICE}/backends/foundry1"
 POOL = f"{SERVICE}/backends/pool"
 API = f"{SERVICE}/apis/inference"
@@ -50,6 +51,7 @@ _VERSIONS = {
     "Microsoft.CognitiveServices": "2025-06-01",
     "Microsoft.ApiManagement": "2024-05-01",
     "Microsoft.Authorization": "2022-04-01",
+    "Microsoft.ManagedIdentity": "2023-01-31",
 }
 
 
@@ -150,6 +152,7 @@ LEAST: Mapping[str, Mapping[str, Any]] = {
             "model": {"format": "OpenAI", "name": "gpt-5-mini", "version": "2025-08-07"}
         },
     },
+    IDENTITY: {"location": "uksouth"},
     SERVICE: {
         "location": "uksouth",
         "sku": {"name": "BasicV2", "capacity": 1},

@@ -60,7 +60,9 @@ class Services:
             raise ProxyError("refused", source="forward-request", reason="BackendConnectionFailure")
         return answer if isinstance(answer, Response) else Response(status=answer)
 
-    def identity_token(self, resource):
+    def identity_token(self, resource, client_id=None):
+        if client_id is not None:
+            raise ProxyError(f"none of '{client_id}'", source="authentication-managed-identity")
         if self.answers == ["no identity"]:
             raise ProxyError("none", source="authentication-managed-identity")
         return f"token for {resource}"

@@ -1056,6 +1056,30 @@ def test_a_preflight_request_is_answered_without_a_key_and_only_where_cors_says_
     in_world(test)
 
 
+def test_an_assigned_identity_is_told_by_its_client_id():
+    policy = TO_POOL.format("inference-backend-pool").replace(
+        "<inbound>",
+        '<inbound><authentication-managed-identity resource="https://a" client-id="{}"/>',
+    )
+
+    async def test(world):
+        known = {"principalId": "the-principal", "clientId": "the-client"}
+        service = world.resources.get(SERVICE).body
+        identity = {"type": "UserAssigned", "userAssignedIdentities": {"an id": known}}
+        world.resources.put(SERVICE, {**service, "identity": identity})
+        for client, status in (("THE-CLIENT", 200), ("another", 500)):
+            world.resources.change(
+                f"{SERVICE}/apis/inference/policies/policy", value=policy.format(client)
+            )
+            assert (await world.call()).status == status
+        (request,) = [each for region in world.regions.values() for each in region.requests]
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        claims = world.tokens.claims(token, "https://a")
+        assert (claims["oid"], claims["appid"]) == ("the-principal", "the-client")
+
+    in_world(test)
+
+
 # --- with the regional endpoints ---------------------------------------------------------------
 
 

@@ -38,9 +38,9 @@ def test_resources_without_end_do_not_fill_the_memory():
     issued = []
 
     class Counting(Tokens):
-        def issue(self, principal_id, audience, lifetime=3600.0):
+        def issue(self, principal_id, audience, lifetime=3600.0, **more):
             issued.append(audience)
-            return super().issue(principal_id, audience, lifetime)
+            return super().issue(principal_id, audience, lifetime, **more)
 
     unit, tokens = Instance(Clock()), Counting(b"secret", clock=Clock())
     for number in range(1000):

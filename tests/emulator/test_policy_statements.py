@@ -460,7 +460,7 @@ def test_set_method():
 
 def test_no_identity_has_the_client_id_that_is_asked_for():
     xml = '<authentication-managed-identity resource="https://x" client-id="abc" {}/>'
-    assert "client id 'abc'" in refused(xml.format("")).message
+    assert "none of 'abc'" in refused(xml.format("")).message
     context = inbound(xml.format('ignore-error="true" output-token-variable-name="t"'))
     assert context.variables == {"t": None}
     plain = xml.replace('client-id="abc"', "")

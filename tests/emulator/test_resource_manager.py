@@ -23,6 +23,7 @@ from arm_server import (
     DEPLOYMENT,
     FRAGMENT,
     GROUP,
+    IDENTITY,
     KEY,
     LEAST,
     NAMED_VALUE,
@@ -194,6 +195,30 @@ def test_a_service_keeps_its_gateway_url_and_its_identity(tmp_path):
     assert first["identity"] == again["identity"]
     assert first["identity"]["tenantId"] == "00000000-0000-0000-0000-000000000001"
     assert str(uuid.UUID(first["identity"]["principalId"])) == first["identity"]["principalId"]
+
+
+def test_a_service_is_assigned_an_identity_that_others_may_have_too(arm):
+    arm.deploy(GROUP, IDENTITY)
+    identity = arm.properties(IDENTITY)
+    arm.deploy(IDENTITY)
+    assert arm.properties(IDENTITY) == identity
+    assert len({identity["principalId"], identity["clientId"], identity["tenantId"]}) == 3
+    body = {**LEAST[SERVICE], "identity": {"type": "UserAssigned", "userAssignedIdentities": {}}}
+    body["identity"]["userAssignedIdentities"] = {IDENTITY: {}}
+    assigned = arm.put(SERVICE, body).json()["identity"]
+    assert "principalId" not in assigned
+    known = {name: identity[name] for name in ("principalId", "clientId")}
+    assert assigned["userAssignedIdentities"] == {IDENTITY: known}
+    body["identity"]["type"] = "SystemAssigned, UserAssigned"
+    both = arm.put(SERVICE, body).json()["identity"]
+    assert both["userAssignedIdentities"] == {IDENTITY: known}
+    assert both["principalId"] != identity["principalId"]
+    assignment = {
+        "properties": {"roleDefinitionId": OPENAI_USER, "principalId": identity["principalId"]}
+    }
+    arm.deploy(ACCOUNT)
+    # Without a type, a principal has to be known.
+    assert arm.put(ASSIGNMENT, assignment).status_code == 201
 
 
 def test_a_service_without_identity_has_no_principal(arm):

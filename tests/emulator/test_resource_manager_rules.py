@@ -16,6 +16,7 @@ from arm_server import (
     DEPLOYMENT,
     FRAGMENT,
     GROUP,
+    IDENTITY,
     KEY,
     LEAST,
     NAMED_VALUE,
@@ -673,6 +674,26 @@ def delete(path: str) -> Callable[[Arm], object]:
 
 
 COGNITIVE_SERVICES = [
+    *(
+        Case(
+            title=f"a service with {problem}",
+            there=(GROUP,),
+            ask=put(
+                SERVICE,
+                changed(
+                    SERVICE,
+                    identity={"type": "UserAssigned", "userAssignedIdentities": assigned},
+                ),
+            ),
+            code="FailedIdentityOperation",
+            message=f"Identity operation for resource '{SERVICE}' failed: of its user-assigned"
+            f" identities {problem}.",
+        )
+        for assigned, problem in (
+            ({}, "at least one is needed"),
+            ({IDENTITY: {}}, f"'{IDENTITY}' was not found"),
+        )
+    ),
     Case(
         title="another kind of account",
         there=(GROUP,),

@@ -141,19 +141,12 @@ def _authentication_managed_identity(element: Element, _: Place) -> Action:
     variable = constant(element, "output-token-variable-name")
     ignore_error = flag(element, "ignore-error", default=False)
 
-    def ask(exchange: Exchange) -> str:
-        if client_id is None:
-            return exchange.services.identity_token(resource(exchange))
-        # No user-assigned identity can be assigned to a service of the local Azure.
-        raise ProxyError(
-            f"No managed identity with the client id '{client_id(exchange)}' is assigned",
-            source="authentication-managed-identity",
-        )
-
     async def authenticate(exchange: Exchange) -> None:
         token: str | None
         try:
-            token = ask(exchange)
+            token = exchange.services.identity_token(
+                resource(exchange), client_id(exchange) if client_id else None
+            )
         except ProxyError:
             if not ignore_error:
                 raise
@@ -172,7 +165,6 @@ ROUTING: Final[Mapping[str, Statement]] = {
         required=("resource",),
         optional=("output-token-variable-name", "ignore-error", "client-id"),
         sections=BEFORE,
-        note="the service's own identity; none can be assigned, so that `client-id` finds none",
     ),
     "forward-request": Statement(
         compile=_forward_request,
@@ -192,7 +184,7 @@ ROUTING: Final[Mapping[str, Statement]] = {
         compile=_rewrite_uri,
         required=("template",),
         optional=("copy-unmatched-params",),
-        # The documentation names `inbound` alone; a landing zone of Azure's own has it in `backend`.
+        # The documentation has `inbound` alone; a landing zone that Azure publishes has `backend`.
         sections=BEFORE,
     ),
     "set-backend-service": Statement(

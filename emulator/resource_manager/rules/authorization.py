@@ -19,8 +19,12 @@ def _unknown_role(request: Request) -> Violations:
 
 
 def _principals(request: Request) -> set[str]:
-    """Return the principals that exist: the identities of services and accounts."""
-    return {
+    """Return the principals that exist: identities of services and accounts, and assigned ones."""
+    assigned = {
+        resource.body["properties"]["principalId"].lower()
+        for resource in request.view.list(types.IDENTITY)
+    }
+    return assigned | {
         resource.body["identity"]["principalId"].lower()
         for type_name in (types.SERVICE, types.ACCOUNT)
         for resource in request.view.list(type_name)

@@ -34,7 +34,6 @@ NOT_BUILT = (
     NotBuilt(of=types.DEPLOYMENT, path="properties.spilloverDeploymentName"),
     NotBuilt(of=types.ROLE_ASSIGNMENT, path="properties.condition"),
     NotBuilt(of=types.ROLE_ASSIGNMENT, path="properties.delegatedManagedIdentityResourceId"),
-    NotBuilt(of=types.SERVICE, path="identity.type", taken=("None", "SystemAssigned")),
     NotBuilt(of=types.SERVICE, path="properties.additionalLocations", taken=([],)),
     NotBuilt(of=types.SERVICE, path="properties.certificates", taken=([],)),
     NotBuilt(of=types.SERVICE, path="properties.disableGateway", taken=(False,)),

@@ -39,7 +39,28 @@ def _tier_changed(request: Request) -> Violations:
             yield {"had": had, "wanted": wanted}
 
 
+def _unknown_identity(request: Request) -> Violations:
+    identity = request.body.get("identity") or {}
+    if "UserAssigned" not in identity.get("type", ""):
+        return
+    assigned = identity.get("userAssignedIdentities") or {}
+    if not assigned:
+        yield {"problem": "at least one is needed"}
+    for each in assigned:
+        found = request.find(each)
+        if not found or found.type != types.IDENTITY:
+            yield {"problem": f"'{each}' was not found"}
+
+
 SERVICE_RULES = (
+    Rule(
+        check=_unknown_identity,
+        of=(types.SERVICE,),
+        code="FailedIdentityOperation",
+        message="Identity operation for resource '{id}' failed: of its user-assigned identities"
+        " {problem}.",
+        source="? the wording; H: the code, Managed identities for Azure resources",
+    ),
     Rule(
         check=_name_soft_deleted,
         of=(types.SERVICE,),
