@@ -338,13 +338,21 @@ async def _dribble(writer, data, over):
         pass
 
 
+async def _until_closed(reader):
+    """Read to the end; bytes that meet a closed connection reset it."""
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
 @server
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_headers_that_do_not_end_are_not_waited_for(server, tmp_path, begun):
     async def test(site):
         reader, writer = await site.connect()
         writer.write(begun)
-        over = asyncio.ensure_future(reader.read())
+        over = asyncio.ensure_future(_until_closed(reader))
         if begun:
             await _dribble(writer, b"a", over)
         assert await over == b""
