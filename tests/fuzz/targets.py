@@ -533,7 +533,7 @@ class _Services:
     async def forward(self, *_: object, **__: object) -> Response:
         raise ProxyError("no backend", source="forward-request", reason="BackendConnectionFailure")
 
-    def identity_token(self, resource: str) -> str:
+    def identity_token(self, resource: str, client_id: str | None = None) -> str:
         return f"token for {resource}"
 
     def entra_claims(self, token: str) -> Mapping[str, Any]:
