@@ -14,6 +14,7 @@ from emulator.local import LocalAzureError, authority_certificate, write_private
 
 # No client asks for less than a year, and some take no more than 825 days.
 _LIFETIME = timedelta(days=365)
+_ORGANIZATION = "Local Azure"
 _CLOCK_SKEW = timedelta(days=1)
 
 
@@ -50,7 +51,11 @@ class Authority:
             context.set_alpn_protocols(["http/1.1"])
             now = datetime.now(UTC)
             self._authority.issue_cert(
-                host, *others, not_before=now - _CLOCK_SKEW, not_after=now + _LIFETIME
+                host,
+                *others,
+                organization_name=_ORGANIZATION,
+                not_before=now - _CLOCK_SKEW,
+                not_after=now + _LIFETIME,
             ).configure_cert(context)
             self._contexts[host] = context
         return self._contexts[host]
@@ -58,6 +63,6 @@ class Authority:
 
 def _create(certificate: Path, key: Path) -> None:
     """Make a new authority: its key first, so that a certificate never lacks its own."""
-    authority = trustme.CA(organization_name="Local Azure", path_length=0)
+    authority = trustme.CA(organization_name=_ORGANIZATION, path_length=0)
     for path, content in ((key, authority.private_key_pem), (certificate, authority.cert_pem)):
         write_private(path, content.bytes().decode())

@@ -19,8 +19,13 @@ from emulator.local import (
 )
 
 # Where clients look for the roots that they trust: OpenSSL with all that builds on it, such as
-# Python, httpx and Go; requests, and so azure-core and the Azure CLI; curl, before the first.
-TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# Python, httpx and Go; requests, and so azure-core and the Azure CLI; curl, before the first; Node.
+TRUST_VARIABLES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+)
 # What a user may have set for all of Azure or the internet comes back with --unset: it is kept in
 # a variable of this prefix meanwhile.
 BEFORE = "LOCAL_AZURE_BEFORE_"

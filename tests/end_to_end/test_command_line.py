@@ -13,6 +13,7 @@ import pytest
 from emulator import commands
 from emulator.__main__ import _parser, main
 from emulator.certificates import Authority
+from emulator.environment import TRUST_VARIABLES
 from emulator.local import ServerFile, authority_certificate, state_folder
 
 ROOT = Path(__file__).parents[2]
@@ -93,9 +94,6 @@ def test_env_gives_no_passphrase_to_who_has_one_in_a_file(tmp_path, monkeypatch,
         monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "own"))
 
 
-TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
-
 def in_bash(script, shell):
     command = ["bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(
@@ -109,7 +107,7 @@ def own_roots(shell, tmp_path) -> Path:
     """A shell whose user trusts one authority more for one kind of client."""
     Authority(tmp_path)
     roots = authority_certificate(tmp_path)
-    for name in TRUST:
+    for name in TRUST_VARIABLES:
         shell.environment.pop(name, None)
     shell.environment["REQUESTS_CA_BUNDLE"] = str(roots)
     Authority(state_folder(str(shell.state)))
@@ -118,27 +116,27 @@ def own_roots(shell, tmp_path) -> Path:
 
 def test_env_adds_the_local_azure_to_what_is_trusted_and_takes_it_back(shell, own_roots):
     python = shlex.quote(sys.executable)
-    show = "; ".join(f'echo "${{{name}-}}"' for name in TRUST)
+    show = "; ".join(f'echo "${{{name}-}}"' for name in TRUST_VARIABLES)
     evaluate = f'eval "$({python} -m emulator env 2>/dev/null)"'
     once = in_bash(f"{evaluate}; {show}", shell)
-    twice = in_bash(f"{evaluate}; {evaluate}; {show}", shell)
-    assert once == twice == [str(shell.state / "trusted-roots.pem")] * 3
-
     trust = ssl.create_default_context(cafile=once[0])
+    twice = in_bash(f"{evaluate}; {evaluate}; {show}", shell)
+    assert once == twice == [str(shell.state / "trusted-roots.pem")] * 4
+
     subjects = [dict(each[0] for each in root["subject"]) for root in trust.get_ca_certs()]
     assert sum(each.get("organizationName") == "Local Azure" for each in subjects) == 2
     assert len(subjects) > 50  # the internet's
 
     unset = f'eval "$({python} -m emulator env --unset)"'
     back = in_bash(f"{evaluate}; {evaluate}; {unset}; {show}; env", shell)
-    assert back[:3] == ["", str(own_roots), ""]
+    assert back[:4] == ["", str(own_roots), "", ""]
     assert not any(line.startswith("LOCAL_AZURE_BEFORE_") for line in back)
-    assert in_bash(f"{unset}; {show}", shell) == ["", str(own_roots), ""]  # it never was set
+    assert in_bash(f"{unset}; {show}", shell) == ["", str(own_roots), "", ""]  # it never was set
 
 
 def test_env_before_the_first_serve_changes_no_trust(tmp_path, capsys):
     assert main(["env", "--state", str(tmp_path)]) == 0
-    assert not any(name in capsys.readouterr().out for name in TRUST)
+    assert not any(name in capsys.readouterr().out for name in TRUST_VARIABLES)
 
 
 def test_a_taken_https_port_is_one_line_with_the_remedy(shell):
