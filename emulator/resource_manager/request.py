@@ -142,8 +142,20 @@ class Request:
         """The body of a PUT, or what a PATCH makes of the resource (RFC 7396)."""
         if not isinstance(self.sent, dict):
             return self.sent
-        base = self.existing if self.method == "PATCH" else self._to_recover()
+        if self.method == "PATCH" and self.existing:
+            return _merged(self._whole(self.existing), self.sent)
+        base = self._to_recover()
         return _merged(base.body, self.sent) if base else self.sent
+
+    def _whole(self, resource: Resource) -> Mapping[str, Any]:
+        """Return the body that a PUT would send: with those of the keys that are properties."""
+        body = self.kind.body if self.kind else None
+        shape = body.properties.get("properties") if body else None
+        if not isinstance(shape, Shape):
+            return resource.body
+        keys = self.view.secrets(resource.id)
+        given = {name: value for name, value in keys.items() if name in shape.properties}
+        return {**resource.body, "properties": {**given, **resource.body["properties"]}}
 
     def _to_recover(self) -> Resource | None:
         properties = self.sent.get("properties")

@@ -347,7 +347,7 @@ _TABLE = (
     _apim_child(OPERATION, "Operation", body=bodies.OPERATION, build=_operation, patched=True),
     *(_apim_child(name, "Policy", body=bodies.POLICY, build=_policy) for name in POLICIES),
     _apim_child(POLICY_FRAGMENT, "Policy Fragment", body=bodies.POLICY_FRAGMENT, build=_fragment),
-    _apim_child(NAMED_VALUE, "Property", body=bodies.NAMED_VALUE, build=_named_value),
+    _apim_child(NAMED_VALUE, "Property", body=bodies.NAMED_VALUE, build=_named_value, patched=True),
     _apim_child(
         APIM_SUBSCRIPTION,
         "Subscription",

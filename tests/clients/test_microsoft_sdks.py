@@ -136,6 +136,24 @@ def test_keys_are_listed_and_renewed(azure, apim):
     assert after.secondary_key != keys.secondary_key
 
 
+def test_named_values_and_fragments_come_and_go(azure, apim):
+    where = (azure.group, azure.service)
+    value = {"properties": {"displayName": "scratch", "value": "first", "secret": True}}
+    made = apim.named_value.begin_create_or_update(*where, "scratch", value).result()
+    assert (made.display_name, made.value) == ("scratch", None)
+    assert apim.named_value.list_value(*where, "scratch").value == "first"
+    changed = {"properties": {"value": "second"}}
+    apim.named_value.begin_update(*where, "scratch", "*", changed).result()
+    assert apim.named_value.list_value(*where, "scratch").value == "second"
+    assert [each.name for each in apim.named_value.list_by_service(*where)] == ["scratch"]
+    xml = "<fragment><set-variable name='a' value='{{scratch}}' /></fragment>"
+    fragment = {"properties": {"value": xml, "format": "rawxml"}}
+    apim.policy_fragment.begin_create_or_update(*where, "scratch", fragment).result()
+    apim.policy_fragment.delete(*where, "scratch", "*")
+    apim.named_value.delete(*where, "scratch", "*")
+    assert list(apim.named_value.list_by_service(*where)) == []
+
+
 def test_an_account_lives_dies_and_is_purged(azure, cognitive):
     name = azure.account("scratch")
     account = {

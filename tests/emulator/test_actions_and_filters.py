@@ -78,6 +78,16 @@ def test_a_patch_keeps_the_keys(arm):
     assert arm.request("POST", f"{KEY}/listSecrets").json() == keys
 
 
+def test_a_patch_keeps_a_value_that_is_not_shown(arm):
+    named = f"{SERVICE}/namedValues/secret"
+    arm.put(named, {"properties": {"displayName": "secret", "value": "v", "secret": True}})
+    shown = patch(arm, named, {"properties": {"tags": ["a"]}})
+    assert "value" not in shown["properties"]
+    assert arm.request("POST", f"{named}/listValue").json() == {"value": "v"}
+    patch(arm, named, {"properties": {"value": "w"}})
+    assert arm.request("POST", f"{named}/listValue").json() == {"value": "w"}
+
+
 @pytest.mark.parametrize(("sent", "status"), [("7", 200), ("1.5", 400), ("٣", 400), ("0", 400)])
 def test_a_capacity_may_be_text_as_the_azure_cli_sends_it(arm, sent, status):
     sku = {"name": "GlobalStandard", "capacity": sent}
