@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, Final, Self, cast
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import http_exceptions, web
+from aiohttp import HttpVersion10, http_exceptions, web
 from multidict import CIMultiDict
 
 logger = logging.getLogger("emulator.connections")
@@ -125,41 +125,51 @@ class Site:
 
 
 def _guard(front: Front, limits: Limits, access_token: str | None) -> Any:
-    refuse = front.refuse
-
     @web.middleware
     async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        hosts = request.headers.getall("Host", ())
-        host = _name(hosts[0]) if len(hosts) == 1 else None
-        if host is None:
-            return refuse(400, "A request has one Host header, with a name or an address.")
-        if not (_is_loopback(host) or front.answers_to(host) or host == _came_in_at(request)):
-            return refuse(421, f"The host '{host[:80]}' is not served here.")
-        if access_token is not None and not _may_enter(request, access_token):
-            answer = refuse(
-                401,
-                f"The access token is missing or wrong: send it in the header {ACCESS_HEADER},"
-                " or as a bearer token.",
-            )
-            answer.headers["WWW-Authenticate"] = "Bearer"
-            return answer
+        refused = _refused(request, front, access_token)
+        if refused is not None:
+            return refused
         request = _past_the_door(request, access_token)
-        if not _is_clear(request.raw_path.partition("?")[0]):
-            message = "Resource not found" if front.unclear_path == 404 else _UNCLEAR_PATH
-            return refuse(front.unclear_path, message)
         if request.body_exists:
-            try:
-                async with asyncio.timeout(limits.body):
-                    await request.read()
-            except TimeoutError:
-                return _last(refuse(408, f"The body did not arrive within {limits.body:g} s."))
-            except web.HTTPRequestEntityTooLarge as error:
-                return _last(refuse(413, f"{error.text}."))
-            except web.RequestPayloadError:
-                return _last(refuse(400, _MALFORMED))
-        return await handler(request)
+            refused = await _unreadable(request, front.refuse, limits)
+        return refused or await handler(request)
 
     return guard
+
+
+def _refused(request: web.Request, front: Front, access_token: str | None) -> web.Response | None:
+    """Refuse a request for its line and headers; None lets it pass."""
+    if request.version < HttpVersion10:  # what has no version at all
+        return _last(front.refuse(400, _MALFORMED))
+    hosts = request.headers.getall("Host", ())
+    host = _name(hosts[0]) if len(hosts) == 1 else None
+    if host is None:
+        return front.refuse(400, "A request has one Host header, with a name or an address.")
+    if not (_is_loopback(host) or front.answers_to(host) or host == _came_in_at(request)):
+        return front.refuse(421, f"The host '{host[:80]}' is not served here.")
+    if access_token is not None and not _may_enter(request, access_token):
+        answer = front.refuse(401, _NO_TOKEN)
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    if not _is_clear(request.raw_path.partition("?")[0]):
+        message = "Resource not found" if front.unclear_path == 404 else _UNCLEAR_PATH
+        return front.refuse(front.unclear_path, message)
+    return None
+
+
+async def _unreadable(request: web.Request, refuse: Refuse, limits: Limits) -> web.Response | None:
+    """Read the body, which the request keeps; refuse one that is too large, too slow or cut."""
+    try:
+        async with asyncio.timeout(limits.body):
+            await request.read()
+    except TimeoutError:
+        return _last(refuse(408, f"The body did not arrive within {limits.body:g} s."))
+    except web.HTTPRequestEntityTooLarge as error:
+        return _last(refuse(413, f"{error.text}."))
+    except web.RequestPayloadError:
+        return _last(refuse(400, _MALFORMED))
+    return None
 
 
 def _in_its_own_words(
@@ -177,6 +187,10 @@ def _in_its_own_words(
 
 
 _MALFORMED: Final = "The request is not well-formed HTTP/1.1."
+_NO_TOKEN: Final = (
+    f"The access token is missing or wrong: send it in the header {ACCESS_HEADER}, or as a bearer"
+    " token."
+)
 _UNCLEAR_PATH: Final = (
     "The path holds a dot segment, an encoded slash, a backslash, a control character or what is"
     " no UTF-8."

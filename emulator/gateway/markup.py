@@ -14,6 +14,7 @@ from typing import Final
 from lxml import etree
 
 MAX_CHARACTERS: Final = 262_144  # API Management limits: a policy document has at most 256 KiB
+MAX_ATTRIBUTES: Final = 100
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|lt|gt|amp|quot|apos);")
 _SKIPPED = {"<!--": "-->", "<![CDATA[": "]]>"}
 # An expression is the whole of an attribute's value or of an element's text: it starts one.
@@ -130,6 +131,8 @@ def _refuse_instruction(node: "etree._Element") -> None:
 
 def _element(node: "etree._Element", reader: _Reader) -> Element:
     line = node.sourceline or 1
+    if len(node.attrib) > MAX_ATTRIBUTES:  # the parser looks each up among all the others
+        raise PolicyError(f"Error in element '{node.tag}': more attributes than any has", line)
     children = []
     text = node.text or ""
     for child in node:

@@ -210,6 +210,8 @@ NO_HTTP = [
     _GET + b"X-Nul: a\x00b\r\n\r\n",
     _GET + b"no colon\r\n\r\n",
     b"GET / HTTP/1.1\r\n folded: 1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/0.9\r\nHost: localhost\r\n\r\n",
+    b"GET /\r\nHost: localhost\r\n\r\n",
     b"GET / / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"G\xc3\x8bT / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",

@@ -137,9 +137,8 @@ def _answers(data: bytes) -> list[tuple[int, bytes]]:
         status, *lines = head.decode("latin-1").split("\r\n")
         number = int(status.split(" ")[1])
         headers = dict(line.lower().split(": ", 1) for line in lines)
-        length = int(headers.get("content-length", 0))
-        if "chunked" in headers.get("transfer-encoding", ""):
-            length = len(rest)
+        # Without a length, and in chunks on a connection that closes, all that follows is the body.
+        length = int(headers.get("content-length", len(rest)))
         if number >= 200:
             answers.append((number, rest[:length]))
         data = rest[length:]
