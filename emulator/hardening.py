@@ -133,7 +133,9 @@ def _guard(front: Front, limits: Limits, access_token: str | None) -> Any:
         request = _past_the_door(request, access_token)
         if request.body_exists:
             refused = await _unreadable(request, front.refuse, limits)
-        return refused or await handler(request)
+            if refused is not None:
+                return refused
+        return await handler(request)
 
     return guard
 

@@ -138,7 +138,7 @@ def _answers(data: bytes) -> list[tuple[int, bytes]]:
         number = int(status.split(" ")[1])
         headers = dict(line.lower().split(": ", 1) for line in lines)
         # Without a length, and in chunks on a connection that closes, all that follows is the body.
-        length = int(headers.get("content-length", len(rest)))
+        length = int(headers.get("content-length", 0 if number < 200 else len(rest)))
         if number >= 200:
             answers.append((number, rest[:length]))
         data = rest[length:]
