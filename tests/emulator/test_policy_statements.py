@@ -107,6 +107,11 @@ def test_no_client_can_make_the_counters_grow():
     assert len(limits._windows) == MAX_KEYS
     assert max(map(len, limits._windows)) < 100
     assert limits.usage("x" * 5_000 + str(MAX_KEYS + 99), 60).used == 1
+    # What is used goes on being counted, however many others there are.
+    for number in range(MAX_KEYS + 100):
+        limits.add("used", 60, 1)
+        limits.add(str(number), 60, 1)
+    assert limits.usage("used", 60).used == MAX_KEYS + 100
 
 
 TOKENS = """<llm-token-limit counter-key="@(context.Subscription.Id)" tokens-per-minute="100"

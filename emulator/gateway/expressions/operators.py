@@ -174,8 +174,7 @@ _RELATIONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 _TIMES: Final = ("DateTime", "DateTimeOffset", "TimeSpan")
 
 
-# Compared by identity where C# has no `==` of their own.
-_BY_IDENTITY: Final = ("JToken", *BASES)
+_TOKENS: Final = ("JToken", *BASES)
 
 
 def _cannot_apply(node: syntax.Binary, left: Expression, right: Expression) -> ExpressionError:
@@ -223,12 +222,12 @@ def _logical(node: syntax.Binary, left: Expression, right: Expression) -> Expres
 
 def _equality(node: syntax.Binary, left: Expression, right: Expression) -> Expression:
     kinds = {left.type, right.type}
-    by_identity = bool(kinds & set(_BY_IDENTITY))
     known = (
         len(kinds) == 1
         or kinds & {"object", "null"}
         or kinds <= set(NUMBERS)
-        or (by_identity and kinds <= {*_BY_IDENTITY, "string"})
+        # Two tokens are the same one or not; text is never a token, as C# sees it.
+        or kinds <= {*_TOKENS, "string"}
         or kinds == {"DateTime", "DateTimeOffset"}
     )
     if not known:
@@ -238,7 +237,7 @@ def _equality(node: syntax.Binary, left: Expression, right: Expression) -> Expre
 
     def run(frame: Any) -> bool:
         one, other = first(frame), second(frame)
-        if one is None or other is None or by_identity:
+        if one is None or other is None:
             return (one is other) is equal
         # To Python True equals 1; to C# a boxed bool equals no int.
         same = isinstance(one, bool) is isinstance(other, bool) and one == other
