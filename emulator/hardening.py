@@ -253,6 +253,7 @@ def _is_token(given: str, access_token: str) -> bool:
     )
 
 
+@lru_cache(maxsize=512)
 def _is_clear(path: str) -> bool:
     """Tell whether everyone who decodes a path decodes it to the same segments."""
     if not path.startswith("/") or not path.isascii() or _ENCODED.search(path):
