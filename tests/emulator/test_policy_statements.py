@@ -479,6 +479,15 @@ def test_a_headers_name_may_be_an_expression():
     assert "is no header name" in refused(xml.format('" "')).message
 
 
+def test_no_text_of_a_response_can_break_out_of_its_line():
+    status = '<set-status code="200" reason="@("a\\nb")" />'
+    with pytest.raises(ProxyError, match="Invalid value for reason"):
+        outbound(status)
+    xml = CORS.format("false", "true").replace("x-one", '@("a\\nb")')
+    refusal = refused(xml, headers={"Origin": "https://b"})
+    assert refusal.message == "Invalid value for expose-headers"
+
+
 def test_find_and_replace():
     xml = '<find-and-replace from="old" to="new" />'
     assert inbound(xml, body=b"an old one").request.body == b"an new one"
@@ -676,6 +685,10 @@ def test_base_is_what_the_outer_scope_does():
         ('<emit-metric name="a"><dimension name="Team"/></emit-metric>', "'Team' needs a value"),
         ('<ip-filter action="allow"/>', "needs an address"),
         ('<ip-filter action="allow"><address>x</address></ip-filter>', "needs IP addresses"),
+        (
+            '<rate-limit calls="1" renewal-period="60" retry-after-header-name="a&#10;b"/>',
+            "is no header name",
+        ),
         ("<cors/>", "needs allowed-origins"),
         ("<cors><allowed-origins><o/></allowed-origins></cors>", "'o': not allowed"),
         ("<validate-jwt/>", "needs openid-config or issuer-signing-keys"),

@@ -20,6 +20,7 @@ Value = Callable[[Exchange], str]
 Number = Callable[[Exchange], float]
 Condition = Callable[[Exchange], bool]
 
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 EXISTS_ACTIONS: Final = ("override", "skip", "append", "delete")
 # As many as a policy's longest document could hold.
 _compiled = functools.lru_cache(maxsize=2048)(
@@ -63,6 +64,14 @@ def constant(element: Element, name: str, default: str | None = None) -> str | N
     found = element.attributes.get(name, default)
     if isinstance(found, ExpressionSource):
         refuse(element, f"attribute '{name}': an expression is not known to the local Azure here")
+    return found
+
+
+def header_name(element: Element, name: str, default: str | None = None) -> str | None:
+    """Return an attribute that names a header."""
+    found = constant(element, name, default)
+    if found is not None and not HEADER_NAME.fullmatch(found):
+        refuse(element, f"attribute '{name}': '{found}' is no header name")
     return found
 
 
@@ -141,6 +150,13 @@ def condition(element: Element, name: str = "condition") -> Condition:
         )
     run = compiled.run
     return lambda exchange: bool(run(exchange))
+
+
+def printable(text: str, what: str, source: str) -> str:
+    """Return text for a line of the response. Raises ProxyError for what would end the line."""
+    if not text.isprintable():
+        raise ProxyError(f"Invalid value for {what}", source=source)
+    return text
 
 
 def texts(element: Element, child_name: str = "value") -> list[Value]:

@@ -11,6 +11,7 @@ from emulator.gateway.statements.attributes import (
     constant_number,
     flag,
     parts,
+    printable,
     texts,
 )
 from emulator.gateway.statements.statement import (
@@ -51,7 +52,9 @@ class _Cors:
                 _end(exchange, {})
         elif given:
             if self.exposed:
-                names = [value(exchange) for value in self.exposed]
+                names = [
+                    printable(value(exchange), "expose-headers", "cors") for value in self.exposed
+                ]
                 given["Access-Control-Expose-Headers"] = ",".join(names)
             exchange.on_response.append(lambda exchange: _set(exchange, given))
         elif self.terminates and request.method in ("GET", "HEAD"):

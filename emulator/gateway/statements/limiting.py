@@ -14,6 +14,7 @@ from emulator.gateway.statements.attributes import (
     condition,
     constant,
     flag,
+    header_name,
     whole_number,
 )
 from emulator.gateway.statements.statement import INBOUND, Action, Place, Statement, refuse
@@ -38,7 +39,7 @@ class _Report:
     @classmethod
     def of(cls, element: Element, what: str, header: str | None = None) -> "_Report":
         return cls(
-            header=constant(element, f"{what}-header-name", header),
+            header=header_name(element, f"{what}-header-name", header),
             variable=constant(element, f"{what}-variable-name"),
         )
 
@@ -50,27 +51,25 @@ class _Report:
             exchange.response.headers[self.header] = str(number)
 
 
-def _exceeded(element: Element, message: str, seconds: float, wait: _Report) -> "_Refusal":
-    return _Refusal(source=element.name, message=message, seconds=seconds, wait=wait)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Refusal:
+    """What a call beyond a limit gets; `wait` is where the seconds until the next are put."""
+
     source: str
+    status: int
     message: str
-    seconds: float
     wait: _Report
 
-    def error(self, exchange: Exchange, status: int = 429) -> ProxyError:
+    def error(self, exchange: Exchange, seconds: float) -> ProxyError:
         """Return the error to raise; sets the variable that tells how long to wait."""
-        seconds = max(1, math.ceil(self.seconds))
+        seconds = max(1, math.ceil(seconds))
         if self.wait.variable:
             exchange.variables[self.wait.variable] = seconds
         return ProxyError(
             self.message.format(seconds=seconds),
             source=self.source,
-            reason="RateLimitExceeded" if status == 429 else "QuotaExceeded",
-            status=status,
+            reason="RateLimitExceeded" if self.status == 429 else "QuotaExceeded",
+            status=self.status,
             headers={self.wait.header: str(seconds)} if self.wait.header else {},
         )
 
@@ -78,51 +77,48 @@ class _Refusal:
 # --- calls -------------------------------------------------------------------------------------
 
 
-def _rate_limit(element: Element, _: Place) -> Action:
-    def key(exchange: Exchange) -> str | None:
-        # Counted by subscription: a call without one is not limited.
-        subscription = exchange.subscription
-        return f"{exchange.api.id}:{subscription.id}" if subscription else None
+_Key = Callable[[Exchange], str | None]
 
-    return _limit_calls(element, key, longest=300)
+
+def _by_subscription(exchange: Exchange) -> str | None:
+    # A call without a subscription is not limited.
+    subscription = exchange.subscription
+    return f"{exchange.api.id}:{subscription.id}" if subscription else None
+
+
+def _rate_limit(element: Element, _: Place) -> Action:
+    return _limit_calls(element, _by_subscription)
 
 
 def _rate_limit_by_key(element: Element, _: Place) -> Action:
-    return _limit_calls(element, attribute(element, "counter-key"), longest=300)
+    return _limit_calls(element, attribute(element, "counter-key"))
 
 
 def _quota(element: Element, _: Place) -> Action:
-    def key(exchange: Exchange) -> str | None:
-        subscription = exchange.subscription
-        return f"{exchange.api.id}:{subscription.id}" if subscription else None
-
-    return _limit_calls(element, key, longest=_MOST, status=403)
+    return _limit_calls(element, _by_subscription, is_quota=True)
 
 
 def _quota_by_key(element: Element, _: Place) -> Action:
-    return _limit_calls(element, attribute(element, "counter-key"), longest=_MOST, status=403)
+    return _limit_calls(element, attribute(element, "counter-key"), is_quota=True)
 
 
-def _limit_calls(
-    element: Element,
-    key: Callable[[Exchange], str | None],
-    *,
-    longest: int,
-    status: int = 429,
-) -> Action:
+def _limit_calls(element: Element, key: _Key, *, is_quota: bool = False) -> Action:
     calls = whole_number(element, "calls", "", 1, _MOST)
-    period = whole_number(element, "renewal-period", "", 1, longest)
+    period = whole_number(element, "renewal-period", "", 1, _MOST if is_quota else 300)
     increment = whole_number(element, "increment-count", "1", 0, _MOST)
-    counts = condition(element, "increment-condition") if (
-        "increment-condition" in element.attributes
-    ) else None  # fmt: skip
+    has_condition = "increment-condition" in element.attributes
+    counts = condition(element, "increment-condition") if has_condition else None
     remaining = _Report.of(element, "remaining-calls")
-    total = constant(element, "total-calls-header-name")
-    wait = _Report.of(element, "retry-after", "Retry-After")
-    message = (
-        "Rate limit is exceeded. Try again in {seconds} seconds."
-        if status == 429
-        else "Out of call volume quota. Quota will be replenished in {seconds} seconds."
+    total = header_name(element, "total-calls-header-name")
+    refusal = _Refusal(
+        source=element.name,
+        status=403 if is_quota else 429,
+        message=(
+            "Out of call volume quota. Quota will be replenished in {seconds} seconds."
+            if is_quota
+            else "Rate limit is exceeded. Try again in {seconds} seconds."
+        ),
+        wait=_Report.of(element, "retry-after", "Retry-After"),
     )
 
     async def limit(exchange: Exchange) -> None:
@@ -134,7 +130,7 @@ def _limit_calls(
         most, amount = int(calls(exchange)), int(increment(exchange))
         usage = limits.usage(name, seconds)
         if usage.used >= most:
-            raise _exceeded(element, message, usage.resets_in, wait).error(exchange, status)
+            raise refusal.error(exchange, usage.resets_in)
         if counts is None:
             limits.add(name, seconds, amount)
 
@@ -161,13 +157,12 @@ def _token_limit(element: Element, _: Place) -> Action:
     limits_of_time = _token_limits(element)
     estimates = flag(element, "estimate-prompt-tokens", default=False)
     consumed = _Report.of(element, "tokens-consumed")
-    wait = _Report.of(element, "retry-after", "Retry-After")
 
     async def limit(exchange: Exchange) -> None:
         found = key(exchange)
         prompt = estimate_prompt_tokens(exchange.request.body) if estimates else 0
         for each in limits_of_time:
-            each.check(exchange, found, prompt, _exceeded(element, each.message, 0, wait))
+            each.check(exchange, found, prompt)
 
         def count(exchange: Exchange, tokens: int) -> None:
             for each in limits_of_time:
@@ -199,21 +194,15 @@ class _TokenLimit:
     name: str
     tokens: Callable[[Exchange], float]
     seconds: float
-    status: int
-    message: str
+    refusal: _Refusal
     remaining: _Report
 
-    def check(self, exchange: Exchange, key: str, prompt: int, refusal: _Refusal) -> None:
+    def check(self, exchange: Exchange, key: str, prompt: int) -> None:
         """Raise ProxyError where nothing is left, or not enough for the prompt."""
         usage = exchange.services.limits.usage(self._key(key), self.seconds)
         most = int(self.tokens(exchange))
         if usage.used >= most or usage.used + prompt > most:
-            raise _Refusal(
-                source=refusal.source,
-                message=refusal.message,
-                seconds=usage.resets_in,
-                wait=refusal.wait,
-            ).error(exchange, self.status)
+            raise self.refusal.error(exchange, usage.resets_in)
         self.remaining.tell(exchange, most - usage.used - prompt)
 
     def add(self, exchange: Exchange, key: str, tokens: int) -> None:
@@ -230,6 +219,14 @@ class _TokenLimit:
 
 
 def _token_limits(element: Element) -> list[_TokenLimit]:
+    def refusal(status: int, what: str) -> _Refusal:
+        return _Refusal(
+            source=element.name,
+            status=status,
+            message=f"Token {what} is exceeded. Try again in {{seconds}} seconds.",
+            wait=_Report.of(element, "retry-after", "Retry-After"),
+        )
+
     limits = []
     if "tokens-per-minute" in element.attributes:
         limits.append(
@@ -237,8 +234,7 @@ def _token_limits(element: Element) -> list[_TokenLimit]:
                 name="tokens",
                 tokens=whole_number(element, "tokens-per-minute", "", 1, _MOST),
                 seconds=60,
-                status=429,
-                message="Token limit is exceeded. Try again in {seconds} seconds.",
+                refusal=refusal(429, "limit"),
                 remaining=_Report.of(element, "remaining-tokens"),
             )
         )
@@ -249,8 +245,7 @@ def _token_limits(element: Element) -> list[_TokenLimit]:
                 name=f"token-quota-{period}",
                 tokens=whole_number(element, "token-quota", "", 1, _MOST),
                 seconds=_PERIODS[period],
-                status=403,
-                message="Token quota is exceeded. Try again in {seconds} seconds.",
+                refusal=refusal(403, "quota"),
                 remaining=_Report.of(element, "remaining-quota-tokens"),
             )
         )

@@ -1,6 +1,5 @@
 """Statements that change the request or the response."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,17 +8,17 @@ from emulator.gateway.expressions.bounds import MAX_STRING
 from emulator.gateway.markup import Element, ExpressionSource
 from emulator.gateway.statements.attributes import (
     EXISTS_ACTIONS,
+    HEADER_NAME,
     Value,
     attribute,
     choice,
     optional,
+    printable,
     texts,
     value,
     whole_number,
 )
 from emulator.gateway.statements.statement import BEFORE, Action, Place, Statement, refuse
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _values(element: Element, action: str) -> list[Value]:
@@ -32,7 +31,7 @@ def _values(element: Element, action: str) -> list[Value]:
 def _set_header(element: Element, place: Place) -> Action:
     known = element.attributes["name"]
     is_known = not isinstance(known, ExpressionSource)
-    if is_known and not _HEADER_NAME.fullmatch(str(known)):
+    if is_known and not HEADER_NAME.fullmatch(str(known)):
         refuse(element, f"attribute 'name': '{known}' is no header name")
     read_name = attribute(element, "name")
     action = choice(element, "exists-action", EXISTS_ACTIONS, "override")
@@ -40,14 +39,13 @@ def _set_header(element: Element, place: Place) -> Action:
 
     async def set_header(exchange: Exchange) -> None:
         headers, name = place.message(exchange).headers, read_name(exchange)
-        if not (is_known or _HEADER_NAME.fullmatch(name)):
+        if not (is_known or HEADER_NAME.fullmatch(name)):
             raise ProxyError(f"{name[:40]!r} is no header name", source="set-header")
         if action == "skip" and name in headers:
             return
-        texts = [value(exchange) for value in values]
-        for text in texts:
-            if not text.isprintable():
-                raise ProxyError(f"Invalid value for the header '{name}'", source="set-header")
+        texts = [
+            printable(value(exchange), f"the header '{name}'", "set-header") for value in values
+        ]
         if action != "append":
             headers.popall(name, None)
         for text in texts:
@@ -78,7 +76,7 @@ def _set_status(element: Element, place: Place) -> Action:
     async def set_status(exchange: Exchange) -> None:
         response = place.response(exchange)
         response.status = int(code(exchange))
-        response.reason = reason(exchange) if reason else None
+        response.reason = printable(reason(exchange), "reason", "set-status") if reason else None
 
     return set_status
 
