@@ -38,6 +38,9 @@ OPERATIONS = (
 
 _POLICY = Template(Path(__file__).with_name("inference-policy.xml").read_text(encoding="utf-8"))
 
+# API Management policy reference, "Retry", attribute `count`.
+_MAX_RETRIES = 50
+
 # No region is named here: what a client cannot act on stays inside.
 _EXHAUSTED = """<return-response>
           <set-status code="503" reason="Service Unavailable" />
@@ -55,10 +58,14 @@ _REVEAL_BACKEND = """<set-header name="x-backend-host" exists-action="override">
 
 
 def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
-    """Return the API's policy for a pool of `members` (2 to 30) backends."""
+    """Return the API's policy for a pool of `members` (2 to 30) backends.
+
+    A request is tried twice round the pool: at load the members that its attempts meet are as good
+    as drawn, and one round alone can meet the same failing one each time (docs/decisions/0012).
+    """
     return _POLICY.substitute(
         backend_pool=backend_pool,
-        other_members=members - 1,
+        retries=min(2 * members - 1, _MAX_RETRIES),
         exhausted=_EXHAUSTED,
         reveal_backend=_REVEAL_BACKEND if reveal_backend else "",
     )

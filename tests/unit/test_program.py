@@ -35,7 +35,7 @@ def custom(declare):
             "count": 9,
             "interval": "PT5M",
             "tripDuration": "PT30S",
-            "acceptRetryAfter": False,
+            "acceptRetryAfter": True,
         },
         revealBackend=False,
     )
@@ -160,12 +160,12 @@ def test_a_backend_has_the_one_breaker_rule_that_the_service_allows(dev, name):
             {
                 "name": "throttled-or-failing",
                 "failureCondition": {
-                    "count": 3,
-                    "interval": "PT1M",
+                    "count": 10,
+                    "interval": "PT10S",
                     "statusCodeRanges": [{"min": 429, "max": 429}, {"min": 500, "max": 599}],
                 },
-                "tripDuration": "PT1M",
-                "acceptRetryAfter": True,
+                "tripDuration": "PT10S",
+                "acceptRetryAfter": False,
             }
         ]
     }
@@ -176,7 +176,7 @@ def test_the_breaker_comes_from_config_and_can_be_off(custom, declare):
     assert found["failureCondition"]["count"] == 9
     assert found["failureCondition"]["interval"] == "PT5M"
     assert found["tripDuration"] == "PT30S"
-    assert found["acceptRetryAfter"] is False
+    assert found["acceptRetryAfter"] is True
     off = declare(breaker=None, regions=TWO)
     assert "circuitBreaker" not in off.one("Backend", "east").inputs
 
@@ -283,9 +283,9 @@ def test_the_policy_waits_for_the_pool(dev):
     assert dev.one("Backend", POOL).urn in dependencies
 
 
-def test_the_policy_retries_once_for_every_other_member(dev):
+def test_the_policy_tries_twice_round_the_pool(dev):
     (retry,) = policy_of(dev).iter("retry")
-    assert (retry.get("count"), retry.get("interval")) == ("2", "0")
+    assert (retry.get("count"), retry.get("interval")) == ("5", "0")
     assert retry.get("first-fast-retry") == "true"
     condition = retry.get("condition")
     statuses = ("== 401", "== 403", "== 429", ">= 500")

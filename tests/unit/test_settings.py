@@ -98,7 +98,7 @@ def test_a_config_may_have_no_more_than_the_regions():
     )
     assert settings.resource_suffix is None
     assert settings.breaker == Breaker(
-        count=3, interval="PT1M", trip_duration="PT1M", accept_retry_after=True
+        count=10, interval="PT10S", trip_duration="PT10S", accept_retry_after=False
     )
     assert settings.reveal_backend is True
     assert settings.members == tuple(
@@ -173,7 +173,7 @@ def test_consumption_has_no_units_and_no_breaker(gateway):
 
 def test_a_breaker_may_change_one_value_and_keep_the_others():
     assert parse(at({"breaker": {"count": 9}})).breaker == Breaker(
-        count=9, interval="PT1M", trip_duration="PT1M", accept_retry_after=True
+        count=9, interval="PT10S", trip_duration="PT10S", accept_retry_after=False
     )
 
 

@@ -1,0 +1,1 @@
+"""Failover drills: what clients notice while regions fail, and which settings spare them."""

@@ -1,0 +1,90 @@
+"""Failover drills: what clients of the gateway notice while regions fail, under load.
+
+Each drill has a local Azure of its own with the dev stack and the incident's response times, and
+clients that send 20 chat completions a second, a quarter of them as streams, whatever the answers
+do. They wait as long as the openai SDK does (600 s). `make drill` prints the table, and writes it
+and the picture to docs/. It takes about eight minutes, most of it the waiting of `hangs`.
+"""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.drills import azure, picture, report
+from benchmarks.drills.load import Load
+from benchmarks.drills.scenarios import DRILLS, Drill
+
+INSTANCES = (1, 2, 4)
+BEFORE = 6.0
+PATIENCE_AFTER = 75
+"""Seconds that a healed region is waited for: a breaker's minute, and some more."""
+AFTER = 5.0
+AT_ONCE = 12
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+async def run(drill: Drill, instances: int, turn: asyncio.Semaphore) -> report.Outcome:
+    """Run one drill."""
+    async with turn, azure.deployed(drill, instances=instances) as stack:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            load = Load(session, stack.url, stack.key, stack.deployment)
+            sending = asyncio.create_task(load.run())
+            try:
+                await asyncio.sleep(BEFORE)
+                began = load.now
+                taken = await stack.begin(session, drill)
+                await asyncio.sleep(max(0.0, began + drill.seconds - load.now))
+                await stack.end(session, taken)
+                ended = load.now
+                outcome = report.Outcome(
+                    drill=drill,
+                    instances=instances,
+                    samples=load.samples,
+                    began=began,
+                    ended=ended,
+                )
+                for _ in range(PATIENCE_AFTER):
+                    if outcome.back is not None:
+                        break
+                    await asyncio.sleep(1)
+                await asyncio.sleep(AFTER)
+            finally:
+                load.stop()
+                await sending
+    print(" | ".join(report.row(outcome)), flush=True)
+    return outcome
+
+
+async def run_all(drills: list[Drill]) -> list[report.Outcome]:
+    """Run each drill with each number of instances; those that take longest begin first."""
+    turn = asyncio.Semaphore(AT_ONCE)
+    wanted = [(drill, instances) for instances in INSTANCES for drill in drills]
+    wanted.sort(key=lambda each: -each[0].seconds)
+    outcomes = await asyncio.gather(*(run(*each, turn) for each in wanted))
+    return sorted(outcomes, key=lambda each: (drills.index(each.drill), each.instances))
+
+
+def main() -> None:
+    """Run the drills, print the table, and write the docs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write docs/drills.md and its picture")
+    parser.add_argument("drills", nargs="*", help="names of drills (default: all)")
+    options = parser.parse_args()
+    drills = [each for each in DRILLS if each.name in options.drills or not options.drills]
+    outcomes = asyncio.run(run_all(drills))
+    table = report.markdown(outcomes)
+    print(f"\n{table}")
+    harmed = sum(each.failures for each in outcomes if each.drill.one_lives)
+    print(f"client-visible failures while one region lives: {harmed}")
+    if options.write:
+        (DOCS / "drills.svg").write_text(picture.draw(outcomes), encoding="utf-8")
+        (DOCS / "drills.md").write_text(
+            f"# Failover drills\n\n{__doc__}\n{table}", encoding="utf-8"
+        )
+
+
+if __name__ == "__main__":
+    main()
