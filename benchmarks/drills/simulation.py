@@ -165,6 +165,7 @@ def _configuration(wanted: Settings) -> Configuration:
         subscriptions=(),
         deployment=Deployment(region="UK South", service_name="apim"),
         principal_id="gateway",
+        assigned={},
     )
 
 
