@@ -378,13 +378,25 @@ def _body(resource: Resource, request: Request) -> Mapping[str, Any]:
     """Return a resource as it is at the moment of a request, in the words of its api-version."""
     body = operations.at_moment(resource, request.now)
     if request.path.tail == types.ANY_RESOURCE:
-        return {name: value for name, value in body.items() if name != "properties"}
+        return _listed_body(body, request.query.get("$expand", ""))
     kind = RESOURCE_TYPES.get(resource.type.lower())
     newer = kind.newer.get(request.api_version) if kind else None
     if not newer:
         return body
     known = {name: value for name, value in body["properties"].items() if name not in newer}
     return {**body, "properties": known}
+
+
+def _listed_body(body: Mapping[str, Any], expand: str) -> Mapping[str, Any]:
+    """Return a resource as a list of all resources shows it."""
+    properties = body["properties"]
+    expanded = {
+        name: properties[source]
+        for name in expand.split(",")
+        for source in types.EXPANDED.get(name, ())
+        if source in properties
+    }
+    return {name: body[name] for name in body if name != "properties"} | expanded
 
 
 def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:

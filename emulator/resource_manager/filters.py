@@ -20,7 +20,7 @@ Test = Callable[[Row], bool]
 # The properties by which the lists of a type can be filtered, in lower case.
 FIELDS: Final[Mapping[str, frozenset[str]]] = {
     RESOURCE_GROUP: frozenset({"tagname", "tagvalue"}),
-    types.ANY_RESOURCE: frozenset({"name", "resourcetype", "location"}),
+    types.ANY_RESOURCE: frozenset({"name", "resourcetype", "resourcegroup", "location"}),
     types.ROLE_ASSIGNMENT: frozenset({"principalid"}),
     types.ROLE_DEFINITION: frozenset({"rolename", "type"}),
     types.BACKEND: frozenset({"name", "title", "url"}),
@@ -145,6 +145,7 @@ def _rows(body: Mapping[str, Any], scope: str) -> Iterator[Row]:
     yield {
         "name": body["name"],
         "resourcetype": body["type"],
+        "resourcegroup": body["id"].lower().partition("/resourcegroups/")[2].partition("/")[0],
         "location": body.get("location", ""),
         "at or above": below.startswith(f"{assigned_at}/"),
         **properties,

@@ -32,6 +32,13 @@ APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
 CHECK_SUBDOMAIN = "Microsoft.CognitiveServices/checkDomainAvailability"
 CHECK_SERVICE_NAME = "Microsoft.ApiManagement/checkNameAvailability"
 
+# What a list of all resources shows when asked by `$expand`, and the properties it is had from.
+EXPANDED: Mapping[str, tuple[str, ...]] = {
+    "provisioningState": ("provisioningState",),
+    "createdTime": ("dateCreated", "createdAtUtc"),
+    "changedTime": (),
+}
+
 # Azure built-in roles, "AI + machine learning" and "General".
 ROLES = {
     "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd": "Cognitive Services OpenAI User",

@@ -91,6 +91,8 @@ def test_who_is_signed_in(az):
 
 
 def test_groups(az):
+    kinds = az('az resource list --resource-group $GROUP --query "[].type"')
+    assert kinds.count("Microsoft.CognitiveServices/accounts") >= 3
     assert az.azure.group in az('az group list --query "[].name"')
     assert az("az group show --name $GROUP")["location"] == "uksouth"
     made = az("az group create --name scratch --location uksouth --tags team=ai")
@@ -140,6 +142,12 @@ def test_an_api_and_a_backend_live_and_die(az):
     updated = az(f"az apim backend update {backend} --description changed")
     assert (updated["description"], updated["url"]) == ("changed", "https://example.com")
     az(f"az apim backend delete {backend} --yes")
+    value = f"{inside} --named-value-id scratch"
+    az(f"az apim nv create {value} --display-name scratch --value first --secret true")
+    assert az(f"az apim nv show-secret {value}") == {"value": "first"}
+    az(f"az apim nv update {value} --value second")
+    assert az(f"az apim nv show-secret {value}") == {"value": "second"}
+    az(f"az apim nv delete {value} --yes")
     api = f"{inside} --api-id scratch"
     az(f"az apim api create {api} --path scratch --display-name Scratch")
     assert az(f"az apim api update {api} --description changed")["description"] == "changed"

@@ -247,6 +247,15 @@ def test_all_resources_are_listed_and_found_by_type(arm):
         listed = arm.get(f"{scope}/resources").json()["value"]
         assert [each["id"] for each in listed] == [ACCOUNT, SERVICE]
         assert not any("properties" in each for each in listed)
+    query = {"$expand": "createdTime,changedTime,provisioningState"}
+    for each in arm.get(f"{GROUP}/resources", params=query).json()["value"]:
+        assert each["provisioningState"] == "Succeeded"
+        assert each["createdTime"].endswith("Z")
+    assert arm.get(f"{GROUP}/resources", params={"$expand": "zones"}).status_code == 400
+    for group, count in {"RG": 2, "r": 0}.items():
+        query = {"$filter": f"resourceGroup eq '{group}'"}
+        listed = arm.get(f"{SUBSCRIPTION}/resources", params=query).json()["value"]
+        assert len(listed) == count
     query = {"$filter": "resourceType eq 'Microsoft.ApiManagement/service'"}
     (found,) = arm.get(f"{GROUP}/resources", params=query).json()["value"]
     assert found["id"] == SERVICE

@@ -86,8 +86,13 @@ def _not_allowed(request: Request) -> Violations:
 
 def _unsupported_query(request: Request) -> Violations:
     for name in ("$orderby", "$select", "$expand", "tags"):
-        if name in request.query:
+        if name in request.query and not (name == "$expand" and _expands_resources(request)):
             yield {"name": name}
+
+
+def _expands_resources(request: Request) -> bool:
+    wanted = set(request.query["$expand"].split(","))
+    return request.path.tail == types.ANY_RESOURCE and wanted <= types.EXPANDED.keys()
 
 
 def _bad_filter(request: Request) -> Violations:
