@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint fuzz bench catch-table docs clean
+.PHONY: help demo test lint fuzz bench drill sweep catch-table docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -27,6 +27,12 @@ fuzz: $(READY) ## 100,000 cases for everything that reads what others wrote; CAS
 
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done
+
+drill: $(READY) ## what clients notice while regions fail, under load: prints it, and writes docs/drills.*
+	@$(BIN)/python -m benchmarks.drills --write
+
+sweep: $(READY) ## which breaker, retries and timeout harm clients least, simulated; writes docs/sweep.md
+	@$(BIN)/python -m benchmarks.drills.sweep --write docs/sweep.md
 
 catch-table: $(READY) ## which stage catches which mistake first: prints it, and writes docs/catch-table.md
 	@$(BIN)/python benchmarks/catch_table.py --write
