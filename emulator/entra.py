@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -201,8 +202,8 @@ class _Entra:
     async def _signed_in(self, request: web.Request) -> Mapping[str, str]:
         """Return the form of the service principal; refuse any other's."""
         _tenant(request)
-        sent = await request.post()
-        form = {name: value for name, value in sent.items() if isinstance(value, str)}
+        sent = (await request.read()).decode("utf-8", errors="replace")
+        form = dict(parse_qsl(sent, keep_blank_values=True))
         grant_type = _parameter(form, "grant_type")
         if grant_type != "client_credentials":
             raise _RefusalError("grant type", grant_type)

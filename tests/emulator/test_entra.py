@@ -57,6 +57,21 @@ def test_a_client_secret_gets_a_token_that_resource_manager_takes(azure, path):
     assert read(azure, f"Bearer {token}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("content_type", "content"),
+    [
+        ("multipart/form-data; boundary=x", b"junk"),
+        ("multipart/form-data", b""),
+        ("application/x-www-form-urlencoded; charset=nonsense", b"a=b"),
+        ("application/x-www-form-urlencoded", b"\xff=%ff&grant_type"),
+    ],
+)
+def test_a_form_that_is_none_lacks_what_it_should_have(azure, content_type, content):
+    answer = azure.post(TOKEN, content=content, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "grant_type" in answer.json()["error_description"]
+
+
 def test_the_azure_cli_s_two_slashes_are_one_audience(azure):
     scope = "https://management.core.windows.net//.default"
     token = azure.post(TOKEN, data=form(azure, scope=scope)).json()["access_token"]

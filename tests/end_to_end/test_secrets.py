@@ -5,11 +5,13 @@ import json
 import re
 import socket
 import stat
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from emulator.identity import Secrets
 from emulator.store import Store
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
@@ -111,7 +113,6 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
             deployed.emulator("preview", "--config-file", "Pulumi.incident.yaml"),
             deployed.emulator("up", "--config-file", "Pulumi.incident.yaml"),
             deployed.emulator("output"),
-            deployed.emulator("env"),
         ]
         written += provoke(outputs, endpoint, key)
         for shape in ([], ["--show-sames"]):
@@ -121,7 +122,7 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
     written += [deployed.served, log.read_text("utf-8")]
     written += [path.read_text("utf-8") for path in forms.values()]
 
-    secrets = {*all_secrets(deployed.state), TOKEN}
+    secrets = {*all_secrets(deployed.state), *asdict(Secrets.of(deployed.state)).values(), TOKEN}
     assert key in secrets
     assert len(secrets) > 3
     for text in written:

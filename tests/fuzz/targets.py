@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import arm_server
 import fake_resources
@@ -34,7 +34,8 @@ from emulator.gateway import expressions
 from emulator.gateway.exchange import ProxyError, Response, ReturnedResponse
 from emulator.gateway.limits import Limits
 from emulator.gateway.policy import Library, PolicyError, compile_policy
-from emulator.identity import Tokens
+from emulator.identity import CLIENT_ID, Tokens
+from emulator.local import TENANT_ID
 from emulator.server import LocalAzure, Options
 from probes import outputs, preview_comment
 from probes.preview.comment import LIMIT
@@ -225,14 +226,63 @@ def _arm_case(rng: Random) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _resource_manager() -> Iterator[Check]:
+def _local_azure() -> Iterator[tuple[Wire, int]]:
+    """The whole local Azure, with nothing deployed; gives the port of Resource Manager."""
     with Wire() as wire:
         folder = tempfile.mkdtemp()
         azure = LocalAzure(Path(folder), Options(port=0, provisioning_seconds=0))
         wire.stack.callback(shutil.rmtree, folder)
         wire.stack.push_async_callback(azure.stop)
         wire.do(azure.start())
-        port = int(azure.endpoint.rpartition(":")[2])
+        yield wire, int(azure.endpoint.rpartition(":")[2])
+
+
+_FORM: Final = urlencode(
+    {
+        "grant_type": "client_credentials",
+        "client_id": CLIENT_ID,
+        "client_secret": "x",
+        "scope": "https://management.azure.com/.default",
+        "resource": "https://management.azure.com",
+    }
+)
+_TOKEN_PATHS: Final = [
+    f"/{TENANT_ID}/oauth2/v2.0/token",
+    f"/{TENANT_ID}/oauth2/token",
+    f"/{TENANT_ID}/v2.0/.well-known/openid-configuration",
+    "/common/discovery/instance",
+    "/msi/token?resource=https://management.azure.com",
+]
+
+
+def _token_case(rng: Random) -> tuple[Any, ...]:
+    path = quote(spliced(rng, rng.choice(_TOKEN_PATHS)), safe="/?=:%", errors="surrogatepass")
+    kinds = (
+        "application/x-www-form-urlencoded",
+        "application/x-www-form-urlencoded; charset=x",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "",
+    )
+    headers = {"Content-Type": rng.choice(kinds), "X-IDENTITY-HEADER": rng.choice(("", "x", "é"))}
+    return rng.choice(("POST", "POST", "GET")), path, headers, _utf8(spliced(rng, _FORM))
+
+
+@contextmanager
+def _token() -> Iterator[Check]:
+    with _local_azure() as (wire, port):
+
+        def check(case: Any) -> None:
+            for status, said in wire.ask(port, _request(*case)):
+                assert status < 500, said
+                assert json.loads(said)
+
+        yield check
+
+
+@contextmanager
+def _resource_manager() -> Iterator[Check]:
+    with _local_azure() as (wire, port):
 
         def ask(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
             sent = {"Content-Type": "application/json", **headers}
@@ -722,7 +772,8 @@ def _config_case(rng: Random) -> Any:
 
 
 TARGETS: Final = (
-    Target(name="resource-manager", make=_arm_case, open=_resource_manager, share=25),
+    Target(name="resource-manager", make=_arm_case, open=_resource_manager, share=22),
+    Target(name="token", make=_token_case, open=_token, share=3),
     Target(name="policy", make=_policy_case, open=_policy, share=15),
     Target(name="expression", make=_expression_case, open=_plain(_run_expression), share=20),
     Target(name="gateway", make=_data_case, open=_gateway, share=8),
