@@ -90,8 +90,13 @@ def test_what_a_policy_keeps_between_expressions_is_changed_in_place():
     )
     variables["backends"] = made
     assert run(source, variables=variables) == 1
-    assert run('return ((JArray)context.Variables["backends"])[0]["isThrottling"].ToString();',
-               variables=variables) == "True"  # fmt: skip
+    assert (
+        run(
+            'return ((JArray)context.Variables["backends"])[0]["isThrottling"].ToString();',
+            variables=variables,
+        )
+        == "True"
+    )
 
 
 def test_two_evaluations_share_nothing():

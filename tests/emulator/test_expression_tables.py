@@ -176,7 +176,7 @@ def generic_calls():
     kinds = ("Body", "JToken", "JObject", "JArray", "JValue")
     for kind, name, wanted in product(kinds, ("As", "Value", "ToObject", "Values"), RUNTIME_TYPES):
         if generic_method(kind, name, wanted):
-            for value, given in product(VALUES[kind], ("", '"a"', "0")):
+            for value, given in product(VALUES[kind][:3], ("", "0")):
                 yield f"({value}).{name}<{wanted}>({given})"
 
 
@@ -188,7 +188,7 @@ SCALARS = [
 
 
 def operators():
-    for operator in ("+", "-", "/", "%", "==", "<", "&&", "??"):
+    for operator in ("+", "-", "/", "==", "<", "&&", "??"):
         for one, other in product(SCALARS, SCALARS):
             yield f"({one}) {operator} ({other})"
     for kind, value in product(RUNTIME_TYPES, SCALARS):
@@ -206,8 +206,8 @@ def operators():
         (members_of_values, 1500),
         (members_of_types, 500),
         (queries_of_collections, 500),
-        (generic_calls, 500),
-        (operators, 1500),
+        (generic_calls, 200),
+        (operators, 1000),
     ],
 )
 def test_each_entry_evaluates_or_fails_as_dotnet_does(sources, least):

@@ -312,8 +312,10 @@ def test_a_token_that_is_missing_no_good_or_of_another_tenant_is_refused():
     assert refused(ENTRA.format("")).message == "Azure AD JWT not present."
     assert refused(ENTRA.format(""), headers={"Authorization": "Bearer bad"}).status == 401
     assert refused(ENTRA.format(""), **with_token(tid="other")).reason == "TokenIssuerNotAllowed"
-    xml = ENTRA.format("").replace("tenant-id", 'failed-validation-httpcode="403" '
-                                   'failed-validation-error-message="No." tenant-id')  # fmt: skip
+    xml = ENTRA.format("").replace(
+        "tenant-id",
+        'failed-validation-httpcode="403" failed-validation-error-message="No." tenant-id',
+    )
     refusal = refused(xml)
     assert (refusal.status, refusal.message) == (403, "No.")
 
@@ -322,9 +324,11 @@ def test_the_token_may_be_in_another_header_the_query_or_a_value():
     for where, settings in (
         ('header-name="x-token"', {"headers": {"x-token": "good"}}),
         ('query-parameter-name="t"', {"query": "t=good"}),
-        ("token-value='@(context.Request.Headers.GetValueOrDefault(\"x\"))'",
-         {"headers": {"x": "good"}}),
-    ):  # fmt: skip
+        (
+            "token-value='@(context.Request.Headers.GetValueOrDefault(\"x\"))'",
+            {"headers": {"x": "good"}},
+        ),
+    ):
         xml = ENTRA.format("").replace("tenant-id", f"{where} tenant-id")
         assert "jwt" in inbound(xml, **{**with_token(), **settings}).variables
 
@@ -336,8 +340,10 @@ SIGNED = f"""<validate-jwt header-name="Authorization" output-token-variable-nam
 
 
 def signed(claims: dict, key: bytes = KEY) -> dict:
-    parts = [base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=") for each in
-             ({"alg": "HS256"}, claims)]  # fmt: skip
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
+        for each in ({"alg": "HS256"}, claims)
+    ]
     text = b".".join(parts)
     signature = base64.urlsafe_b64encode(hmac.digest(key, text, sha256)).rstrip(b"=")
     return {"headers": {"Authorization": f"Bearer {(text + b'.' + signature).decode()}"}}
@@ -352,6 +358,10 @@ def test_a_token_signed_by_a_key_of_the_policy():
         ({"iss": "me", "exp": 2000}, b"another", "TokenSignatureInvalid"),
     ):
         assert refused(SIGNED, **signed(claims, key)).reason == reason
+    late = SIGNED.replace("header-name", 'clock-skew="200" header-name')
+    assert "jwt" in inbound(late, **signed({"iss": "me", "exp": 900})).variables
+    keyless = SIGNED.replace(base64.b64encode(KEY).decode(), "")
+    assert refused(keyless, **signed({"iss": "me", "exp": 2000}, b"")).status == 401
     for token in ("a.b", "a.b.c", "\xff.b.c", "." * 9):
         assert refused(SIGNED, headers={"Authorization": f"Bearer {token}"}).status == 401
 
@@ -539,8 +549,11 @@ def test_retry_reads_a_body_its_condition_asks_and_waits_longer_each_time():
 
 def test_return_response_takes_no_variable_that_is_no_response():
     with pytest.raises(ReturnedResponse):
-        inbound('<return-response response-variable-name="x"><set-status code="204" />'
-                "</return-response>", variables={"x": "text"})  # fmt: skip
+        inbound(
+            '<return-response response-variable-name="x"><set-status code="204" />'
+            "</return-response>",
+            variables={"x": "text"},
+        )
 
 
 # --- passed over -------------------------------------------------------------------------------
@@ -656,10 +669,12 @@ def test_base_is_what_the_outer_scope_does():
         document(inbound=variable.format("outer"), backend="<forward-request />")
     )
     inner = compile_policy(
-        document(inbound=variable.format("first") + "<base />" + variable.format("last"),
-                 backend="<base />"),
+        document(
+            inbound=variable.format("first") + "<base />" + variable.format("last"),
+            backend="<base />",
+        ),
         outer=outer,
-    )  # fmt: skip
+    )
     context = exchange(Services(200))
     asyncio.run(inner.inbound(context))
     assert list(context.variables) == ["first", "outer", "last"]
@@ -695,6 +710,11 @@ def test_base_is_what_the_outer_scope_does():
         (
             '<validate-jwt><openid-config url="https://accounts.example.com/"/></validate-jwt>',
             "asks no issuer of tokens but its own Entra",
+        ),
+        (
+            """<validate-jwt clock-skew="5"><openid-config
+            url="https://sts.windows.net/a"/></validate-jwt>""",
+            "has the same clock",
         ),
         (
             """<validate-jwt><issuer-signing-keys><key n="a" e="b"/></issuer-signing-keys>

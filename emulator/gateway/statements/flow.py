@@ -177,9 +177,11 @@ def _limit_concurrency(element: Element, place: Place) -> Action:
         limits, name = exchange.services.limits, f"concurrency:{key(exchange)}"
         if not limits.enter(name, int(most(exchange))):
             raise ProxyError(
-                "Too many requests", source="limit-concurrency", reason="RateLimitExceeded",
+                "Too many requests",
+                source="limit-concurrency",
+                reason="RateLimitExceeded",
                 status=429,
-            )  # fmt: skip
+            )
         try:
             await body(exchange)
         finally:
