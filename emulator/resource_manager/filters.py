@@ -57,6 +57,8 @@ _COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "endswith": lambda have, want: have.endswith(want),
 }
 
+MOST_PARENTHESES: Final = 50
+
 
 class FilterError(Exception):
     """A filter that cannot be read, or that the type's list does not have."""
@@ -124,6 +126,8 @@ def compiled(text: str, kind: str) -> Callable[[Mapping[str, Any], str], bool]:
     """
     if kind not in FIELDS:
         raise FilterError(f"lists of '{kind}' have none")
+    if text.count("(") > MOST_PARENTHESES:
+        raise FilterError(f"it has more than {MOST_PARENTHESES} parentheses")
     try:
         test = _Compiler(kind).transform(_parser().parse(text))
     except VisitError as error:

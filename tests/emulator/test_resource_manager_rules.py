@@ -247,6 +247,7 @@ PROTOCOL = [
             "weight eq '1'": "'weight' is none of 'Microsoft.ApiManagement/service/backends'",
             "atScope()": "atScope() is none of 'Microsoft.ApiManagement/service/backends'",
             "name eq": "'name eq' cannot be read",
+            "(" * 51 + "name eq 'x'" + ")" * 51: "it has more than 50 parentheses",
             "name eq 'x": "'name eq 'x' cannot be read",
         }.items()
     ),

@@ -175,6 +175,11 @@ _PATHS: Final = [
     f"{arm_server.SUBSCRIPTION}/resources",
     f"{arm_server.SERVICE}/backends",
     f"{arm_server.SERVICE}/apis",
+    f"{arm_server.KEY}/regeneratePrimaryKey",
+    f"{arm_server.ACCOUNT}/regenerateKey",
+    f"{arm_server.SUBSCRIPTION}/providers/Microsoft.ApiManagement/checkNameAvailability",
+    f"{arm_server.SUBSCRIPTION}/resourceGroups",
+    f"{arm_server.GROUP}/providers/Microsoft.Authorization/roleAssignments",
     "/metadata/endpoints",
     "/_emulator/faults/foundry1",
 ]
@@ -188,6 +193,10 @@ _VERSIONS: Final = [
     "2024-05-01-preview",
 ]
 _QUERIES: Final = ["$top", "$skip", "$filter", "$expand", "api-version", "%00", "x"]
+_FILTER: Final = (
+    *("name", "eq", "ne", "'x'", "and", "or", "(", ")", "contains(name,'x')", "properties/url"),
+    *("tagName", "principalId", "atScope()", "assignedTo('x')", "substringof('x',name)", "''"),
+)
 _BODIES: Final = {**arm_server.LEAST, "/_emulator/faults/foundry1": {"latency": 1, "status": 429}}
 
 
@@ -217,6 +226,8 @@ def _arm_case(rng: Random) -> tuple[Any, ...]:
     path = _arm_path(rng, named)
     version = arm_server.version_of(path) if rng.random() < 0.8 else rng.choice(_VERSIONS)
     queries = [(rng.choice(_QUERIES), text(rng)) for _ in range(rng.choice((0, 0, 0, 0, 1, 2)))]
+    if rng.random() < 0.1:
+        queries.append(("$filter", " ".join(words(rng, _FILTER, most=8))))
     headers = _header(
         rng,
         ("If-Match", "If-None-Match", "Authorization", "Accept", "Content-Type", "Expect"),
