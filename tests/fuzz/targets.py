@@ -83,9 +83,11 @@ class Wire:
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
 
-    def ask(self, port: int, data: bytes) -> list[tuple[int, bytes]]:
+    def ask(
+        self, port: int, data: bytes, *, patience: float = _PATIENCE
+    ) -> list[tuple[int, bytes]]:
         """Send bytes on a connection of their own; give what is answered until it ends."""
-        answers = _answers(self.do(_talk(port, data)))
+        answers = _answers(self.do(_talk(port, data, patience)))
         faults = self.faults.copy()
         self.faults.clear()
         assert not faults, faults[0]
@@ -104,23 +106,25 @@ class _Remember(logging.Handler):
         self._faults.append(self._formatter.format(record))
 
 
-async def _talk(port: int, data: bytes) -> bytes:
+async def _talk(port: int, data: bytes, patience: float) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(data)
-        return await _until_it_ends(reader, writer)
+        return await _until_it_ends(reader, writer, patience)
     except ConnectionError:  # it had said all it would
         return b""
     finally:
         writer.close()
 
 
-async def _until_it_ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+async def _until_it_ends(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float
+) -> bytes:
     """Read until the server closes; one that waits for more is told that there is none."""
     said = bytearray()
     while True:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 piece = await reader.read(65536)
         except TimeoutError:
             writer.write_eof()
@@ -297,7 +301,7 @@ def _resource_manager() -> Iterator[Check]:
 
         def ask(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
             sent = {"Content-Type": "application/json", **headers}
-            answers = wire.ask(port, _request(method, path, sent, body))
+            answers = wire.ask(port, _request(method, path, sent, body), patience=5)
             assert len(answers) == 1, answers
             return answers[0]
 
