@@ -95,7 +95,7 @@ def constant_number(element: Element, name: str, default: str, low: float, high:
 
 def _checked(element: Element, name: str, text: str, low: float, high: float) -> float:
     if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", text) or not low <= float(text) <= high:
-        refuse(element, f"attribute '{name}': '{text}' is no number from {low:g} to {high:g}")
+        refuse(element, f"attribute '{name}': '{text}' is no number from {low:.12g} to {high:.12g}")
     return float(text)
 
 
@@ -117,7 +117,7 @@ def number(element: Element, name: str, default: str, low: float, high: float) -
             amount = -1.0
         if not low <= amount <= high:
             raise ProxyError(
-                f"'{name}' is '{text[:40]}', no number from {low:g} to {high:g}", source=where
+                f"'{name}' is '{text[:40]}', no number from {low:.12g} to {high:.12g}", source=where
             )
         return amount
 
