@@ -371,6 +371,11 @@ LINES = """<policies>
         ("<choose><otherwise/></choose>", "needs a 'when'", 4),
         ("<choose><if/></choose>", "'if': not allowed in 'choose'", 4),
         ('<choose><when condition="@(1)"/></choose>', "convert type 'int' to 'bool'", 4),
+        (
+            "<choose><when condition='@(context.Variables[\"a\"])'/></choose>",
+            "convert type 'object' to 'bool'",
+            4,
+        ),
         ('<choose><when condition="maybe"/></choose>', "'maybe' is no expression", 4),
         ("<choose><when/></choose>", "attribute 'condition' is missing", 4),
         (

@@ -141,7 +141,7 @@ def condition(element: Element, name: str = "condition") -> Condition:
         truth = source.strip().lower() == "true"
         return lambda _: truth
     compiled = expression(element, source)
-    if compiled.type not in ("bool", "object"):
+    if compiled.type != "bool":
         raise PolicyError(
             f"Error in element '{element.name}': Cannot implicitly convert type"
             f" '{compiled.type}' to 'bool'",
