@@ -43,6 +43,7 @@ from emulator.identity import Tokens
 REFUSAL_SECONDS: Final = 0.02
 """How long a region takes to say no."""
 BEFORE: Final = 6.0
+_SLOW: Final = "x-slow"
 _DENIALS: Final = ((401, 401), (403, 403))
 
 
@@ -84,8 +85,8 @@ class Weather:
     """What is so all the time.
 
     Requests come at random, `per_second` on average, until `after` seconds after the fault.
-    `failing` is the share of answers that are a 500, `slow` the share that take `slow_seconds`, as
-    those of a model that reasons at length do.
+    `failing` is the share of answers that are a 500, `slow` the share of requests that take any
+    region `slow_seconds`, as those that a model reasons about at length.
     """
 
     per_second: float = 10.0
@@ -108,7 +109,7 @@ class _Regions:
         region = request.url.host
         self.asked[region] += 1
         seconds = dict(zip(REGIONS, LATENCY.values(), strict=True))[region]
-        if self.weather.slow and self.dice.random() < self.weather.slow:
+        if _SLOW in request.headers:
             seconds = self.weather.slow_seconds
         drill = self.drill if self.drill and region in self.drill.regions else None
         if drill and drill.role_lost:
@@ -189,6 +190,8 @@ async def _simulate(
 
     async def ask() -> None:
         exchange = _exchange(PolicyServices(regions, tokens, running, dice.choice(units)))
+        if weather.slow and dice.random() < weather.slow:
+            exchange.request.headers[_SLOW] = ""
         sent = clock()
         status = 503
         try:

@@ -68,6 +68,16 @@ def test_noise_alone_harms_nobody(per_second):
     assert asked > len(seen.samples), "no answer was a 500: there was nothing to harm"
 
 
+def test_a_long_answer_outlives_the_timeout_and_a_shorter_timeout_would_lose_it():
+    quiet = Drill(name="nothing", regions=())
+    thoughtful = Weather(per_second=1.0, slow=0.1)
+    seen, _ = simulate(quiet, own(), weather=thoughtful, instances=1)
+    assert seen.failures == 0
+    assert max(each.seconds for each in seen.samples) == pytest.approx(thoughtful.slow_seconds)
+    cut, _ = simulate(quiet, replace(own(), timeout=60), weather=thoughtful, instances=1)
+    assert cut.failures > 0
+
+
 def test_virtual_time_passes_without_waiting_and_in_order():
     async def main() -> list[float]:
         clock = asyncio.get_running_loop().time
