@@ -4,6 +4,11 @@ Each drill has a local Azure of its own with the dev stack and the incident's re
 clients that send 20 chat completions a second, a quarter of them as streams, whatever the answers
 do. They wait as long as the openai SDK does (600 s). `make drill` prints the table, and writes it
 and the picture to docs/. It takes about eight minutes, most of it the waiting of `hangs`.
+
+Units are gateway instances, which share nothing. Failures are what clients saw before an answer
+began; they are told when they say when to come back and name nothing that is inside. Cut are
+answers that had begun. A region is left alone from when no request tries it for three seconds, and
+back when it answers after the fault. Shares are of the answers, in per cent, of the three regions.
 """
 
 import argparse
