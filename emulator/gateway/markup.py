@@ -19,6 +19,8 @@ _ENTITY = re.compile(r"&(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|lt|gt|amp|quot|apos);")
 _SKIPPED = {"<!--": "-->", "<![CDATA[": "]]>"}
 # An expression is the whole of an attribute's value or of an element's text: it starts one.
 _NEXT = re.compile(r"<!--|<!\[CDATA\[|(?:=\s*[\"']|>)\s*(?=@[({])")
+# In well-formed XML, once what may hold any `<` is skipped over.
+_START_TAG = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<([^\s/>!?]+)", re.DOTALL)
 _MARK = "\ue000"  # of the private use area: no policy holds it
 _PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
 # A named value's display name (API Management, "Named Value - Create Or Update").
@@ -82,13 +84,22 @@ def parse(document: str, named_values: Mapping[str, str] | None = None) -> Eleme
         raise PolicyError(f"The policy is not well-formed XML: {reason}", line) from None
     for beside in (*root.itersiblings(), *root.itersiblings(preceding=True)):
         _refuse_instruction(beside)
-    return _element(root, _Reader(sources, named_values or {}))
+    return _element(root, _Reader(sources, named_values or {}, _lines(xml)))
 
 
 class _Reader:
-    """Puts expressions back in the place of their marks, and values in that of their names."""
+    """Puts expressions back in the place of their marks, and values in that of their names.
 
-    def __init__(self, sources: list[ExpressionSource], named_values: Mapping[str, str]) -> None:
+    `lines` gives the line each element begins on, in their order.
+    """
+
+    def __init__(
+        self,
+        sources: list[ExpressionSource],
+        named_values: Mapping[str, str],
+        lines: Iterator[int],
+    ) -> None:
+        self.lines = lines
         self._sources = sources
         self._named_values = named_values
 
@@ -124,13 +135,23 @@ class _Reader:
         return _NAMED_VALUE.sub(fill, text)
 
 
+def _lines(xml: str) -> Iterator[int]:
+    """Give the line of each start tag: the parser knows that of its end alone."""
+    position, line = 0, 1
+    for tag in _START_TAG.finditer(xml):
+        if tag[1]:
+            line += xml.count("\n", position, tag.start())
+            position = tag.start()
+            yield line
+
+
 def _refuse_instruction(node: "etree._Element") -> None:
     if node.tag is not etree.Comment:
         raise PolicyError("Only elements, text and comments are read here", node.sourceline or 1)
 
 
 def _element(node: "etree._Element", reader: _Reader) -> Element:
-    line = node.sourceline or 1
+    line = next(reader.lines)
     if len(node.attrib) > MAX_ATTRIBUTES:  # the parser looks each up among all the others
         raise PolicyError(f"Error in element '{node.tag}': more attributes than any has", line)
     children = []

@@ -193,7 +193,7 @@ def test_what_is_wrong_is_refused_by_the_compiler_that_runs_it(team, text, targe
 def test_what_a_policy_needs_can_neither_be_broken_nor_deleted(team):
     error = team.refused("PUT", f"{NAMED_VALUE}2", displayName="tokens", value="many")
     message = error["details"][0]["message"]
-    assert "would break '/apis/inference/policies/policy'" in message
+    assert "would break '/apis/inference/policies/policy', line 6" in message
     assert "'tokens-per-minute': 'many' is no number from 1 to 2147483647" in message
     for path in (FRAGMENT, NAMED_VALUE):
         assert "is used by the following entities" in team.refused("DELETE", path)["message"]

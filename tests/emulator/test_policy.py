@@ -360,6 +360,8 @@ LINES = """<policies>
         ('<set-variable name="a" value="{{secret}}"/>', "Cannot find a property 'secret'", 4),
         ('<set-variable name="a"\n value="@(\n 1 +\n foo)"/>', "The name 'foo'", 7),
         ('<set-variable name="a" value="@(1\n+\n1)"/>\n<unknown/>', "'unknown'", 7),
+        ('<!-- <a>\n --><unknown\n a="@(1\n+\n1)"/>', "'unknown'", 5),
+        ("<set-body><![CDATA[<a>\n]]></set-body>\n<unknown\n/>", "'unknown'", 6),
         ('<set-variable name="a" value="@{\n var a = 1; }"/>', "not all code paths", 5),
         ('<set-variable name="a" value="@(1"/>', "The expression does not end", 4),
         ("<set-body><![CDATA[\n@(foo)]]></set-body>", "The name 'foo'", 5),
