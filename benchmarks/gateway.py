@@ -156,7 +156,7 @@ def resident(pid: int) -> float:
 
 
 def _median(rounds: Sequence[tuple[Result, Result]], which: int, name: str) -> float:
-    return statistics.median(getattr(each[which], name) for each in rounds)
+    return float(statistics.median(getattr(each[which], name) for each in rounds))
 
 
 if __name__ == "__main__":

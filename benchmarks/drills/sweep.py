@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.drills.scenarios import DAY, DRILLS, REGIONS, Drill
 from benchmarks.drills.simulation import Settings, Weather, own, simulate
@@ -56,13 +57,13 @@ SIMULATED = (
     ),
 )
 """To the simulation the others are like one of these, or as harmless with any settings."""
-GRID = {
+GRID: dict[str, tuple[Any, ...]] = {
     "count": (3, 10, 20, 50, 100),
     "trip_duration": (10.0, 60.0),
     "accept_retry_after": (True, False),
     "retries": (2, 5),
 }
-ASIDE = {
+ASIDE: dict[str, tuple[Any, ...]] = {
     "interval": (5.0, 10.0, 30.0, 60.0),
     "retries": (0, 1, 2, 3, 5, 8),
     "timeout": (30, 60, 90, 120, 240),
@@ -115,7 +116,7 @@ def score(settings: Settings) -> Score:
 
 def ranked(settings: Sequence[Settings]) -> list[Score]:
     """Score settings on every core, the best first."""
-    scores = []
+    scores: list[Score] = []
     with multiprocessing.Pool(os.cpu_count()) as pool:
         for each in pool.imap_unordered(score, settings):
             print(f"{len(scores) + 1} of {len(settings)}: {each}", file=sys.stderr, flush=True)

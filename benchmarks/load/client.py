@@ -22,6 +22,12 @@ class Target:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 80
+
     def request(self, body: bytes = BODY) -> bytes:
         """Return the request as it is sent."""
         parts = urlsplit(self.url)
@@ -104,12 +110,11 @@ class _Run:
 
 async def measure(target: Target, *, requests: int, connections: int) -> Result:
     """Send `requests` over `connections`; a connection that is lost counts what it had not sent."""
-    parts = urlsplit(target.url)
     loop = asyncio.get_running_loop()
     run = _Run(target, requests, connections)
     began = time.perf_counter()
     for _ in range(connections):
-        await loop.create_connection(lambda: _Connection(run), parts.hostname, parts.port)
+        await loop.create_connection(lambda: _Connection(run), *target.address)
     await run.done.wait()
     seconds = time.perf_counter() - began
     ordered = sorted(run.times)
@@ -142,14 +147,11 @@ class _Stream(asyncio.Protocol):
 
 async def open_streams(target: Target, count: int, *, seconds: float) -> int:
     """Open `count` streams at once; return how many of them still receive after `seconds`."""
-    parts = urlsplit(target.url)
     request = target.request(BODY.replace(b"}]", b'}],"stream":true'))
     loop = asyncio.get_running_loop()
     streams = []
     for _ in range(count):
-        _, stream = await loop.create_connection(
-            lambda: _Stream(request), parts.hostname, parts.port
-        )
+        _, stream = await loop.create_connection(lambda: _Stream(request), *target.address)
         streams.append(stream)
     await asyncio.sleep(seconds)
     before = [stream.events for stream in streams]
