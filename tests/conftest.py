@@ -10,7 +10,14 @@ settings.load_profile("project")
 # Started in the background, the tests would ignore Ctrl-C, and so would the processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-LONG = {"test_azure_cli", "test_story", "test_readme", "test_locust", "test_deployment_interrupted"}
+LONG = {
+    "test_azure_cli",
+    "test_story",
+    "test_secrets",
+    "test_readme",
+    "test_locust",
+    "test_deployment_interrupted",
+}
 
 
 @pytest.hookimpl(trylast=True)
