@@ -15,7 +15,7 @@ from pulumi_azure_native import apimanagement, authorization, cognitiveservices
 
 from components import regions
 from components.config_reader import Report, shown
-from components.endpoints import PUBLIC_AZURE, is_loopback
+from components.endpoints import PUBLIC_AZURE, connection, is_loopback
 from components.inference_api import API_NAME, OPENAI_PATH
 from components.settings import (
     NAMESPACE,
@@ -164,8 +164,7 @@ def _apis(service_id: str) -> Iterator[dict[str, Any]]:
     headers = {} if local else {"Authorization": f"Bearer {_token()}"}
     url = f"{endpoint}{service_id}/apis?api-version={_APIS_VERSION}"
     try:
-        # A proxy in the environment is no way to this machine.
-        with httpx.Client(headers=headers, timeout=_LIMIT, trust_env=not local) as client:
+        with httpx.Client(headers=headers, timeout=_LIMIT, **connection(endpoint)) as client:
             while url:
                 answer = client.get(url)
                 answer.raise_for_status()

@@ -61,7 +61,7 @@ def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
     """Return the API's policy for a pool of `members` (2 to 30) backends.
 
     A request is tried twice round the pool: at load the members that its attempts meet are as good
-    as drawn, and one round alone can meet the same failing one each time (docs/decisions/0012).
+    as drawn, and one round alone can meet the same failing one each time (docs/decisions/0013).
     """
     return _POLICY.substitute(
         backend_pool=backend_pool,

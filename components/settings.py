@@ -272,7 +272,7 @@ _EXISTING_SERVICE: Final = {
     "resourceGroup": Field(_GROUP_NAME),
     "serviceName": Field(_SERVICE_NAME),
 }
-# What harmed clients least in the failover drills: docs/decisions/0012.
+# What harmed clients least in the failover drills: docs/decisions/0013.
 _BREAKER: Final = {
     "count": Field(whole(1), 10),
     "interval": Field(_DURATION, "PT10S"),

@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from components.endpoints import is_loopback
+from components.endpoints import connection, is_loopback
 from probes.interpretation import at
 from probes.outputs import Stack
 from probes.pool import Pool, PoolMember
@@ -31,13 +31,7 @@ async def read_pool(stack: Stack, endpoint: str, *, limit: float) -> Pool:
     try:
         async with asyncio.timeout(limit):
             headers = {} if local else {"Authorization": f"Bearer {await _token(endpoint)}"}
-            async with httpx.AsyncClient(
-                # A proxy in the environment is no way to this machine.
-                trust_env=not local,
-                # Not left to `trust_env`: SSL_CERT_FILE counts on this machine, too.
-                verify=httpx.create_ssl_context() if endpoint.startswith("https:") else False,
-                timeout=limit,
-            ) as client:
+            async with httpx.AsyncClient(timeout=limit, **connection(endpoint)) as client:
                 answer = await client.get(
                     f"{endpoint.rstrip('/')}{stack.pool_id}?api-version={API_VERSION}",
                     headers=headers,

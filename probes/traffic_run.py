@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from components.endpoints import is_loopback
+from components.endpoints import connection
 from probes.evidence import Plan
 from probes.interpretation import interpret
 from probes.outputs import Stack
@@ -177,11 +177,8 @@ class TrafficRun:
 
 
 def _client(stack: Stack, limit: float) -> httpx.AsyncClient:
-    local = is_loopback(stack.inference_url)
     return httpx.AsyncClient(
-        # A proxy in the environment is no way to this machine.
-        trust_env=not local,
-        verify=stack.inference_url.startswith("https:"),
+        **connection(stack.inference_url),
         timeout=limit,
         limits=httpx.Limits(max_keepalive_connections=0),
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),

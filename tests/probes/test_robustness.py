@@ -6,6 +6,7 @@ import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -310,13 +311,27 @@ def test_retry_after_is_a_number_or_a_date_and_rubbish_is_ignored(value, seconds
     assert retry_after(value, now=NOW) == seconds
 
 
-def test_an_untrusted_certificate_is_a_tls_error(gateway, probe, tmp_path):
+@pytest.fixture
+def over_tls(gateway, tmp_path):
+    """The gateway's outputs and its certificate, once it speaks TLS."""
+    certificate, key = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*self_signed(tmp_path))
+    context.load_cert_chain(certificate, key)
     gateway._server.socket = context.wrap_socket(
         gateway._server.socket, server_side=True, do_handshake_on_connect=False
     )
-    outputs = gateway.outputs(inference_url=gateway.url.replace("http:", "https:"))
+    return gateway.outputs(inference_url=gateway.url.replace("http:", "https:")), certificate
+
+
+def test_a_certificate_is_trusted_by_ssl_cert_file(over_tls, probe, monkeypatch):
+    outputs, certificate = over_tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    result = probe("--skip-control-plane", outputs=outputs)
+    assert result.code == 0, result.out
+
+
+def test_an_untrusted_certificate_is_a_tls_error(over_tls, probe):
+    outputs, _ = over_tls
     result = probe("--skip-control-plane", outputs=outputs)
     assert result.code == 3
     assert "CERTIFICATE_VERIFY_FAILED" in result.verdict
@@ -334,6 +349,9 @@ def self_signed(folder):
         .serial_number(1)
         .not_valid_before(datetime.now(UTC) - timedelta(days=1))
         .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
         .sign(key, hashes.SHA256())
     )
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
