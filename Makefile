@@ -5,6 +5,8 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# One more than there are cores: many tests wait for a process to start or to end.
+WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: help demo test lint fuzz bench drill sweep catch-table docs clean
 help: ## this list
@@ -14,7 +16,7 @@ demo: $(READY) ## the incident, the fix and the proof, on a local Azure
 	@$(BIN)/python -m emulator demo
 
 test: $(READY) ## every test, shuffled, on all cores
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -71,6 +71,10 @@ ASIDE: dict[str, tuple[Any, ...]] = {
     "count_denials": (True, False),
 }
 """Varied one at a time on the grid's best."""
+BEFORE_THE_SWEEP = Settings(
+    count=3, interval=60.0, trip_duration=60.0, accept_retry_after=True, retries=2, timeout=120
+)
+"""What the program had; it is scored as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,7 @@ def markdown(scores: Sequence[Score]) -> str:
     header = ("failures", "after recovery", "waited", "in vain", *names)
     rows = [header, tuple("-" for _ in header)]
     for each in scores:
-        values = (f"{getattr(each.settings, name):g}" for name in names)
+        values = (_shown(getattr(each.settings, name)) for name in names)
         rows.append(
             (
                 str(each.harmed),
@@ -143,6 +147,10 @@ def markdown(scores: Sequence[Score]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def _shown(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
 def main() -> None:
     """Print the grid's table, and the best one's with retries and timeout varied."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,11 +160,10 @@ def main() -> None:
         replace(own(), interval=10.0, timeout=120, **dict(zip(GRID, values, strict=True)))
         for values in itertools.product(*GRID.values())
     ]
-    scores = ranked(grid)
+    scores = ranked([*grid, BEFORE_THE_SWEEP])
     best = scores[0].settings
-    aside = ranked(
-        [replace(best, **{name: value}) for name, values in ASIDE.items() for value in values]
-    )
+    varied = [replace(best, **{name: value}) for name, values in ASIDE.items() for value in values]
+    aside = ranked(list(dict.fromkeys(varied)))
     text = (
         f"# The sweep\n\n{__doc__}\n## Breakers and retries, with a timeout of 120 s\n\n"
         f"{markdown(scores)}\n## One at a time, on the best\n\n{markdown(aside)}"

@@ -146,7 +146,7 @@ class _Stream(asyncio.Protocol):
 
 
 async def open_streams(target: Target, count: int, *, seconds: float) -> int:
-    """Open `count` streams at once; return how many of them still receive after `seconds`."""
+    """Open `count` streams at once; return how many still receive, `seconds` after all are open."""
     request = target.request(BODY.replace(b"}]", b'}],"stream":true'))
     loop = asyncio.get_running_loop()
     streams = []
@@ -155,7 +155,7 @@ async def open_streams(target: Target, count: int, *, seconds: float) -> int:
         streams.append(stream)
     await asyncio.sleep(seconds)
     before = [stream.events for stream in streams]
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(seconds)
     alive = sum(stream.events > events > 0 for stream, events in zip(streams, before, strict=True))
     for stream in streams:
         stream.close()

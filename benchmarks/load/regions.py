@@ -18,7 +18,9 @@ _EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"Here."}}]}\n\n'
 class Region(asyncio.Protocol):
     """One connection to a region."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, pause: float = 1.0) -> None:
+        """Answer as `name`; `pause` is the time between two events of a stream, in seconds."""
+        self._pause = pause
         self._response = (
             f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-ms-region: {name}\r\n"
             f"Content-Length: {len(_ANSWER)}\r\n\r\n"
@@ -46,7 +48,7 @@ class Region(asyncio.Protocol):
             self._transport.write(self._response)
 
     async def _stream(self) -> None:
-        """Send an event a second."""
+        """Send events until the client is gone."""
         self._transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -55,7 +57,7 @@ class Region(asyncio.Protocol):
             if self._transport.is_closing():
                 return
             self._transport.write(b"%x\r\n%s\r\n" % (len(_EVENT), _EVENT))
-            await asyncio.sleep(1)
+            await asyncio.sleep(self._pause)
         self._transport.write(b"0\r\n\r\n")
 
 

@@ -18,7 +18,7 @@ from emulator.store import Store
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["warm_interrupted_run"])
 
-STORIES = 5
+STORIES = 3
 MOMENTS = 10  # in each story
 
 

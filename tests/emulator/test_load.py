@@ -9,7 +9,7 @@ from benchmarks.load.regions import Region
 def run(test):
     async def main():
         loop = asyncio.get_running_loop()
-        region = await loop.create_server(lambda: Region("one"), "127.0.0.1", 0)
+        region = await loop.create_server(lambda: Region("one", pause=0.02), "127.0.0.1", 0)
         async with region:
             return await test(f"http://127.0.0.1:{region.sockets[0].getsockname()[1]}/chat")
 
@@ -46,4 +46,4 @@ def test_refusals_and_lost_connections_are_failures():
 
 
 def test_streams_that_receive_are_counted():
-    assert run(lambda url: open_streams(Target(url=url), 5, seconds=0.1)) == 5
+    assert run(lambda url: open_streams(Target(url=url), 5, seconds=0.2)) == 5
