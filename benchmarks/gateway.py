@@ -2,10 +2,10 @@
 
 All send the same chat completion to the same three regions, which answer at once. Goals, beside
 LiteLLM: at least 30 times its requests a second on 32 connections, at most a fifteenth of the time
-it adds to a request. Added time is a percentile less that of no gateway. Memory is the resident set
-of the gateway's process after 10,000 requests and after `--requests`; streams are those that still
-receive when so many are open at once. Each runs alone, in turn, three rounds; a figure is the
-median of the rounds.
+it adds to a request. Added time is a median less that of no gateway. Memory is the resident set of
+the processes; ours is taken again after a tenth of `--requests` and after all of them. Streams are
+those that still receive when so many are open at once. Each runs alone, in turn, three rounds; a
+figure is the median of the rounds. `--write` writes docs/load.md as well.
 """
 
 import argparse
@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,7 @@ sys.path[0] = str(ROOT)
 from benchmarks.load.client import Result, Target, measure, open_streams  # noqa: E402
 from benchmarks.load.contenders import Contender, contenders  # noqa: E402
 
+DOCUMENT = ROOT / "docs" / "load.md"
 ROUNDS = 3
 STREAMS = 1500
 SECONDS = 4.0
@@ -79,84 +81,123 @@ async def paced(target: Target, connections: int) -> Result:
     return await measure(target, requests=requests, connections=connections)
 
 
-async def one_round(contender: Contender) -> tuple[Result, Result]:
-    """Start a contender and measure it on 1 and on 32 connections."""
-    if not contender.command:
-        return await paced(contender.target, 1), await paced(contender.target, 32)
-    with running(contender.command, dict(contender.variables)):
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """A contender on 1 and on 32 connections, and its memory afterwards, in MB."""
+
+    one: Result
+    many: Result
+    memory: float
+
+
+async def one_round(contender: Contender) -> Round:
+    """Start a contender and measure it."""
+    with ExitStack() as until_done:
+        process = None
+        if contender.command:
+            started = running(contender.command, dict(contender.variables))
+            process = until_done.enter_context(started)
         await ready(contender.target)
-        return await paced(contender.target, 1), await paced(contender.target, 32)
+        return Round(
+            one=await paced(contender.target, 1),
+            many=await paced(contender.target, 32),
+            memory=resident(process.pid) if process else 0.0,
+        )
 
 
 def main() -> None:
-    """Print the table and the ratios."""
+    """Print the table and the ratios, and write them to the docs if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=1_000_000, help="for memory")
+    parser.add_argument("--requests", type=int, default=1_000_000, help="for memory; 0: none")
+    parser.add_argument("--write", action="store_true", help="write docs/load.md as well")
     options = parser.parse_args()
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         ports = free_ports(7)
         everyone = contenders(Path(name), ports[:4], ports[4:])
         regions = (sys.executable, "-m", "benchmarks.load.regions", *map(str, ports[4:]))
         with running(regions, {}):
-            asyncio.run(compare(everyone, options.requests))
+            asyncio.run(compare(everyone, options.requests, say))
+    if options.write:
+        text = "\n".join(lines)
+        document = f"# What a gateway costs a request\n\n{__doc__}\n```text\n{text}\n```\n"
+        DOCUMENT.write_text(document, encoding="utf-8")
 
 
-async def compare(everyone: Sequence[Contender], requests: int) -> None:
-    """Measure and print."""
+async def compare(everyone: Sequence[Contender], requests: int, say: Callable[[str], None]) -> None:
+    """Measure all that are there, in turn."""
     await ready(everyone[0].target)
     found = [each for each in everyone if not each.why_not]
     for each in everyone:
         if each.why_not:
-            print(f"{each.name}: not measured, {each.why_not}")
-    results: dict[str, list[tuple[Result, Result]]] = {each.name: [] for each in found}
+            say(f"{each.name}: not measured, {each.why_not}")
+    rounds: dict[str, list[Round]] = {each.name: [] for each in found}
     for _ in range(ROUNDS):
         for each in found:
-            results[each.name].append(await one_round(each))
-    direct = [_median(results[found[0].name], 0, "p50"), _median(results[found[0].name], 1, "p50")]
+            rounds[each.name].append(await one_round(each))
+    direct, ours = (_Medians(rounds[each.name]) for each in found[:2])
     for head in (
-        ("", "requests/s", "p50 added", "p99", "p50 added", "p99", "failed"),
-        ("", "at 32", "at 1", "at 1", "at 32", "at 32", ""),
+        ("", "requests/s", "p50 added", "p99", "p50 added", "p99", "memory", "failed"),
+        ("", "at 32", "at 1", "at 1", "at 32", "at 32", "", ""),
     ):
-        print("{:36}{:>11}{:>11}{:>9}{:>11}{:>9}{:>8}".format(*head))
+        say("{:36}{:>11}{:>12}{:>10}{:>12}{:>10}{:>9}{:>7}".format(*head).rstrip())
     for each in found:
-        rounds = results[each.name]
-        print(
-            f"{each.name:36}{_median(rounds, 1, 'per_second'):11,.0f}"
-            f"{_median(rounds, 0, 'p50') - direct[0]:8.2f} ms{_median(rounds, 0, 'p99'):6.1f} ms"
-            f"{_median(rounds, 1, 'p50') - direct[1]:8.2f} ms{_median(rounds, 1, 'p99'):6.1f} ms"
-            f"{sum(one.failed + many.failed for one, many in rounds):8}"
+        its = _Medians(rounds[each.name])
+        say(
+            f"{each.name:36}{its.per_second:11,.0f}{its.p50_one - direct.p50_one:9.2f} ms"
+            f"{its.p99_one:7.1f} ms{its.p50_many - direct.p50_many:9.2f} ms{its.p99_many:7.1f} ms"
+            f"{its.memory:6.0f} MB{its.failed:7}"
         )
-    ours = results[found[1].name]
     for each in found[2:]:
-        theirs = results[each.name]
-        rate = _median(ours, 1, "per_second") / _median(theirs, 1, "per_second")
-        added = (_median(ours, 0, "p50") - direct[0]) / (_median(theirs, 0, "p50") - direct[0])
-        print(f"beside {each.name}: {rate:.2f} times its requests/s, {added:.3f} of its added p50")
+        theirs = _Medians(rounds[each.name])
+        rate = ours.per_second / theirs.per_second
+        added = (ours.p50_one - direct.p50_one) / (theirs.p50_one - direct.p50_one)
+        say(f"beside {each.name}: {rate:.2f} times its requests/s, {added:.3f} of its added p50")
     if requests:
-        await memory(found[1], requests)
+        await endurance(found[1], requests, say)
 
 
-async def memory(contender: Contender, requests: int) -> None:
-    """Print a gateway's memory after few and after many requests, and open streams."""
+async def endurance(contender: Contender, requests: int, say: Callable[[str], None]) -> None:
+    """Measure a gateway's memory after few and after many requests, and open streams."""
+    few = requests // 10
     with running(contender.command, dict(contender.variables)) as process:
         await ready(contender.target)
-        await measure(contender.target, requests=10_000, connections=32)
+        await measure(contender.target, requests=few, connections=32)
         first = resident(process.pid)
-        await measure(contender.target, requests=requests - 10_000, connections=32)
+        rest = await measure(contender.target, requests=requests - few, connections=32)
         last = resident(process.pid)
+        say(
+            f"memory: {first:.1f} MB after {few:,} requests, {last:.1f} MB after {requests:,};"
+            f" {rest.failed} failed"
+        )
         alive = await open_streams(contender.target, STREAMS, seconds=5.0)
-        print(f"streams: {alive} of {STREAMS} receive when all are open at once")
-        print(f"memory: {first:.1f} MB after 10,000 requests, {last:.1f} MB after {requests:,}")
+        say(f"streams: {alive:,} of {STREAMS:,} receive when all are open at once")
 
 
 def resident(pid: int) -> float:
-    """Return a process's resident set in MB."""
+    """Return the resident set of a process and its children, in MB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    own = int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    return own + sum(resident(int(child)) for child in children)
 
 
-def _median(rounds: Sequence[tuple[Result, Result]], which: int, name: str) -> float:
-    return float(statistics.median(getattr(each[which], name) for each in rounds))
+class _Medians:
+    """The medians of a contender's rounds."""
+
+    def __init__(self, rounds: Sequence[Round]) -> None:
+        self.per_second = statistics.median(each.many.per_second for each in rounds)
+        self.p50_one = statistics.median(each.one.p50 for each in rounds)
+        self.p99_one = statistics.median(each.one.p99 for each in rounds)
+        self.p50_many = statistics.median(each.many.p50 for each in rounds)
+        self.p99_many = statistics.median(each.many.p99 for each in rounds)
+        self.memory = statistics.median(each.memory for each in rounds)
+        self.failed = sum(each.one.failed + each.many.failed for each in rounds)
 
 
 if __name__ == "__main__":
