@@ -1,6 +1,5 @@
 """The drills over time, as a picture: who answered, second by second."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -72,7 +71,7 @@ def _row(outcome: Outcome, top: int) -> list[str]:
         _text(_LEFT + _SPAN + 8, top + _BAR, f"{end:.0f} s", "muted"),
     ]
     bars: dict[str, list[str]] = {}
-    for second in range(math.ceil(end)):
+    for second in range(int(end)):
         counts = Counter(_kind(each) for each in outcome.samples if int(each.sent) == second)
         left, bottom = _LEFT + scale * second, top + _BAR + 2.0
         for kind in _KINDS:
