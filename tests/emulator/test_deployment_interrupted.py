@@ -19,7 +19,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["warm_interrupted_run"])
 
 STORIES = 3
-MOMENTS = 10  # in each story
+MOMENTS = 6  # in each story
 
 
 class Azure:

@@ -82,7 +82,9 @@ def test_make_demo(environment):
 
 def test_make_test_is_this_suite(environment):
     result = bash(f"make -n -o {sys.prefix}/.ready VENV={sys.prefix} test", environment, timeout=20)
-    assert result.stdout.strip() == f"{sys.prefix}/bin/python -m pytest -n auto --dist worksteal"
+    workers = (os.cpu_count() or 1) + 1
+    wanted = f"{sys.prefix}/bin/python -m pytest -n {workers} --dist worksteal"
+    assert result.stdout.strip() == wanted
 
 
 def test_the_steps_on_a_laptop(environment, shell):
