@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from benchmarks.drills.scenarios import LATENCY, Drill
+from benchmarks.drills.scenarios import Drill
+from emulator.demo import LATENCY
 from emulator.local import STATE_VARIABLE, SUBSCRIPTION_ID
 
 ROOT = Path(__file__).parents[2]
@@ -99,10 +100,9 @@ async def _deployed(drill: Drill, instances: int, folder: Path) -> AsyncIterator
 def _config(folder: Path, stack: str) -> Path:
     """Write a stack's config with models that no drill exhausts."""
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    model = {"name": "chat", "model": "gpt-5-mini", "version": "2025-08-07"}
-    config["config"]["openai-gateway:models"] = [
-        {**model, "sku": "GlobalStandard", "capacity": CAPACITY}
-    ]
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+    models = project["config"]["openai-gateway:models"]["default"]
+    config["config"]["openai-gateway:models"] = [{**each, "capacity": CAPACITY} for each in models]
     path = folder / f"Pulumi.{stack}.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path

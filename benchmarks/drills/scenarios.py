@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from emulator.demo import LATENCY
+
 REGIONS: Final = ("foundry1", "foundry2", "foundry3")
-# The incident's own response times, in seconds (its report, "Cell 47 Output").
-LATENCY: Final = {"uksouth": 0.75, "eastus": 0.82, "norwayeast": 0.91}
 HANGS: Final = 3600.0
 DAY: Final = 86_400
 

@@ -17,10 +17,11 @@ from multidict import CIMultiDict
 from benchmarks.drills import virtual_time
 from benchmarks.drills.load import Sample
 from benchmarks.drills.report import Outcome
-from benchmarks.drills.scenarios import LATENCY, REGIONS, Drill
+from benchmarks.drills.scenarios import REGIONS, Drill
 from components import settings
 from components.inference_api import policy_xml
 from components.settings import POOL_NAME
+from emulator.demo import LATENCY
 from emulator.faults import Fault
 from emulator.gateway.balancer import Member
 from emulator.gateway.breaker import Rule, duration_seconds
