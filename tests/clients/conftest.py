@@ -1,13 +1,14 @@
 """The program deployed to a local Azure, and nothing for a client but what `env` prints."""
 
+import importlib
 import json
+import pkgutil
 import shlex
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from azure.identity import ClientSecretCredential
 from shell import Shell
 
 
@@ -95,12 +96,49 @@ def hosts(monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
+# Loaded by the tests that use them: to collect them, each worker would wait two seconds.
+@pytest.fixture(scope="session")
+def identity():
+    return importlib.import_module("azure.identity")
+
+
+@pytest.fixture(scope="session")
+def errors():
+    return importlib.import_module("azure.core.exceptions")
+
+
+@pytest.fixture(scope="session")
+def openai():
+    return importlib.import_module("openai")
+
+
 @pytest.fixture
-def credential(azure) -> Iterator[ClientSecretCredential]:
-    with ClientSecretCredential(
+def credential(azure, identity):
+    with identity.ClientSecretCredential(
         azure.variables["ARM_TENANT_ID"],
         azure.variables["ARM_CLIENT_ID"],
         azure.variables["ARM_CLIENT_SECRET"],
         disable_instance_discovery=True,
     ) as credential:
         yield credential
+
+
+@pytest.fixture
+def client(azure, credential):
+    """Make a client by its module and class; it is closed when the test ends."""
+    opened = []
+
+    def make(kind: str, credential=credential, base_url: str = azure.endpoint):
+        subscription = azure.variables["ARM_SUBSCRIPTION_ID"]
+        made = pkgutil.resolve_name(kind)(credential, subscription, base_url=base_url)
+        opened.append(made)
+        return made
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def apim(client):
+    return client("azure.mgmt.apimanagement:ApiManagementClient")

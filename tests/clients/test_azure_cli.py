@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from azure.mgmt.apimanagement import ApiManagementClient
 
 from emulator.identity import PRINCIPAL_ID
 
@@ -200,23 +199,21 @@ def test_an_account_lives_dies_and_is_purged(az):
     assert az('az cognitiveservices account list-deleted --query "[].name"') == []
 
 
-def test_the_pool_is_changed_and_the_probe_notices(az, azure, credential):
-    subscription = azure.variables["ARM_SUBSCRIPTION_ID"]
-    with ApiManagementClient(credential, subscription, base_url=azure.endpoint) as apim:
-        pool = apim.backend.get(azure.group, azure.service, POOL)
-        assert [each.priority for each in pool.pool.services] == [1, 1, 1]
-        code, said = azure.judge()
-        assert code == 0, said
+def test_the_pool_is_changed_and_the_probe_notices(az, azure, apim):
+    pool = apim.backend.get(azure.group, azure.service, POOL)
+    assert [each.priority for each in pool.pool.services] == [1, 1, 1]
+    code, said = azure.judge()
+    assert code == 0, said
 
-        read = az('az rest --url "$POOL?api-version=2024-05-01"')
-        services = read["properties"]["pool"]["services"]
-        for service in services[1:]:
-            service["priority"] = 2
-        az._words["BODY"] = json.dumps({"properties": {"pool": {"services": services}}})
-        az('az rest --method patch --url "$POOL?api-version=2024-05-01" --body "$BODY"')
-        changed = apim.backend.get(azure.group, azure.service, POOL)
-        assert [each.priority for each in changed.pool.services] == [1, 2, 2]
-        code, said = azure.judge()
-        assert (code, "not balanced: " in said) == (1, True), said
-        apim.backend.create_or_update(azure.group, azure.service, POOL, pool)
-        assert azure.judge()[0] == 0
+    read = az('az rest --url "$POOL?api-version=2024-05-01"')
+    services = read["properties"]["pool"]["services"]
+    for service in services[1:]:
+        service["priority"] = 2
+    az._words["BODY"] = json.dumps({"properties": {"pool": {"services": services}}})
+    az('az rest --method patch --url "$POOL?api-version=2024-05-01" --body "$BODY"')
+    changed = apim.backend.get(azure.group, azure.service, POOL)
+    assert [each.priority for each in changed.pool.services] == [1, 2, 2]
+    code, said = azure.judge()
+    assert (code, "not balanced: " in said) == (1, True), said
+    apim.backend.create_or_update(azure.group, azure.service, POOL, pool)
+    assert azure.judge()[0] == 0

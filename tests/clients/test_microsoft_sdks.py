@@ -3,54 +3,26 @@
 import uuid
 
 import pytest
-from azure.core.exceptions import (
-    ClientAuthenticationError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceNotFoundError,
-)
-from azure.identity import ClientSecretCredential, DefaultAzureCredential
-from azure.mgmt.apimanagement import ApiManagementClient
-from azure.mgmt.authorization import AuthorizationManagementClient
-from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
-from azure.mgmt.resource.resources import ResourceManagementClient
 
 from emulator.identity import PRINCIPAL_ID
 
+AUTHORIZATION = "azure.mgmt.authorization:AuthorizationManagementClient"
+COGNITIVE = "azure.mgmt.cognitiveservices:CognitiveServicesManagementClient"
+RESOURCES = "azure.mgmt.resource.resources:ResourceManagementClient"
 POOL = "inference-backend-pool"
 
 
 @pytest.fixture
-def client(azure, credential):
-    """Make a client of a kind; it is closed when the test ends."""
-    opened = []
-
-    def make(kind, credential=credential):
-        made = kind(credential, azure.variables["ARM_SUBSCRIPTION_ID"], base_url=azure.endpoint)
-        opened.append(made)
-        return made
-
-    yield make
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def apim(client):
-    return client(ApiManagementClient)
-
-
-@pytest.fixture
 def cognitive(client):
-    return client(CognitiveServicesManagementClient)
+    return client(COGNITIVE)
 
 
 @pytest.fixture
 def resources(client):
-    return client(ResourceManagementClient)
+    return client(RESOURCES)
 
 
-def refused(error: type[HttpResponseError], ask) -> tuple[int, str]:
+def refused(error: type[Exception], ask) -> tuple[int, str]:
     with pytest.raises(error) as caught:
         ask()
     return caught.value.status_code, caught.value.error.code
@@ -94,7 +66,7 @@ def test_lists_come_in_pages(azure, apim):
     assert "chat-completions" in {each.name for each in operations}
 
 
-def test_entity_tags_guard_against_lost_changes(azure, apim):
+def test_entity_tags_guard_against_lost_changes(azure, apim, errors):
     def tag():
         seen = {}
         apim.backend.get_entity_tag(
@@ -118,9 +90,9 @@ def test_entity_tags_guard_against_lost_changes(azure, apim):
         lambda: apim.backend.update(azure.group, azure.service, "scratch", old, backend),
         lambda: apim.backend.delete(azure.group, azure.service, "scratch", old),
     ):
-        assert refused(HttpResponseError, ask) == (412, "PreconditionFailed")
+        assert refused(errors.HttpResponseError, ask) == (412, "PreconditionFailed")
     apim.backend.delete(azure.group, azure.service, "scratch", tag())
-    with pytest.raises(HttpResponseError) as gone:
+    with pytest.raises(errors.HttpResponseError) as gone:
         tag()
     assert gone.value.status_code == 404
 
@@ -154,7 +126,7 @@ def test_named_values_and_fragments_come_and_go(azure, apim):
     assert list(apim.named_value.list_by_service(*where)) == []
 
 
-def test_an_account_lives_dies_and_is_purged(azure, cognitive):
+def test_an_account_lives_dies_and_is_purged(azure, cognitive, errors):
     name = azure.account("scratch")
     account = {
         "location": "swedencentral",
@@ -185,17 +157,19 @@ def test_an_account_lives_dies_and_is_purged(azure, cognitive):
     def delete():
         cognitive.accounts.begin_delete(azure.group, name).result()
 
-    assert refused(ResourceExistsError, delete) == (409, "CannotDeleteResource")
+    assert refused(errors.ResourceExistsError, delete) == (409, "CannotDeleteResource")
     deployments.begin_delete(azure.group, name, "chat").result()
     delete()
-    missing = refused(ResourceNotFoundError, lambda: cognitive.accounts.get(azure.group, name))
+    missing = refused(
+        errors.ResourceNotFoundError, lambda: cognitive.accounts.get(azure.group, name)
+    )
     assert missing == (404, "ResourceNotFound")
     assert name in {each.name for each in cognitive.deleted_accounts.list()}
 
     def create():
         cognitive.accounts.begin_create(azure.group, name, account).result()
 
-    assert refused(ResourceExistsError, create) == (409, "FlagMustBeSetForRestore")
+    assert refused(errors.ResourceExistsError, create) == (409, "FlagMustBeSetForRestore")
     cognitive.deleted_accounts.begin_purge("swedencentral", azure.group, name).result()
     assert name not in {each.name for each in cognitive.deleted_accounts.list()}
     create()
@@ -223,14 +197,14 @@ def test_a_service_lives_dies_and_is_purged(azure, apim):
     assert name not in {each.name for each in apim.deleted_services.list_by_subscription()}
 
 
-def test_errors_are_models_with_their_details(azure, apim, cognitive):
+def test_errors_are_models_with_their_details(azure, apim, cognitive, errors):
     pool = {"properties": {"type": "Pool", "url": "https://example.com", "pool": {"services": []}}}
-    with pytest.raises(HttpResponseError) as caught:
+    with pytest.raises(errors.HttpResponseError) as caught:
         apim.backend.create_or_update(azure.group, azure.service, "wrong", pool)
     assert caught.value.error.code == "ValidationError"
     assert "url" in {each.target for each in caught.value.error.details}
     first = azure.account("foundry1")
-    with pytest.raises(HttpResponseError) as caught:
+    with pytest.raises(errors.HttpResponseError) as caught:
         cognitive.accounts.list_keys(azure.group, first)
     assert "disableLocalAuth" in caught.value.error.message
 
@@ -251,9 +225,9 @@ def test_groups_and_what_is_in_them(azure, resources):
     assert "Microsoft.ApiManagement/service" in kinds
 
 
-def test_roles_are_given_found_and_taken(azure, client, cognitive):
-    assignments = client(AuthorizationManagementClient).role_assignments
-    definitions = client(AuthorizationManagementClient).role_definitions
+def test_roles_are_given_found_and_taken(azure, client, cognitive, errors):
+    assignments = client(AUTHORIZATION).role_assignments
+    definitions = client(AUTHORIZATION).role_definitions
     scope = cognitive.accounts.get(azure.group, azure.account("foundry1")).id
     (role,) = definitions.list(scope, filter="roleName eq 'Cognitive Services OpenAI User'")
     wanted = {
@@ -266,7 +240,7 @@ def test_roles_are_given_found_and_taken(azure, client, cognitive):
     name = str(uuid.uuid4())
     assignments.create(scope, name, wanted)
     again = refused(
-        ResourceExistsError, lambda: assignments.create(scope, str(uuid.uuid4()), wanted)
+        errors.ResourceExistsError, lambda: assignments.create(scope, str(uuid.uuid4()), wanted)
     )
     assert again == (409, "RoleAssignmentExists")
     mine = assignments.list_for_scope(scope, filter=f"principalId eq '{PRINCIPAL_ID}'")
@@ -278,21 +252,21 @@ def test_roles_are_given_found_and_taken(azure, client, cognitive):
     assert name not in {each.name for each in assignments.list_for_subscription()}
 
 
-def test_whoever_signs_in_by_the_environment_is_let_in(azure, client):
-    with DefaultAzureCredential() as credential:
-        groups = client(ResourceManagementClient, credential).resource_groups
+def test_whoever_signs_in_by_the_environment_is_let_in(azure, client, identity):
+    with identity.DefaultAzureCredential() as credential:
+        groups = client(RESOURCES, credential).resource_groups
         assert azure.group in {each.name for each in groups.list()}
 
 
-def test_a_wrong_secret_gets_no_token(azure, client):
+def test_a_wrong_secret_gets_no_token(azure, client, errors, identity):
     tenant, application = azure.variables["ARM_TENANT_ID"], azure.variables["ARM_CLIENT_ID"]
-    wrong = ClientSecretCredential(tenant, application, "wrong", disable_instance_discovery=True)
-    with wrong, pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
-        list(client(ResourceManagementClient, wrong).resource_groups.list())
+    wrong = identity.ClientSecretCredential(
+        tenant, application, "wrong", disable_instance_discovery=True
+    )
+    with wrong, pytest.raises(errors.ClientAuthenticationError, match="AADSTS7000215"):
+        list(client(RESOURCES, wrong).resource_groups.list())
 
 
-def test_a_name_is_as_good_as_localhost(azure, credential, hosts):
-    base_url = azure.named("https://management.azure.com")
-    subscription = azure.variables["ARM_SUBSCRIPTION_ID"]
-    with ResourceManagementClient(credential, subscription, base_url=base_url) as resources:
-        assert azure.group in {each.name for each in resources.resource_groups.list()}
+def test_a_name_is_as_good_as_localhost(azure, client, hosts):
+    groups = client(RESOURCES, base_url=azure.named("https://management.azure.com")).resource_groups
+    assert azure.group in {each.name for each in groups.list()}

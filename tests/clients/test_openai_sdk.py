@@ -1,15 +1,12 @@
 """The `openai` SDK as applications use it: through the gateway by key, at a region by token."""
 
 import asyncio
+import importlib
 import uuid
 from contextlib import contextmanager
 
 import httpx
-import openai
 import pytest
-from azure.identity import get_bearer_token_provider
-from azure.identity.aio import ClientSecretCredential as AsyncClientSecretCredential
-from azure.identity.aio import get_bearer_token_provider as get_async_bearer_token_provider
 
 from emulator.identity import PRINCIPAL_ID
 
@@ -49,6 +46,12 @@ def role(azure):
     assert answer.status_code == 201, answer.text
     yield
     assert httpx.delete(assignment).status_code == 200
+
+
+@pytest.fixture
+def provider(credential, identity):
+    """Gives a token to a region, as applications with no key ask for it."""
+    return identity.get_bearer_token_provider(credential, SCOPE)
 
 
 def ask(client, model="chat"):
@@ -97,14 +100,14 @@ def v1_form(kind, url, api_key, **headers):
     )
 
 
-def test_azure_openai_by_key_to_the_gateway(azure, inference_url):
+def test_azure_openai_by_key_to_the_gateway(azure, inference_url, openai):
     with azure_form(openai.AzureOpenAI, azure, inference_url) as client:
         whole(client)
         streamed(client)
         assert [model.id for model in client.models.list()]
 
 
-def test_the_v1_form_by_key_to_the_gateway(azure, inference_url):
+def test_the_v1_form_by_key_to_the_gateway(azure, inference_url, openai):
     key = azure.outputs["subscription_key"]
     with v1_form(openai.OpenAI, inference_url, "unused", **{"api-key": key}) as client:
         whole(client)
@@ -112,7 +115,7 @@ def test_the_v1_form_by_key_to_the_gateway(azure, inference_url):
         assert [model.id for model in client.models.list()]
 
 
-def test_both_forms_awaited(azure, inference_url):
+def test_both_forms_awaited(azure, inference_url, openai):
     key = azure.outputs["subscription_key"]
 
     async def run():
@@ -125,7 +128,7 @@ def test_both_forms_awaited(azure, inference_url):
     asyncio.run(run())
 
 
-def test_many_at_once_are_spread_over_the_regions(azure, inference_url):
+def test_many_at_once_are_spread_over_the_regions(azure, inference_url, openai):
     async def run():
         async with azure_form(openai.AsyncAzureOpenAI, azure, inference_url) as client:
             create = client.chat.completions.with_raw_response.create
@@ -136,7 +139,7 @@ def test_many_at_once_are_spread_over_the_regions(azure, inference_url):
     assert sorted(hosts.count(host) for host in set(hosts)) == [4, 4, 4]
 
 
-def test_errors_are_the_sdk_s_own(azure, inference_url):
+def test_errors_are_the_sdk_s_own(azure, inference_url, openai):
     key = azure.outputs["subscription_key"]
     with v1_form(openai.OpenAI, inference_url, "wrong", **{"api-key": "wrong"}) as client:
         with pytest.raises(openai.AuthenticationError, match="invalid subscription key") as caught:
@@ -158,8 +161,7 @@ def throttled(azure, *regions):
     azure.shell.emulator("fault", "--clear")
 
 
-def test_a_throttled_region_is_told_to_who_asks_it(azure, region_url, credential, role):
-    provider = get_bearer_token_provider(credential, SCOPE)
+def test_a_throttled_region_is_told_to_who_asks_it(azure, region_url, provider, role, openai):
     form = azure_form(openai.AzureOpenAI, azure, region_url, azure_ad_token_provider=provider)
     with form as client, throttled(azure, "foundry1"):
         with pytest.raises(openai.RateLimitError) as caught:
@@ -167,8 +169,9 @@ def test_a_throttled_region_is_told_to_who_asks_it(azure, region_url, credential
         assert caught.value.response.headers["Retry-After"] == "1"
 
 
-def test_an_entra_token_opens_a_region_once_it_has_the_role(azure, region_url, credential, request):
-    provider = get_bearer_token_provider(credential, SCOPE)
+def test_an_entra_token_opens_a_region_once_it_has_the_role(
+    azure, region_url, provider, request, openai
+):
     form = azure_form(openai.AzureOpenAI, azure, region_url, azure_ad_token_provider=provider)
     with form as client, v1_form(openai.OpenAI, region_url, provider) as v1:
         for each in (client, v1):
@@ -181,16 +184,17 @@ def test_an_entra_token_opens_a_region_once_it_has_the_role(azure, region_url, c
             streamed(each)
 
 
-def test_an_entra_token_awaited(azure, region_url, role):
+def test_an_entra_token_awaited(azure, region_url, role, openai):
     async def run():
         names = ("ARM_TENANT_ID", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET")
-        identity = [azure.variables[name] for name in names]
+        principal = [azure.variables[name] for name in names]
         # aiohttp reads the environment's roots when it is imported: before this test's was set.
         roots = azure.variables["SSL_CERT_FILE"]
-        async with AsyncClientSecretCredential(
-            *identity, disable_instance_discovery=True, connection_verify=roots
+        aio = importlib.import_module("azure.identity.aio")
+        async with aio.ClientSecretCredential(
+            *principal, disable_instance_discovery=True, connection_verify=roots
         ) as credential:
-            provider = get_async_bearer_token_provider(credential, SCOPE)
+            provider = aio.get_bearer_token_provider(credential, SCOPE)
             more = {"azure_ad_token_provider": provider}
             async with azure_form(openai.AsyncAzureOpenAI, azure, region_url, **more) as client:
                 await awaited(client)
@@ -200,7 +204,7 @@ def test_an_entra_token_awaited(azure, region_url, role):
     asyncio.run(run())
 
 
-def test_a_key_does_not_open_a_region_that_takes_none(azure, region_url):
+def test_a_key_does_not_open_a_region_that_takes_none(azure, region_url, openai):
     with azure_form(openai.AzureOpenAI, azure, region_url) as client:
         with pytest.raises(openai.PermissionDeniedError) as caught:
             ask(client)
