@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 # One more than there are cores: many tests wait for a process to start or to end.
 WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
+# Many short processes run here: each would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test lint fuzz bench drill sweep catch-table docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -1,5 +1,7 @@
+import sys
 from contextlib import suppress
 
+import lark
 import pytest
 from expression_context import context, evaluate
 from hypothesis import given
@@ -10,6 +12,7 @@ from emulator.gateway.expressions import (
     EvaluationError,
     ExpressionError,
     compile_expression,
+    parser,
 )
 
 
@@ -380,3 +383,39 @@ def test_whatever_compiles_evaluates_to_a_value_of_its_type_or_fails_as_dotnet_d
     python = {"int": int, "double": float, "bool": bool, "string": str}.get(compiled.type)
     if python is not None:
         assert value is None or type(value) is python
+
+
+@pytest.mark.parametrize(
+    ("kept", "made"), [("whole", 0), ("cut", 1), ("of another grammar", 1), ("nowhere", 2)]
+)
+def test_the_grammar_s_tables_are_made_again_only_where_none_are_kept(
+    tmp_path, monkeypatch, kept, made
+):
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    fresh = parser._parser.__wrapped__
+    first = fresh()
+    (file,) = tmp_path.rglob("*.lark")
+    good = file.read_bytes()
+    match kept:
+        case "cut":
+            file.write_bytes(good[: len(good) // 2])
+        case "of another grammar":
+            file.write_bytes(b"-" + good[1:])
+        case "nowhere":  # as where nothing can be written
+            file.unlink()
+            file.mkdir()
+    loads = []
+    load = lark.lark.load_grammar
+    monkeypatch.setattr(lark.lark, "load_grammar", lambda *a: (loads.append(a), load(*a))[1])
+    source = "context.Variables.ContainsKey(x)"
+    for again in (fresh(), fresh()):
+        assert again.parse(source, start="conditional") == first.parse(source, start="conditional")
+    assert len(loads) == made
+
+
+def test_no_tables_are_kept_where_python_keeps_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    parser._parser.__wrapped__()
+    assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,11 @@
 """From the text of an expression to its tree, by `grammar.lark`."""
 
 import functools
+import importlib.util
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -519,4 +522,17 @@ def _parser() -> lark.Lark:
         start=["body", "conditional"],
         transformer=_Builder(),
         maybe_placeholders=False,
+        cache=False if sys.dont_write_bytecode else _tables(),
     )
+
+
+def _tables() -> str:
+    """Return where the grammar's tables are kept: where Python keeps what it compiled.
+
+    Working them out takes a third of a second; lark does it again when they do not fit the grammar,
+    are broken or could not be written.
+    """
+    kept = Path(importlib.util.cache_from_source(str(Path(__file__).with_name("grammar.py"))))
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+    return str(kept.with_suffix(".lark"))
