@@ -1,6 +1,12 @@
+import gc
+import os
 import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import settings
 
 # A loaded machine is slow, not wrong. Each run draws other examples: half as many are enough.
@@ -18,6 +24,29 @@ LONG = {
     "test_locust",
     "test_deployment_interrupted",
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Trust nobody: no test asks anyone outside, and reading a machine's roots takes each process
+    a tenth of a second."""
+    if hasattr(config, "workerinput"):
+        return  # it has the variable of the process that started it
+    folder = tempfile.TemporaryDirectory()
+    config.add_cleanup(folder.cleanup)
+    root = Path(folder.name) / "nobody.pem"
+    trustme.CA().cert_pem.write_to_path(root)
+    os.environ["SSL_CERT_FILE"] = str(root)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Collect without looking for garbage; what is loaded then stays, and is none later either."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,7 +8,6 @@ what the engine refuses, and answers with the outputs that Azure would add.
 import asyncio
 import copy
 import functools
-import gc
 import json
 import logging
 import runpy
@@ -23,6 +22,8 @@ import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.stack import run_in_stack
+
+from emulator.deployment.sdk import unobserved
 
 ROOT = Path(__file__).parents[2]
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-00000000000f"
@@ -240,16 +241,10 @@ def declare(
         )
         await run_in_stack(lambda: _program(root or ROOT))
 
-    # Two thirds of the time: some ten thousand short-lived outputs, most of them for the aliases of
-    # azure-native's resources, as URNs that only engines older than alias specs ask for.
-    collapse = pulumi.resource.collapse_alias_to_urn
-    pulumi.resource.collapse_alias_to_urn = lambda *_: ""
-    gc.disable()
     try:
-        asyncio.run(run())
+        with unobserved():
+            asyncio.run(run())
     finally:
-        gc.enable()
-        pulumi.resource.collapse_alias_to_urn = collapse
         pulumi.runtime.set_all_config({})
         settings.set_root_resource(None)
     return Program(list(recorder.declared.values()), recorder.outputs, log.lines)

@@ -137,7 +137,7 @@ def unit_tests():
         [sys.executable, str(Path(__file__).with_name("mutant_runner.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
+        env=environment | {"PYTHONPATH": str(ROOT)},
         text=True,
     ) as runner:
 
