@@ -1,6 +1,7 @@
 """Reads the pool as Azure Resource Manager has it now: what was deployed, not what was meant."""
 
 import asyncio
+import logging
 from typing import Final
 
 import httpx
@@ -86,6 +87,9 @@ async def _token(endpoint: str) -> str:
         raise _NoTokenError(
             "azure-identity is missing; `pip install azure-identity`, or --skip-control-plane"
         ) from None
+    # It logs a paragraph for each way to sign in that failed, which Python prints unless somebody
+    # listens; the error below says in a line what to do.
+    logging.getLogger("azure.identity").addHandler(logging.NullHandler())
     try:
         with DefaultAzureCredential() as credential:
             scope = f"{endpoint.rstrip('/')}/.default"

@@ -17,7 +17,6 @@ settings.load_profile("project")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = {
-    "test_azure_cli",
     "test_story",
     "test_secrets",
     "test_readme",
@@ -51,5 +50,9 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes seconds, so that at the end no core waits for the last of it."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    """Begin with what one worker should do whole, and go on with what takes seconds.
+
+    Each worker that runs a test of the clients deploys for it and loads their SDKs; and at the end
+    no core should wait for a long test. A worker takes neighbours in this order.
+    """
+    items.sort(key=lambda item: (item.path.parent.name != "clients", item.path.stem not in LONG))

@@ -85,15 +85,13 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 
 def test_garbage_is_collected_again_after_a_run():
-    assert run("import gc\nprint(gc.isenabled())") == "True"
-    assert (
-        run(
-            "import gc\nfrom emulator.deployment import sdk\n"
-            "with sdk.unobserved():\n    inside = gc.isenabled()\n"
-            "print(inside, gc.isenabled())"
-        )
-        == "False True"
+    states = run(
+        "import gc\nfrom emulator.deployment import sdk\n"
+        "before = gc.isenabled()\n"
+        "with sdk.unobserved():\n    inside = gc.isenabled()\n"
+        "print(before, inside, gc.isenabled())"
     )
+    assert states == "True False True"
 
 
 def test_the_program_declares_the_same_with_the_sdk_as_it_is(tmp_path):

@@ -312,6 +312,25 @@ def test_outputs_come_from_standard_input_and_the_script_runs_from_anywhere(gate
     assert b"\x1b" not in run.stdout
 
 
+def test_who_is_not_signed_in_to_azure_is_told_in_a_line(gateway, tmp_path):
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), "--outputs", "-"],
+        input=json.dumps(gateway.outputs()).encode(),
+        capture_output=True,
+        cwd=tmp_path,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("AZURE_")},
+            "ARM_ENDPOINT": "https://management.azure.invalid",
+            "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",  # which asks nobody
+        },
+        check=False,
+        timeout=30,
+    )
+    assert (run.returncode, run.stderr) == (3, b"")
+    (line,) = [each for each in run.stdout.splitlines() if b"Pool not read: " in each]
+    assert b"no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID" in line
+
+
 def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, tmp_path):
     released = threading.Event()
 

@@ -5,7 +5,6 @@ The program is copied, one line is changed, and the tests are run on the copy. A
 that no test notices is a hole in the tests, and fails here by its name.
 """
 
-import functools
 import os
 import shutil
 import subprocess
@@ -154,8 +153,7 @@ def unit_tests():
 @pytest.fixture
 def program(tmp_path):
     """A copy of the program."""
-    copy = functools.partial(shutil.copytree, ignore=shutil.ignore_patterns("__pycache__"))
-    copy(ROOT / "components", tmp_path / "components")
+    shutil.copytree(ROOT / "components", tmp_path / "components")
     for part in ("__main__.py", "Pulumi.yaml", DEV, "Pulumi.incident.yaml"):
         shutil.copy(ROOT / part, tmp_path / part)
     return tmp_path
