@@ -7,6 +7,7 @@ resolved by a chain of tasks to a URN that only engines older than alias specs a
 stack trace of each registration is for the CLI's display. Both are left out during a run.
 """
 
+import functools
 import gc
 import importlib
 import re
@@ -122,5 +123,10 @@ def unobserved() -> Iterator[None]:
             yield
     finally:
         resource.collapse_alias_to_urn, registration._get_stack_trace = before  # noqa: SLF001
-        if not gc.get_freeze_count():  # what was loaded stays: the search at exit can leave it out
-            gc.freeze()
+        _keep()
+
+
+@functools.cache
+def _keep() -> None:
+    """Leave what is loaded out of the search for garbage at exit: once, since counting is slow."""
+    gc.freeze()
