@@ -1,8 +1,11 @@
 """The SDK loaded on demand is the SDK: each in a process of its own, since modules stay loaded."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,36 +28,51 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_class_loads_no_more_than_its_own_submodules():
-    loaded = run(
-        "import sys\n"
-        "from pulumi_azure_native import apimanagement\n"
-        "apimanagement.Backend, apimanagement.BackendPoolItemArgs\n"
-        "print(sum(name.startswith('pulumi_azure_native.apimanagement.') for name in sys.modules))"
-    )
-    assert int(loaded) < 6
+NAMES = (
+    "apimanagement.Backend",
+    "apimanagement.BackendArgs",
+    "apimanagement.BackendPoolItemArgs",
+    "apimanagement.BackendPoolItemArgsDict",
+    "apimanagement.BackendProtocol",
+    "apimanagement.list_subscription_secrets_output",
+    "apimanagement.get_api_management_service",
+    "apimanagement.outputs.BackendPoolItemResponse",
+    "pulumi_azure_native.Provider",
+    "pulumi.automation.LocalWorkspace",
+    "pulumi_azure_native.apimanagement.api.Api",
+)
 
 
-def test_every_name_is_found():
-    names = (
-        "apimanagement.Backend",
-        "apimanagement.BackendArgs",
-        "apimanagement.BackendPoolItemArgs",
-        "apimanagement.BackendPoolItemArgsDict",
-        "apimanagement.BackendProtocol",
-        "apimanagement.list_subscription_secrets_output",
-        "apimanagement.get_api_management_service",
-        "apimanagement.outputs.BackendPoolItemResponse",
-        "pulumi_azure_native.Provider",
-        "pulumi.automation.LocalWorkspace",
-        "pulumi_azure_native.apimanagement.api.Api",
+@pytest.fixture(scope="module")
+def found() -> dict:
+    """What one process finds, in this order: a class, all names, and one that is not there."""
+    return json.loads(
+        run(
+            "import json, sys\n"
+            "from pulumi_azure_native import apimanagement\n"
+            "apimanagement.Backend, apimanagement.BackendPoolItemArgs\n"
+            "package = 'pulumi_azure_native.apimanagement.'\n"
+            "loaded = sum(name.startswith(package) for name in sys.modules)\n"
+            "import pulumi, pulumi_azure_native, pulumi_azure_native.apimanagement.api\n"
+            f"names = [found.__name__ for found in ({', '.join(NAMES)})]\n"
+            "try:\n    apimanagement.Backnd\n"
+            "except AttributeError as error:\n    missing = str(error)\n"
+            "print(json.dumps({'loaded': loaded, 'names': names, 'missing': missing}))"
+        )
     )
-    found = run(
-        "import pulumi, pulumi_azure_native, pulumi_azure_native.apimanagement.api\n"
-        "from pulumi_azure_native import apimanagement\n"
-        f"for found in ({', '.join(names)}):\n    print(found.__name__)"
-    )
-    assert found.split() == [name.rsplit(".", 1)[-1] for name in names]
+
+
+def test_a_class_loads_no_more_than_its_own_submodules(found):
+    assert found["loaded"] < 6
+
+
+def test_every_name_is_found(found):
+    assert found["names"] == [name.rsplit(".", 1)[-1] for name in NAMES]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error(found):
+    message = "module 'pulumi_azure_native.apimanagement' has no attribute 'Backnd'"
+    assert found["missing"] == message
 
 
 def test_all_that_a_module_exports_is_there():
@@ -70,17 +88,6 @@ def test_all_that_a_module_exports_is_there():
     star = "from pulumi_azure_native.authorization import *\n"
     assert run(f"{star}print(RoleAssignment.__name__, RoleAssignmentArgs.__name__)") == (
         "RoleAssignment RoleAssignmentArgs"
-    )
-
-
-def test_a_name_that_is_not_there_is_an_attribute_error():
-    assert (
-        run(
-            "from pulumi_azure_native import apimanagement\n"
-            "try:\n    apimanagement.Backnd\n"
-            "except AttributeError as error:\n    print(error)"
-        )
-        == "module 'pulumi_azure_native.apimanagement' has no attribute 'Backnd'"
     )
 
 
