@@ -225,7 +225,13 @@ def fault(options: argparse.Namespace) -> int:
             answer = client.get(url)
     if answer.is_error:
         raise LocalAzureError(answer.json()["error"]["message"])
-    print(json.dumps(answer.json() if answer.content else {}, indent=2))
+    said = answer.json() if answer.content else {}
+    print(json.dumps(said, indent=2))
+    if body and not said["accounts"]:
+        print(
+            f"note: no account '{options.region}' is deployed; it will fail if one is",
+            file=sys.stderr,
+        )
     return 0
 
 

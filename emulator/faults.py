@@ -1,7 +1,7 @@
 """Faults to rehearse: what a region does instead of answering."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -109,11 +109,16 @@ class Faults:
 
 
 def add_routes(
-    app: web.Application, faults: Faults, *, on_change: Callable[[], Awaitable[None]]
+    app: web.Application,
+    faults: Faults,
+    *,
+    on_change: Callable[[], Awaitable[None]],
+    accounts: Callable[[], Iterable[str]],
 ) -> None:
     """Serve `faults` at `/_emulator/faults[/name]`: GET, PUT a fault's JSON, DELETE.
 
-    `on_change` is awaited after each change, before its answer.
+    `on_change` is awaited after each change, before its answer. What PUT answers names, in
+    `accounts`, which of the deployed ones have the fault: none yet where the name fits none.
     """
 
     async def show(_: web.Request) -> web.Response:
@@ -127,7 +132,8 @@ def add_routes(
             return web.json_response(body, status=400)
         faults.set(request.match_info["name"], fault)
         await on_change()
-        return web.json_response(fault.to_json())
+        failing = sorted(name for name in accounts() if faults.of(name) is fault)
+        return web.json_response({**fault.to_json(), "accounts": failing})
 
     async def delete(request: web.Request) -> web.Response:
         faults.clear(request.match_info.get("name"))

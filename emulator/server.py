@@ -85,7 +85,12 @@ class LocalAzure:
             tokens=self._tokens,
             other_routes=entra.routes(self._tokens, self._secrets),
         )
-        faults.add_routes(app, self._faults, on_change=self._reconcile)
+        faults.add_routes(
+            app,
+            self._faults,
+            on_change=self._reconcile,
+            accounts=lambda: [account.body["name"] for account in self._store.list(ACCOUNT)],
+        )
         self.endpoint = _url(listener)
         self._sites["resource manager"] = await self._open(app, listener)
         if self._options.https_port is not None:

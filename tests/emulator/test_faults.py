@@ -71,12 +71,14 @@ def test_faults_over_http():
         async def on_change() -> None:
             changes.append(dict(faults.list()))
 
-        add_routes(app, faults, on_change=on_change)
+        there = ["foundry2-abc", "foundry20-abc"]
+        add_routes(app, faults, on_change=on_change, accounts=lambda: there)
         url = await serve(stack, app) + "/_emulator/faults"
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
         async with session.put(f"{url}/foundry2", json={"status": 429, "retry_after": 5}) as answer:
             assert answer.status == 200
+            assert (await answer.json())["accounts"] == ["foundry2-abc"]
         async with session.put(f"{url}/foundry1", data="{") as answer:
             assert answer.status == 400
         async with session.put(f"{url}/foundry1", json=["down"]) as answer:

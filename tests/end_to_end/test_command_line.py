@@ -192,6 +192,8 @@ def test_a_fault_that_makes_no_sense_is_refused(shell, capsys):
             error = capsys.readouterr().err
             assert said in error
             assert error.count("\n") == 1
+        assert main(["fault", "--state", str(shell.state), "foundry9", "--down"]) == 0
+        assert capsys.readouterr().err.startswith("note: no account 'foundry9' is deployed")
 
 
 @pytest.mark.parametrize(
