@@ -61,7 +61,14 @@ def load(project_dir: Path, stack: str, config_file: Path | None = None) -> Proj
     return Project(
         name=name,
         main=project_dir / str(project.get("main") or "."),
-        config=_with_defaults(project_file, stack, name, project.get("config") or {}, given),
+        config=_with_defaults(
+            project_file,
+            stack,
+            name,
+            project.get("config") or {},
+            given,
+            stack_file=stack_file,
+        ),
     )
 
 
@@ -81,7 +88,13 @@ def _stack_config(path: Path, project: str) -> dict[str, Any]:
 
 
 def _with_defaults(
-    path: Path, stack: str, project: str, declared: Any, given: Mapping[str, Any]
+    path: Path,
+    stack: str,
+    project: str,
+    declared: Any,
+    given: Mapping[str, Any],
+    *,
+    stack_file: Path,
 ) -> dict[str, str]:
     """Merge what Pulumi.yaml declares into a stack's config, and check it."""
     if not isinstance(declared, dict):
@@ -100,7 +113,11 @@ def _with_defaults(
             missing.append(f"'{key}'")
     if missing:
         values = "value" if len(missing) == 1 else "values"
-        raise ConfigError(f"Stack '{stack}' is missing configuration {values} {_listed(missing)}")
+        absent = "" if stack_file.exists() else ", which does not exist"
+        raise ConfigError(
+            f"Stack '{stack}' is missing configuration {values} {_listed(missing)};"
+            f" set it in {stack_file.name}{absent}"
+        )
     for key in sorted(declared):
         entry = declared[key]
         if isinstance(entry, dict) and "type" in entry:

@@ -92,8 +92,14 @@ def test_another_file_can_be_given(read, tmp_path):
 @pytest.mark.parametrize(
     ("stack", "message"),
     [
-        ("config: {}", "Stack 'dev' is missing configuration value 'regions'"),
-        ("", "Stack 'dev' is missing configuration value 'regions'"),
+        (
+            "config: {}",
+            "Stack 'dev' is missing configuration value 'regions'; set it in Pulumi.dev.yaml",
+        ),
+        (
+            "",
+            "Stack 'dev' is missing configuration value 'regions'; set it in Pulumi.dev.yaml",
+        ),
         (
             "config: {'gateway:regions': foundry1}",
             "Stack 'dev' with configuration key 'regions' must be of type 'array<object>'",
@@ -118,10 +124,12 @@ def test_missing_and_mistyped_values_are_refused_in_the_clis_words(read, stack, 
     assert str(refusal.value) == message
 
 
-def test_two_missing_values_are_told_together(read):
+def test_missing_values_are_told_together_with_where_to_set_them(read, tmp_path):
     project = PROJECT + "  more: {type: string}\n"
     with pytest.raises(ConfigError, match="configuration values 'more' and 'regions'"):
         read("config: {}", project)
+    with pytest.raises(ConfigError, match=r"set it in Pulumi\.nope\.yaml, which does not exist$"):
+        load(tmp_path, "nope")
 
 
 @pytest.mark.parametrize(
