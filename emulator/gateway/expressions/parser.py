@@ -529,6 +529,7 @@ def _parser() -> lark.Lark:
 def _tables() -> str:
     """Return where the grammar's tables are kept: where Python keeps what it compiled.
 
+    They are a pickle, to be trusted as far as the modules that are compiled there.
     Working them out takes a third of a second; lark does it again when they do not fit the grammar,
     are broken or could not be written.
     """
