@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.drills import report, virtual_time
+from benchmarks.drills.__main__ import main
 from benchmarks.drills.load import Sample, percentile
 from benchmarks.drills.scenarios import DRILLS, REGIONS, Drill
 from benchmarks.drills.simulation import Weather, own, simulate
@@ -115,3 +116,30 @@ def test_the_table_counts_what_is_told_and_what_is_not():
     row = dict(zip(report.HEADER, report.row(seen), strict=True))
     assert row["failures"] == "2, 1 not told"
     assert (row["cut"], row["units"], row["back"]) == ("1", "2", "not seen")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["port shut"], "no drill is called 'port shut'; there are: port closed; "),
+        (["port closed", "--write"], "--write is for all drills"),
+    ],
+)
+def test_what_cannot_be_drilled_is_refused_before_anything_starts(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seen", "code"), [("port closed", 0), ("no retries", 1)])
+def test_the_drills_exit_code_says_whether_a_client_was_harmed(seen, code, capsys, monkeypatch):
+    settings = replace(own(), retries=0) if seen == "no retries" else own()
+    done, _ = simulate(BY_NAME["port closed"], settings, weather=WEATHER, instances=1)
+
+    async def drilled(_):
+        return [done]
+
+    monkeypatch.setattr("benchmarks.drills.__main__.run_all", drilled)
+    assert main(["port closed"]) == code
+    assert f"failures while one region lives: {done.failures}" in capsys.readouterr().out
