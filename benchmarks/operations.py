@@ -268,6 +268,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    for name in ("operations", "names", "kills"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} {getattr(options, name)}: none would prove nothing")
     with tempfile.TemporaryDirectory() as folder:
         outcome = asyncio.run(exercise(Path(folder) / "state", **vars(options)))
     print(

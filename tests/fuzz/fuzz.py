@@ -154,6 +154,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="default: the time")
     parser.add_argument("--target", choices=names, action="append", help="may be repeated")
     options = parser.parse_args()
+    if options.cases < 1:
+        parser.error(f"--cases {options.cases}: none would prove nothing; give 1 or more")
     chosen = [target for target in TARGETS if target.name in (options.target or names)]
     shares = sum(target.share for target in chosen)
     print(f"seed {options.seed}; {options.cases:,} cases")
