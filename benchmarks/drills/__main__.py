@@ -3,7 +3,7 @@
 Each drill has a local Azure of its own with the dev stack and the incident's response times, and
 clients that send 20 chat completions a second, a quarter of them as streams, whatever the answers
 do. They wait as long as the openai SDK does (600 s). `make drill` prints the table, and writes it
-and the picture to docs/. It takes about eight minutes, most of it the waiting of `hangs`.
+and the picture to docs/. It takes five to eight minutes, most of it the waiting of `hangs`.
 
 Units are gateway instances, which share nothing. Failures are what clients saw before an answer
 began; they are told when they say when to come back and name nothing that is inside. Cut are
