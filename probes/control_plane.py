@@ -74,6 +74,11 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+# It logs a paragraph for each way to sign in that failed, which Python prints unless somebody
+# listens; `_NoTokenError` says in a line what to do.
+logging.getLogger("azure.identity").addHandler(logging.NullHandler())
+
+
 class _NoTokenError(Exception):
     """There is no token; the message says why and what to do."""
 
@@ -87,9 +92,6 @@ async def _token(endpoint: str) -> str:
         raise _NoTokenError(
             "azure-identity is missing; `pip install azure-identity`, or --skip-control-plane"
         ) from None
-    # It logs a paragraph for each way to sign in that failed, which Python prints unless somebody
-    # listens; the error below says in a line what to do.
-    logging.getLogger("azure.identity").addHandler(logging.NullHandler())
     try:
         with DefaultAzureCredential() as credential:
             scope = f"{endpoint.rstrip('/')}/.default"
