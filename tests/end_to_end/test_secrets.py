@@ -115,8 +115,9 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
             deployed.emulator("output"),
         ]
         written += provoke(outputs, endpoint, key)
-        preview = deployed.emulator("preview", "--json", "--show-sames")
-        runs += [preview, deployed.run("probes/preview_comment.py", "-", text=preview.stdout)]
+        for shape in ([], ["--show-sames"]):
+            preview = deployed.emulator("preview", "--json", *shape)
+            runs += [preview, deployed.run("probes/preview_comment.py", "-", text=preview.stdout)]
     written += [run.stdout + run.stderr for run in runs]
     written += [deployed.served, log.read_text("utf-8")]
     written += [path.read_text("utf-8") for path in forms.values()]

@@ -13,7 +13,7 @@ from targets import TARGETS
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_nothing_that_is_read_breaks_its_reader(target):
-    run(target, seed=random.randrange(2**32), cases=120)
+    run(target, seed=random.randrange(2**32), cases=200)
 
 
 def test_the_targets_share_all_cases():
