@@ -1,15 +1,17 @@
-"""What share of a pool's traffic each member gets, and why a pool is not round robin.
+"""Where a pool sends its traffic, what is wrong with it, and how it differs from what is declared.
 
-Pure arithmetic: the program, the policy pack, the probe and the local Azure all decide with it.
-Azure's rules (API Management documentation, "Backends", load-balanced pool): the lowest priority
-number is preferred, a lower group is used only while every member of the higher ones is down, and
-within a group traffic is spread in proportion to the weights.
+Pure arithmetic, and one reader of priorities and weights: settings, policy pack, preview comment
+and probe all decide by it. Azure's rules (API Management documentation, "Backends", load-balanced
+pool): the lowest priority number is preferred, a lower group is used only while every member of
+the higher ones is down, and within a group traffic is spread in proportion to the weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from functools import cached_property
+from typing import Any, Final, Literal, Self
 
 EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "round-robin": ("priority", "weight"),
@@ -20,80 +22,230 @@ EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
 ROUTINGS: Final = tuple(EQUAL)
 """What a pool can be declared as, the strictest first."""
 
+UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What the Pulumi engine writes in a preview for a value that is not known yet."""
+SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
+
+ABSENT: Final = "not set"
+NOT_KNOWN: Final = "not known yet"
+IS_SECRET: Final = "secret"  # noqa: S105 - a word for people
+_UNTOLD: Final = (NOT_KNOWN, IS_SECRET)
+_RANGES: Final = {"priority": "0 to 100", "weight": "1 to 100"}
+_LOWEST: Final = {"priority": 0, "weight": 0}  # Azure takes weight 0; `Pool.problems` does not
+_HIGHEST: Final = 100
+
+Kind = Literal[
+    "empty",
+    "alone",
+    "repeated",
+    "unset",
+    "invalid",
+    "unequal",
+    "down",
+    "missing",
+    "extra",
+    "different",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is wrong with a pool, of which kind, and what to do about it."""
+
+    kind: Kind
+    message: str
+    remedy: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A member of a pool; `up` is false while its circuit breaker is tripped."""
+    """A member of a pool, by the name of its backend.
+
+    `priority` and `weight` are whole numbers, or say in words why there is none: ABSENT, NOT_KNOWN,
+    IS_SECRET, or what is wrong with the value. `id` is `told`, or stands in words for a name. `up`
+    is false while the circuit breaker is tripped.
+    """
 
     name: str
-    priority: int
-    weight: int
+    priority: int | str = ABSENT
+    weight: int | str = ABSENT
     up: bool = True
+    id: str = "told"
+
+    @classmethod
+    def read(cls, service: object, position: int = 1) -> Self:
+        """Read a member as Azure, the engine or the config has it: `{id, priority, weight}`.
+
+        Without an id that is known, the member is named by its position, counted from 1.
+        """
+        whole = isinstance(service, Mapping)
+        told = service if isinstance(service, Mapping) else {}
+        default = None if whole else service  # a whole member may be unknown, or a secret
+        named = told.get("id", default)
+        has_name = isinstance(named, str) and named not in (UNKNOWN, SECRET) and bool(named.strip())
+        return cls(
+            name=last_segment(str(named)) if has_name else f"member {position}",
+            priority=number(told.get("priority", default), "priority"),
+            weight=number(told.get("weight", default), "weight"),
+            id="told" if has_name else _no_number(named),
+        )
 
 
-def expected_shares(members: Sequence[Member]) -> dict[str, Fraction]:
-    """Exact share of each member by name: they sum to 1, or are all 0 when no member is up.
+def number(value: object, what: str = "weight") -> int | str:
+    """Read a priority or weight: a whole number from 0 to 100, or in words why it is none.
 
-    Azure does not document weight 0: it counts as no traffic, or as an equal share when the whole
-    group has it, and `not_round_robin` says so. Raises ValueError for a name that occurs twice.
+    The engine writes whole numbers as floats; neither true nor "1" is a number.
     """
-    shares = dict.fromkeys((member.name for member in members), Fraction(0))
-    if len(shares) != len(members):
-        raise ValueError(f"Two members of the pool have one name: {[m.name for m in members]}")
-    live = [member for member in members if member.up]
-    if not live:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "no number" if isinstance(value, bool) else _no_number(value)
+    if value % 1:  # true of nan and of the infinities, too
+        return "no whole number"
+    if not _LOWEST[what] <= value <= _HIGHEST:
+        return f"{int(value) if abs(value) < 10**6 else 'a number'} outside of {_RANGES[what]}"
+    return int(value)
+
+
+def _no_number(value: object) -> str:
+    """Say in words why a value is no number: ABSENT, NOT_KNOWN, IS_SECRET or "no number"."""
+    if value is None:
+        return ABSENT
+    if value == UNKNOWN:
+        return NOT_KNOWN
+    return IS_SECRET if value == SECRET or isinstance(value, Mapping) else "no number"
+
+
+def last_segment(resource_id: str) -> str:
+    """Return the name that an id ends in: Azure takes `/backends/NAME` for the whole ARM id."""
+    return resource_id.rstrip("/").rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """A pool's members, in order. `unread` says in words why they are not there, or is empty."""
+
+    members: tuple[Member, ...] = ()
+    unread: str = ""
+
+    @classmethod
+    def read(cls, services: object) -> Self:
+        """Read `pool.services` as Azure, the engine or the config has it."""
+        if not isinstance(services, Sequence) or isinstance(services, str):
+            return cls(unread=_no_number(services))
+        return cls(members=tuple(Member.read(each, n) for n, each in enumerate(services, 1)))
+
+    @property
+    def untold(self) -> list[str]:
+        """What a preview does not tell: unknown or secret values, each in a few words."""
+        if self.unread in _UNTOLD:
+            return [f"the members are {self.unread}"]
+        return [
+            f"{what} of {member.name} is {value}"
+            for member in self.members
+            for what in _RANGES
+            if (value := getattr(member, what)) in _UNTOLD
+        ]
+
+    @cached_property
+    def shares(self) -> tuple[Fraction, ...] | None:
+        """Exact share of each member, in their order: they sum to 1, or are 0 when none is up.
+
+        None when a number is missing. Azure does not document weight 0: it counts as no traffic, or
+        as an equal share when the whole group has it, and `problems` says so.
+        """
+        if self.unread or not all(map(_is_told, self.members)):
+            return None
+        live = [member for member in self.members if member.up]
+        preferred = min((int(member.priority) for member in live), default=0)
+        group = [member for member in live if member.priority == preferred]
+        total = sum(int(member.weight) for member in group)
+        equal = Fraction(1, len(group)) if group else Fraction(0)
+        return tuple(
+            Fraction(0)
+            if not member.up or member.priority != preferred
+            else (Fraction(int(member.weight), total) if total else equal)
+            for member in self.members
+        )
+
+    def by_label(self, labels: Mapping[str, str]) -> dict[str, Fraction]:
+        """Share of each region: members with one label are one. Empty when it cannot be told."""
+        shares: dict[str, Fraction] = {}
+        for member, share in zip(self.members, self.shares or (), strict=False):
+            label = _label(labels, member.name)
+            shares[label] = shares.get(label, Fraction(0)) + share
         return shares
-    preferred = min(member.priority for member in live)
-    group = [member for member in live if member.priority == preferred]
-    total = sum(member.weight for member in group)
-    for member in group:
-        shares[member.name] = Fraction(member.weight, total) if total else Fraction(1, len(group))
-    return shares
+
+    def problems(self, routing: str) -> list[Problem]:
+        """Why the pool does not spread traffic as `routing` says; an empty list means it does.
+
+        Values that a preview does not tell are no problem; `untold` has them. A routing that is not
+        known counts as round robin.
+        """
+        if self.unread:
+            lost = [] if self.unread in _UNTOLD else [f"the members are {self.unread}"]
+            return [_problem("empty", each, "list every region's backend") for each in lost]
+        return [
+            *_too_few(self.members),
+            *_repeated(self.members),
+            *_no_numbers(self.members),
+            *_unequal(self.members, EQUAL.get(routing, EQUAL["round-robin"])),
+            *_down(self.members),
+        ]
+
+    def forecast(self, labels: Mapping[str, str]) -> str:
+        """One line: `UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)`.
+
+        `labels` gives what a member is called in the line, by its name; without one it is its name.
+        Empty when the shares cannot be told.
+        """
+        if self.shares is None:
+            return ""
+        shares = ", ".join(
+            f"{_label(labels, member.name)} {percent(share)}"
+            for member, share in zip(self.members, self.shares, strict=True)
+        )
+        reasons = "; ".join(problem.message for problem in self.problems("round-robin"))
+        verdict = f"not round robin: {reasons}" if reasons else "round robin"
+        return f"{shares} ({verdict})" if shares else verdict
 
 
-def not_round_robin(members: Sequence[Member]) -> list[str]:
-    """Why these members do not share the traffic equally; an empty list means round robin."""
-    reasons = []
-    if len(members) < 2:
-        reasons.append(f"{members[0].name} is the only member" if members else "no members")
-    # Each reason begins with those that lose by it.
-    priorities = {member.name: member.priority for member in members}
-    if len(numbers := sorted(set(priorities.values()), reverse=True)) > 1:
-        reasons.append(_contrast("priority", priorities, numbers))
-    weights = {member.name: member.weight for member in members}
-    if len(numbers := sorted(set(weights.values()))) > 1:
-        reasons.append(_contrast("weight", weights, numbers))
-    elif numbers == [0]:
-        reasons.append("every weight is 0, which Azure does not document")
-    if down := [member.name for member in members if not member.up]:
-        reasons.append(f"{_names(down)} {'is' if len(down) == 1 else 'are'} down")
-    return reasons
+def differences(declared: Pool, live: Pool) -> list[Problem]:
+    """How a pool differs from the one declared, member by member; ids ignore case, as Azure does.
 
-
-def is_as_declared(members: Sequence[Member], routing: str) -> bool:
-    """Whether a pool spreads traffic, in the way that the routing is called; one unknown does not.
-
-    A pool of one member spreads nothing, however it is called.
+    What is absent, null or no number is a difference. Values that a preview does not tell are none;
+    members whose ids it does not tell count as those that are still missing, in their order.
     """
-    return (
-        routing in EQUAL
-        and len(members) > 1
-        and all(len({getattr(member, key) for member in members}) == 1 for key in EQUAL[routing])
-    )
-
-
-def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:
-    """One line: `UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)`.
-
-    `labels` gives what a member is called in the line, by its name; without one it is its name.
-    """
-    shares = ", ".join(
-        f"{labels.get(name, name)} {percent(share)}"
-        for name, share in expected_shares(members).items()
-    )
-    reasons = not_round_robin(members)
-    verdict = f"not round robin: {'; '.join(reasons)}" if reasons else "round robin"
-    return f"{shares} ({verdict})" if shares else verdict
+    if live.unread:
+        return live.problems("priority")
+    found = {member.name.lower(): member for member in live.members if member.id not in _UNTOLD}
+    untold = [member for member in live.members if member.id in _UNTOLD]
+    missing = [member for member in declared.members if member.name.lower() not in found]
+    pairs = [(m, found[m.name.lower()]) for m in declared.members if m.name.lower() in found]
+    pairs += zip(missing, untold, strict=False)
+    names = {member.name.lower() for member in declared.members}
+    extra = [m for key, m in found.items() if key not in names] + untold[len(missing) :]
+    return [
+        *(
+            _problem("missing", f"{m.name} is not in the pool", f"add {m.name} to it")
+            for m in missing[len(untold) :]
+        ),
+        *(
+            _problem("extra", f"{m.name} is in the pool and not declared", f"remove {m.name}")
+            for m in extra
+        ),
+        *_repeated(live.members),
+        *_no_numbers(live.members),
+        *(
+            _problem(
+                "different",
+                f"{wanted.name} has {what} {value}, declared is {expected}",
+                f"set the {what} of {wanted.name} to {expected}",
+            )
+            for wanted, member in pairs
+            for what in _RANGES
+            if isinstance(value := getattr(member, what), int)
+            and value != (expected := getattr(wanted, what))
+        ),
+    ]
 
 
 def percent(share: Fraction) -> str:
@@ -106,13 +258,113 @@ def percent(share: Fraction) -> str:
     return rounded
 
 
-def _contrast(what: str, values: Mapping[str, int], order: Sequence[int]) -> str:
-    groups = [[name for name, value in values.items() if value == number] for number in order]
-    return ", ".join(
-        f"{_names(names)} {'has' if len(names) == 1 else 'have'} {what} {number}"
-        for names, number in zip(groups, order, strict=True)
+def _is_told(member: Member) -> bool:
+    return isinstance(member.priority, int) and isinstance(member.weight, int)
+
+
+def _label(labels: Mapping[str, str], name: str) -> str:
+    return labels.get(name) or labels.get(name.lower(), name)
+
+
+def _problem(kind: Kind, message: str, remedy: str) -> Problem:
+    return Problem(kind=kind, message=message, remedy=remedy)
+
+
+def _too_few(members: Sequence[Member]) -> Iterator[Problem]:
+    if not members:
+        yield _problem("empty", "no members", "list every region's backend")
+    elif len(members) == 1:
+        alone = f"{members[0].name} is the only member"
+        yield _problem("alone", alone, "add the backends of the other regions")
+
+
+def _repeated(members: Sequence[Member]) -> Iterator[Problem]:
+    for name, times in Counter(member.name.lower() for member in members).items():
+        if times > 1:
+            first = next(member.name for member in members if member.name.lower() == name)
+            yield _problem(
+                "repeated", f"{first} is a member {times} times", "name each backend once"
+            )
+
+
+def _no_numbers(members: Iterable[Member]) -> Iterator[Problem]:
+    for member in members:
+        if member.id not in ("told", *_UNTOLD):
+            yield _problem("unset", f"{member.name} names no backend", "write the backend's id")
+        for what, allowed in _RANGES.items():
+            value = getattr(member, what)
+            remedy = f"write a {what} for it, {allowed}"
+            if value == ABSENT:
+                yield _problem("unset", f"{member.name} has no {what}", remedy)
+            elif isinstance(value, str) and value not in _UNTOLD:
+                yield _problem("invalid", f"{what} of {member.name} is {value}", remedy)
+
+
+def _unequal(members: Sequence[Member], keys: Sequence[str]) -> Iterator[Problem]:
+    remedy = f"give every member the same {' and '.join(keys)}"
+    for what in keys:
+        # Each begins with those that lose by it.
+        values = [(m.name, v) for m in members if isinstance(v := getattr(m, what), int)]
+        order = sorted({value for _, value in values}, reverse=what == "priority")
+        if len(order) > 1:
+            groups = [[name for name, value in values if value == each] for each in order]
+            contrast = ", ".join(
+                f"{_names(names)} {'has' if len(names) == 1 else 'have'} {what} {value}"
+                for names, value in zip(groups, order, strict=True)
+            )
+            yield _problem("unequal", contrast, remedy)
+    zeros = [member.name for member in members if member.weight == 0]
+    if zeros and len(zeros) == len(members):
+        message = "every weight is 0, which Azure does not document"
+        yield _problem("invalid", message, "write a weight of 1 to 100")
+    elif zeros and "weight" not in keys:
+        has = "has" if len(zeros) == 1 else "have"
+        message = f"{_names(zeros)} {has} weight 0, which Azure does not document"
+        yield _problem("invalid", message, "write a weight of 1 to 100, or remove the member")
+
+
+def _down(members: Sequence[Member]) -> Iterator[Problem]:
+    if down := [member.name for member in members if not member.up]:
+        message = f"{_names(down)} {'is' if len(down) == 1 else 'are'} down"
+        yield _problem("down", message, "wait for the circuit breaker, or mend what trips it")
+
+
+def _names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def read_config(regions: Iterable[Mapping[str, Any]]) -> Pool:
+    """Read the pool that the config's `regions` declare; priority and weight are 1 unless given."""
+    return Pool.read(
+        [{"priority": 1, "weight": 1, **each, "id": each.get("name")} for each in regions]
     )
 
 
-def _names(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+# Until their last caller decides by Pool:
+
+
+def expected_shares(members: Sequence[Member]) -> dict[str, Fraction]:
+    """Share of each member by name. Raises ValueError for a name that occurs twice."""
+    if len({member.name for member in members}) != len(members):
+        raise ValueError(f"Two members of the pool have one name: {[m.name for m in members]}")
+    return Pool(members=tuple(members)).by_label({})
+
+
+def not_round_robin(members: Sequence[Member]) -> list[str]:
+    """Why these members are no round robin."""
+    return [p.message for p in Pool(members=tuple(members)).problems("round-robin")]
+
+
+def is_as_declared(members: Sequence[Member], routing: str) -> bool:
+    """Whether members spread traffic in the way that the routing is called."""
+    return (
+        routing in EQUAL
+        and len(members) > 1
+        and all(len({getattr(member, key) for member in members}) == 1 for key in EQUAL[routing])
+    )
+
+
+def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:
+    """Write the shares as one line."""
+    expected_shares(members)
+    return Pool(members=tuple(members)).forecast(labels)
