@@ -36,25 +36,10 @@ OPERATIONS = (
     Operation("v1-models", "List models (v1)", "GET", "/v1/models"),
 )
 
-_POLICY = Template(Path(__file__).with_name("inference-policy.xml").read_text(encoding="utf-8"))
+_POLICIES = Path(__file__).with_name("policies")
 
 # API Management policy reference, "Retry", attribute `count`.
 _MAX_RETRIES = 50
-
-# No region is named here: what a client cannot act on stays inside.
-_EXHAUSTED = """<return-response>
-          <set-status code="503" reason="Service Unavailable" />
-          <set-header name="Retry-After" exists-action="override"><value>10</value></set-header>
-          <set-header name="Content-Type" exists-action="override"><value>application/json</value></set-header>
-          <set-body>{"error":{"code":"503","message":"No region can answer now. Please retry after 10 seconds."}}</set-body>
-        </return-response>"""  # noqa: E501 - XML whose white space would be part of the value
-
-_REVEAL_BACKEND = """<set-header name="x-backend-host" exists-action="override">
-      <value>@(context.Request.Url.Host)</value>
-    </set-header>
-    <set-header name="x-backend-attempts" exists-action="override">
-      <value>@(((int)context.Variables["attempts"]).ToString())</value>
-    </set-header>"""
 
 
 def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
@@ -63,11 +48,11 @@ def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
     A request is tried twice round the pool: at load the members that its attempts meet are as good
     as drawn, and one round alone can meet the same failing one each time (docs/decisions/0013).
     """
-    return _POLICY.substitute(
+    return Template((_POLICIES / "inference.xml").read_text(encoding="utf-8")).substitute(
         backend_pool=backend_pool,
         retries=min(2 * members - 1, _MAX_RETRIES),
-        exhausted=_EXHAUSTED,
-        reveal_backend=_REVEAL_BACKEND if reveal_backend else "",
+        exhausted=(_POLICIES / "exhausted.xml").read_text(encoding="utf-8").strip(),
+        reveal_backend=str(reveal_backend).lower(),
     )
 
 

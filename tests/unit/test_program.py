@@ -274,8 +274,16 @@ def test_the_policy_sends_to_the_pool_on_arrival_and_again_in_each_retry(dev):
     inbound = [s.get("backend-id") for s in policy.find("inbound").iter("set-backend-service")]
     assert inbound == [POOL]
     steps = [step.tag for step in policy.find("backend/retry")]
-    assert steps == ["set-variable", "set-backend-service", "forward-request"]
+    assert steps == ["choose", "set-variable", "set-backend-service", "forward-request"]
     assert policy.find("backend/retry/set-backend-service").get("backend-id") == POOL
+
+
+def test_an_attempt_first_notes_what_the_one_before_it_met(dev):
+    (when,) = policy_of(dev).findall("backend/retry/choose/when")
+    assert when.get("condition") == '@((int)context.Variables["attempts"] > 0)'
+    (note,) = when
+    for part in ("Request.Url.Host", 'Response == null ? "none"', "StatusCode.ToString()"):
+        assert part in note.get("value")
 
 
 def test_the_policy_waits_for_the_pool(dev):
@@ -310,18 +318,19 @@ def test_the_policy_signs_in_with_the_gateway_s_identity_and_drops_the_client_s_
     assert token.get("output-token-variable-name") in value
 
 
-def test_the_policy_reveals_the_backend_and_the_attempts(dev, custom):
-    def headers(program):
-        return {
-            each.get("name"): each.findtext("value")
-            for each in policy_of(program).find("outbound").findall("set-header")
-        }
+def test_the_policy_reveals_the_backend_its_attempts_and_what_they_met(dev, custom):
+    def reveals(program):
+        whens = policy_of(program).find("outbound").findall("choose/when")
+        return [when for when in whens if any(when.iter("set-header"))][-1]
 
-    assert headers(dev) == {
-        "x-backend-host": "@(context.Request.Url.Host)",
-        "x-backend-attempts": '@(((int)context.Variables["attempts"]).ToString())',
-    }
-    assert headers(custom) == {}
+    headers = {each.get("name"): each.findtext("value") for each in reveals(dev).iter("set-header")}
+    assert set(headers) == {"x-backend-host", "x-backend-attempts", "x-backend-tried"}
+    assert headers["x-backend-host"] == "@(context.Request.Url.Host)"
+    assert reveals(dev).get("condition") == "true"
+    assert reveals(custom).get("condition") == "false"
+    for program in (dev, custom):
+        names = [each.get("name") for each in policy_of(program).iter("set-header")]
+        assert len([name for name in names if name.startswith("x-backend")]) == 3
 
 
 @pytest.mark.parametrize(
@@ -329,8 +338,8 @@ def test_the_policy_reveals_the_backend_and_the_attempts(dev, custom):
     [("outbound", "Response.StatusCode >= 500"), ("on-error", 'LastError.Section == "backend"')],
 )
 def test_exhaustion_is_a_503_with_retry_after_and_no_name(dev, section, condition):
-    (when,) = policy_of(dev).find(section).iter("when")
-    assert condition in when.get("condition")
+    whens = policy_of(dev).find(section).findall("choose/when")
+    (when,) = [when for when in whens if condition in when.get("condition")]
     answer = when.find("return-response")
     assert answer.find("set-status").get("code") == "503"
     headers = {each.get("name"): each.findtext("value") for each in answer.iter("set-header")}
