@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pulumi
 from pulumi_azure_native import apimanagement
@@ -77,13 +77,15 @@ class InferenceApi(pulumi.ComponentResource):
     ) -> None:
         """Declare the API over the pool named `backend_pool`."""
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
-        children = pulumi.ResourceOptions(parent=self)
+        self._children = pulumi.ResourceOptions(parent=self)
+        self._service: dict[str, Any] = {
+            "resource_group_name": resource_group_name,
+            "service_name": service_name,
+        }
 
         api = apimanagement.Api(
             name,
             api_id=name,
-            resource_group_name=resource_group_name,
-            service_name=service_name,
             display_name="Azure OpenAI, all regions",
             path=OPENAI_PATH,
             protocols=["https"],
@@ -91,61 +93,57 @@ class InferenceApi(pulumi.ComponentResource):
             subscription_key_parameter_names=apimanagement.SubscriptionKeyParameterNamesContractArgs(
                 header="api-key", query="api-key"
             ),
-            opts=children,
+            opts=self._children,
+            **self._service,
         )
-
         for operation in OPERATIONS:
-            apimanagement.ApiOperation(
-                f"{name}-{operation.name}",
-                operation_id=operation.name,
-                api_id=api.name,
-                resource_group_name=resource_group_name,
-                service_name=service_name,
-                display_name=operation.title,
-                method=operation.method,
-                url_template=operation.path,
-                template_parameters=[
-                    apimanagement.ParameterContractArgs(
-                        name="deployment-id", type="string", required=True
-                    )
-                ]
-                if "{deployment-id}" in operation.path
-                else [],
-                opts=children,
-            )
-
+            self._operation(name, operation, api)
         apimanagement.ApiPolicy(
             f"{name}-policy",
             policy_id="policy",
             api_id=api.name,
-            resource_group_name=resource_group_name,
-            service_name=service_name,
             format="rawxml",
             value=pulumi.Output.from_input(backend_pool).apply(
                 lambda pool: policy_xml(
                     backend_pool=pool, members=members, reveal_backend=reveal_backend
                 )
             ),
-            opts=children,
+            opts=self._children,
+            **self._service,
+        )
+        self.subscription_key = self._key_of_clients(f"{name}-clients", api)
+        self.register_outputs({"subscriptionKey": self.subscription_key})
+
+    def _operation(self, name: str, operation: Operation, api: apimanagement.Api) -> None:
+        parameter = apimanagement.ParameterContractArgs(
+            name="deployment-id", type="string", required=True
+        )
+        apimanagement.ApiOperation(
+            f"{name}-{operation.name}",
+            operation_id=operation.name,
+            api_id=api.name,
+            display_name=operation.title,
+            method=operation.method,
+            url_template=operation.path,
+            template_parameters=[parameter] if "{deployment-id}" in operation.path else [],
+            opts=self._children,
+            **self._service,
         )
 
+    def _key_of_clients(self, name: str, api: apimanagement.Api) -> pulumi.Output[str]:
+        """Declare the clients' subscription, and return its key."""
         subscription = apimanagement.Subscription(
-            f"{name}-clients",
-            sid=f"{name}-clients",
-            resource_group_name=resource_group_name,
-            service_name=service_name,
+            name,
+            sid=name,
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
-            opts=children,
+            opts=self._children,
+            **self._service,
         )
         secrets = apimanagement.list_subscription_secrets_output(
-            resource_group_name=resource_group_name,
-            service_name=service_name,
-            sid=subscription.name,
+            sid=subscription.name, **self._service
         )
-
-        self.subscription_key = pulumi.Output.secret(
+        return pulumi.Output.secret(
             secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
         )
-        self.register_outputs({"subscriptionKey": self.subscription_key})
