@@ -5,6 +5,7 @@ It is read from Resource Manager as the identity that deploys, azure-native's ow
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from pulumi_azure_native import authorization
@@ -69,32 +70,48 @@ def look_up(settings: Settings) -> Found:
 
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
-    azure = _Azure(settings)
+    look = _LookUp(settings)
     wanted = settings.gateway.existing
-    service = azure.service(wanted) if wanted else None
+    service = look.service(wanted) if wanted else None
     accounts = {
-        region.name: azure.account(region, region.existing)
+        region.name: look.account(region, region.existing)
         for region in settings.regions
         if region.existing
     }
-    if azure.report.problems:
-        raise SettingsError(tuple(azure.report.problems))
+    if look.report.problems:
+        raise SettingsError(look.report.problems)
     return Found(
         service=service, accounts={name: found for name, found in accounts.items() if found}
     )
 
 
-class _Azure:
-    """Resource Manager, in the subscription and with the token that azure-native deploys by.
+def locations() -> Mapping[str, str]:
+    """Return the display names of the subscription's locations, by name. Raises UnlistedError."""
+    azure = _Azure()
+    try:
+        return azure.locations(azure.subscription)
+    except ResourceManagerError as error:
+        raise regions.UnlistedError(str(error)) from None
 
-    What is looked up and does not fit, or cannot be looked up, is noted in `report`.
-    """
+
+class _Azure(ResourceManager):
+    """Resource Manager, in the subscription and with the token that azure-native deploys by."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: _told(authorization.get_client_token).token)
+
+    @cached_property
+    def subscription(self) -> str:
+        return _told(authorization.get_client_config).subscription_id
+
+
+class _LookUp:
+    """Looks things up; what cannot be, or does not fit `settings`, is noted in `report`."""
 
     def __init__(self, settings: Settings) -> None:
         self.report = Report()
         self._settings = settings
-        self._azure = ResourceManager(lambda: _told(authorization.get_client_token).token)
-        self._subscription = ""
+        self._azure = _Azure()
 
     def service(self, wanted: ServiceReference) -> FoundService | None:
         group, name = wanted.resource_group, wanted.service_name
@@ -129,7 +146,7 @@ class _Azure:
 
     def account(self, region: Region, wanted: AccountReference) -> FoundAccount | None:
         group, name = wanted.resource_group, wanted.account_name
-        key, found = f"regions[{region.name}].existing.accountName", f"is {shown(name)}"
+        key, found = f"{self._settings.path(region)}.existing.accountName", f"is {shown(name)}"
         scope = f"{group}/providers/Microsoft.CognitiveServices/accounts/{name}"
         what = f"account in {shown(group)}"
         there = self._ask(key, found, what, lambda: self._get(scope, COGNITIVE_SERVICES))
@@ -150,7 +167,7 @@ class _Azure:
         location = regions.normalise(there.get("location", ""))
         if location != region.location:
             self.report.refuse(
-                f"regions[{region.name}].location",
+                f"{self._settings.path(region)}.location",
                 f"is {shown(region.location)}, and the account {shown(name)} is in {location}",
                 f"write {location}, or choose another account",
             )
@@ -199,9 +216,7 @@ class _Azure:
         return list(self._azure.pages(self._full(path), api_version))
 
     def _full(self, path: str) -> str:
-        if not self._subscription:
-            self._subscription = _told(authorization.get_client_config).subscription_id
-        return f"/subscriptions/{self._subscription}/resourceGroups/{path}"
+        return f"/subscriptions/{self._azure.subscription}/resourceGroups/{path}"
 
 
 def _told(look: Callable[[], T]) -> T:

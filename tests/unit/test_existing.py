@@ -59,7 +59,7 @@ THERE: dict[str, Any] = {
 }
 FIRST = f"{ACCOUNTS}/foundry1-ai"
 IS_SERVICE = 'gateway.existing.serviceName is "apim-team"'
-IS_FIRST = 'regions[foundry1].existing.accountName is "foundry1-ai"'
+IS_FIRST = 'regions[0].existing.accountName is "foundry1-ai"'
 
 
 class Refusal(NamedTuple):
@@ -358,7 +358,7 @@ MAY_NOT = "AuthorizationFailed: this identity may not read it; give it the role 
             FIRST,
             {**THERE[FIRST], "location": "UK West"},
             (
-                'regions[foundry1].location is "uksouth", and the account "foundry1-ai" is in ukwest: '
+                'regions[0].location is "uksouth", and the account "foundry1-ai" is in ukwest: '
                 "write ukwest, or choose another account"
             ),
         ),
@@ -398,3 +398,31 @@ def test_no_token_goes_where_others_could_read_it(azure, monkeypatch):
     assert len(lines) == 4
     assert all("http://management.example: is no https URL" in line for line in lines)
     assert azure.asked == []
+
+
+# Locations that the table does not have
+
+
+def moved(location: str) -> list[dict[str, Any]]:
+    return [{"name": "foundry1", "location": location}, *CONFIG["regions"][1:]]
+
+
+def test_a_location_newer_than_the_table_is_known_by_the_subscription_s_own_list(azure):
+    listed = [{"name": "marsnorth", "displayName": "Mars North"}]
+    azure.there[f"{SUBSCRIPTION}/locations"] = {"value": listed}
+    program = declare(regions=moved("Mars North"))
+    assert program.one("Account", "foundry1").inputs["location"] == "marsnorth"
+    assert program.outputs["backends"][0]["region"] == "Mars North"
+    assert [asked.path for asked in azure.asked].count(f"{SUBSCRIPTION}/locations") == 1
+    (line,) = refused(regions=moved("marssouth"))
+    assert line.startswith('regions[0].location is "marssouth": there is no such Azure location; ')
+    assert line.endswith("did you mean marsnorth?")
+
+
+def test_a_list_of_locations_that_cannot_be_read_is_told_with_the_mistake(azure):
+    azure.there[f"{SUBSCRIPTION}/locations"] = DENIED
+    (line,) = refused(regions=moved("uksoth"))
+    assert line.startswith('regions[0].location is "uksoth": there is no such Azure location; ')
+    assert line.endswith(
+        f"did you mean uksouth? (the subscription's own list cannot be read: {MAY_NOT})"
+    )
