@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from probes import sources
 from probes.control_plane import Reading, read_pool
@@ -19,6 +20,9 @@ from probes.formats.lines import Ticker, in_terminal, printer
 from probes.formats.text import Text
 from probes.report import Expectation, Report
 from probes.traffic_run import TrafficRun
+
+FIRST_REQUEST: Final = 0.5
+"""Seconds that reading the pool waits for a first request to be sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +139,9 @@ def probe(
     async def control_plane() -> None:
         nonlocal reading
         if reading:
+            # Requests go first: they wait for a region, while signing in keeps this machine busy.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(traffic.under_way.wait(), FIRST_REQUEST)
             reading = await _read_pool(source, options.timeout)
         shown.control_plane(reading)
 

@@ -51,6 +51,8 @@ class TrafficRun:
     first_backoff: float = FIRST_BACKOFF
     tally: Tally = field(init=False)
     stopped: str = field(default="", init=False)
+    under_way: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set once the first request has been sent, or has failed."""
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.plan.shares)
@@ -119,6 +121,7 @@ class TrafficRun:
         return pending
 
     def _take(self, answer: Answer) -> None:
+        self.under_way.set()
         self.tally.add(answer)
         self.on_answer(answer)
         pause = answer.retry_after
@@ -173,6 +176,8 @@ class TrafficRun:
                 self._connecting.add(connecting)
             elif event.endswith(ends) and not connecting.done():
                 connecting.set_result(None)
+            elif event.endswith("send_request_body.complete"):
+                self.under_way.set()
 
         return trace
 
