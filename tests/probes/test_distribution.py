@@ -307,7 +307,7 @@ def test_resource_manager_on_loopback_gets_a_token_as_azure_does(gateway, probe)
     assert read.path == f"{POOL_ID}?api-version=2024-05-01"
     assert read.headers["Authorization"] == f"Bearer {TOKEN}"
     (asked,) = gateway.tokens
-    assert f"resource={gateway.url}" in unquote(asked.path)
+    assert "resource=https://management.azure.com" in unquote(asked.path)
 
 
 def test_resource_manager_over_plain_http_elsewhere_is_never_asked(gateway, probe, monkeypatch):
