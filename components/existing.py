@@ -50,9 +50,8 @@ class FoundService:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundAccount:
-    """An Azure OpenAI account: its name, its ARM id and `https://<subdomain>.openai.azure.com/`."""
+    """An Azure OpenAI account: its ARM id, and `https://<subdomain>.openai.azure.com/`."""
 
-    name: str
     id: str
     endpoint: str
 
@@ -181,7 +180,6 @@ class _LookUp:
             )
         self._check_models(key, found, what, f"{scope}/deployments")
         return FoundAccount(
-            name=there.get("name", name),
             id=there.get("id", ""),
             endpoint=_of(properties, "endpoints").get(_OPENAI_ENDPOINT)
             or properties.get("endpoint", ""),
