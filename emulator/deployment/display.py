@@ -35,6 +35,10 @@ _DONE: Mapping[Op, str] = {
 _ORDER: tuple[Op, ...] = ("create", "update", "delete", "replace", "same")
 _KIND_SIGNS = {"add": "+", "delete": "-", "update": "~"}
 _UNKNOWN_TEXT = "[unknown]"
+NOBODY_LISTENS = (
+    "No local Azure runs: nothing answers at the addresses of this stack. Start it with\n"
+    "`python -m emulator serve`; `python -m emulator output` shows the outputs."
+)
 _LONGEST = 70  # characters of a changed property's value
 
 
@@ -52,8 +56,9 @@ class Run:
 class Text:
     """Prints the tree."""
 
-    def __init__(self, out: TextIO, *, show_sames: bool = False) -> None:
+    def __init__(self, out: TextIO, *, show_sames: bool = False, listening: bool = True) -> None:
         self._out = out
+        self._listening = listening
         self._show_sames = show_sames
         self._coloured = out.isatty() and "NO_COLOR" not in os.environ
 
@@ -72,7 +77,9 @@ class Text:
             return
         self._tree(run)
         self._diagnostics(run.journal.diagnostics)
-        if not run.journal.failed and run.operation != "destroy":
+        if run.operation == "up" and not run.journal.failed and not self._listening:
+            self._print(f"\n{NOBODY_LISTENS}")
+        elif run.operation != "destroy" and not run.journal.failed:
             self._outputs(run.journal)
         self._counts(run)
         self._print(f"\nDuration: {max(1, round(run.seconds))}s")
