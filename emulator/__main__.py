@@ -135,6 +135,14 @@ def _parser() -> argparse.ArgumentParser:
         "--show-secrets", action="store_true", help="the subscription key in plain text"
     )
 
+    token = _command(commands, "token", "print a token of the service principal, for curl")
+    token.add_argument(
+        "--resource",
+        metavar="URL",
+        default="https://management.azure.com",
+        help="what it opens (default: %(default)s)",
+    )
+
     fault = _command(commands, "fault", "make a region fail, or list what fails")
     fault.add_argument("region", nargs="?", help="a backend or account, such as foundry2")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")

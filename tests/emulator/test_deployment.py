@@ -5,6 +5,7 @@ import re
 import stat
 import threading
 
+import arm_server
 import pytest
 from fake_arm import FakeArm, error, serving
 from stack_project import BACKENDS, GROUP, POOL, SERVICE, StackProject, steps
@@ -13,6 +14,7 @@ from emulator import deployment
 from emulator.deployment.provider import ResourceManager, UncertainError
 from emulator.deployment.state import StateError
 from emulator.deployment.values import UNKNOWN
+from emulator.identity import CLIENT_ID, PRINCIPAL_ID
 from emulator.local import outputs_file
 
 BACKEND = "azure-native:apimanagement:Backend"
@@ -479,9 +481,9 @@ def test_a_misspelt_property_is_an_error_of_the_preview_at_every_place(tmp_path)
             (
                 "from pulumi_azure_native import authorization\n"
                 "import pulumi\n"
-                "pulumi.export('x', authorization.get_client_config_output())"
+                "pulumi.export('x', authorization.get_role_definition_output('a', 'b'))"
             ),
-            "function 'azure-native:authorization:getClientConfig' is not known",
+            "function 'azure-native:authorization:getRoleDefinition' is not known",
         ),
         (
             "from pulumi_random import RandomUuid\nRandomUuid('a')\nRandomUuid('a')",
@@ -845,6 +847,28 @@ def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("nowhere: has no PulumiPolicy.yaml\n")
 
 
+def test_the_program_is_told_who_is_signed_in_and_gets_a_token_that_azure_takes(tmp_path):
+    with arm_server.serving(tmp_path) as arm:
+        project = StackProject(tmp_path, str(arm.client.base_url))
+        project.program(
+            """
+            import pulumi
+            from pulumi_azure_native import authorization
+            pulumi.export("who", authorization.get_client_config_output())
+            pulumi.export("token", pulumi.Output.secret(authorization.get_client_token().token))
+            """
+        )
+        project.up(token=arm_server.token)
+        headers = {"Authorization": f"Bearer {project.outputs['token']}"}
+        assert arm.get(arm_server.SUBSCRIPTION, headers=headers).status_code == 200
+    assert project.outputs["who"] == {
+        "clientId": CLIENT_ID,
+        "objectId": PRINCIPAL_ID,
+        "subscriptionId": "00000000-0000-0000-0000-000000000000",
+        "tenantId": "00000000-0000-0000-0000-000000000001",
+    }
+
+
 def test_no_wait_for_azure_is_longer_than_the_time_that_is_left(arm):
     waits = []
 
@@ -855,7 +879,7 @@ def test_no_wait_for_azure_is_longer_than_the_time_that_is_left(arm):
 
     now = iter([0.0, 0.0, 0.4, 1.0])
     azure = ResourceManager(
-        lambda: arm.url, subscription_id="0", stop=Stop(), clock=lambda: next(now)
+        lambda: arm.url, token=str, subscription_id="0", stop=Stop(), clock=lambda: next(now)
     )
     pause = azure._wait(60.0, 1.0, "it")
     with pytest.raises(UncertainError, match="timed out waiting for it"):
