@@ -84,15 +84,6 @@ def look_up(settings: Settings) -> Found:
     )
 
 
-def locations() -> Mapping[str, str]:
-    """Return the display names of the subscription's locations, by name. Raises UnlistedError."""
-    azure = _Azure()
-    try:
-        return azure.locations(azure.subscription)
-    except ResourceManagerError as error:
-        raise regions.UnlistedError(str(error)) from None
-
-
 class _Azure(ResourceManager):
     """Resource Manager, in the subscription and with the token that azure-native deploys by."""
 

@@ -15,8 +15,8 @@ from test_engine import Cli, judge
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
 from emulator import deployment
-from emulator.local import outputs_file
 from emulator.identity import authorization
+from emulator.local import outputs_file
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-platform"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim-platform"
