@@ -174,6 +174,13 @@ class Pool:
             shares[label] = shares.get(label, Fraction(0)) + share
         return shares
 
+    @property
+    def starved(self) -> list[str]:
+        """Names of the members that get nothing."""
+        return [
+            m.name for m, share in zip(self.members, self.shares or (), strict=False) if not share
+        ]
+
     def problems(self, routing: str) -> list[Problem]:
         """Why the pool does not spread traffic as `routing` says; an empty list means it does.
 
