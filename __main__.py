@@ -15,6 +15,8 @@ except SettingsError as error:
 # Visible in every preview: an unequal pool is a warning, never a surprise.
 report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
 report(f"Expected traffic: {settings.forecast}")
+for warning in settings.warnings:
+    pulumi.log.warn(warning)
 
 openai = LoadBalancedOpenAI("openai", settings=settings, existing=existing)
 

@@ -24,6 +24,7 @@ class ApiGateway(pulumi.ComponentResource):
         name: str,
         *,
         gateway: settings.Gateway | Service,
+        location: str,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -41,7 +42,7 @@ class ApiGateway(pulumi.ComponentResource):
                 name,
                 service_name=pulumi.Output.concat("apim-", suffix),
                 resource_group_name=resource_group_name,
-                location=gateway.location,
+                location=location,
                 sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
                     name=gateway.sku, capacity=gateway.capacity
                 ),

@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 from pulumi_azure_native import apimanagement, authorization, cognitiveservices
 
 from components import regions
-from components.config_reader import Report, shown
 from components.endpoints import PUBLIC_AZURE, connection, is_loopback
 from components.inference_api import API_NAME, OPENAI_PATH
 from components.settings import (
-    NAMESPACE,
-    ExistingAccount,
-    ExistingGateway,
+    AccountReference,
     Gateway,
     Model,
     Region,
+    Report,
+    ServiceReference,
     Settings,
     SettingsError,
+    shown,
 )
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
@@ -76,16 +76,18 @@ def look_up(settings: Settings) -> Existing:
 
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
-    report = Report(namespace=NAMESPACE)
+    report = Report()
     gateway: Service | Gateway | None
-    if isinstance(settings.gateway, ExistingGateway):
-        gateway = _service(settings.gateway, report, has_breaker=settings.breaker is not None)
+    if settings.gateway.existing:
+        gateway = _service(
+            settings.gateway.existing, report, has_breaker=settings.breaker is not None
+        )
     else:
         gateway = settings.gateway
     accounts = {}
-    for position, region in enumerate(settings.regions):
+    for region in settings.regions:
         if region.existing:
-            path = f"regions[{position}]"
+            path = settings.path(region)
             found = _account(path, region, region.existing, settings.models, report)
             if found:
                 accounts[region.name] = found
@@ -94,7 +96,7 @@ def look_up(settings: Settings) -> Existing:
     return Existing(gateway=gateway, accounts=accounts)
 
 
-def _service(wanted: ExistingGateway, report: Report, *, has_breaker: bool) -> Service | None:
+def _service(wanted: ServiceReference, report: Report, *, has_breaker: bool) -> Service | None:
     group, name = wanted.resource_group, wanted.service_name
     path, found = "gateway.existing.serviceName", f"is {shown(name)}"
     try:
@@ -187,7 +189,7 @@ def _token() -> str:
 def _account(
     path: str,
     region: Region,
-    wanted: ExistingAccount,
+    wanted: AccountReference,
     models: tuple[Model, ...],
     report: Report,
 ) -> Account | None:
@@ -239,7 +241,7 @@ def _account(
     )
 
 
-def _model_of(account: ExistingAccount, deployment: str) -> str | None:
+def _model_of(account: AccountReference, deployment: str) -> str | None:
     """Return the model of an account's deployment; None where there is no such deployment."""
     there = _found(
         lambda: cognitiveservices.get_deployment(

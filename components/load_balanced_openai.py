@@ -52,13 +52,14 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             own_group = resources.ResourceGroup(
                 name,
                 resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
-                location=settings.location,
+                location=settings.location or settings.default_location,
                 opts=children,
             ).name
 
         gateway = ApiGateway(
             "gateway",
             gateway=existing.gateway,
+            location=settings.location or settings.default_location,
             resource_group_name=own_group,
             suffix=suffix,
             opts=children,

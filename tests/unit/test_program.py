@@ -438,8 +438,15 @@ def test_the_forecast_is_a_diagnostic(dev):
 
 
 def test_an_unequal_pool_is_a_warning_with_its_shares(declare):
-    ((level, line),) = told(declare("incident"))
+    (level, line), starved = told(declare("incident"))
     assert level == "WARNING"
+    assert starved == (
+        "WARNING",
+        (
+            "East US and Norway East get 0 % of the traffic while UK South is up; if that is "
+            "meant, set openai-gateway:acceptStarved to [foundry2, foundry3]"
+        ),
+    )
     assert line.startswith(
         "Expected traffic: UK South 100.0 %, East US 0.0 %, Norway East 0.0 % (not round robin"
     )
