@@ -100,7 +100,7 @@ class Stack:
         self.roles = [each for each in by_type.get(ROLE, []) if _is_openai_user(each)]
         self.policies = by_type.get(POLICY, [])
         backends = by_type.get(BACKEND, [])
-        self.pools = [(each, _pool(each)) for each in backends if _is_pool(each)]
+        self.pools = [(each, pool_of(each)) for each in backends if _is_pool(each)]
         self.backends = [each for each in backends if not _is_pool(each)]
         self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
         self.routing = str(self._output("routing") or "round-robin")
@@ -361,7 +361,8 @@ def _is_pool(backend: Resource) -> bool:
     return backend.inputs.get("type") == "Pool" or backend.inputs.get("pool") is not None
 
 
-def _pool(backend: Resource) -> Pool:
+def pool_of(backend: Resource) -> Pool:
+    """Return the pool of a backend of type Pool."""
     inner = backend.inputs.get("pool")
     return Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
 

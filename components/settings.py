@@ -697,7 +697,7 @@ def _check_traffic(report: Report, found: Sequence[Any], config: Mapping[str, An
         same = " and ".join(traffic.EQUAL[routing])
         report.refuse(
             "regions",
-            f'would not be "{routing}", but {pool.forecast(labels)}',
+            traffic.unlike(routing, pool.forecast(labels)),
             f"give every region the same {same}, or set routing to {others}",
         )
     for position, name in enumerate(config.get("acceptStarved", ())):

@@ -6,6 +6,7 @@ pool): the lowest priority number is preferred, a lower group is used only while
 the higher ones is down, and within a group traffic is spread in proportion to the weights.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -341,11 +342,25 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
+def as_services(regions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Write the config's `regions` as members; priority and weight are 1 unless given."""
+    return [{"priority": 1, "weight": 1, **each, "id": each.get("name")} for each in regions]
+
+
 def read_config(regions: Iterable[Mapping[str, Any]]) -> Pool:
-    """Read the pool that the config's `regions` declare; priority and weight are 1 unless given."""
-    return Pool.read(
-        [{"priority": 1, "weight": 1, **each, "id": each.get("name")} for each in regions]
-    )
+    """Read the pool that the config's `regions` declare."""
+    return Pool.read(as_services(regions))
+
+
+def unlike(routing: str, forecast: str) -> str:
+    """Say that regions are not what their routing says; `refused` reads the forecast back."""
+    return f'would not be "{routing}", but {forecast}'
+
+
+def refused(error: str) -> str:
+    """Read from an error the forecast of a pool that was refused; empty where it has none."""
+    found = re.search(unlike(r"[\w-]+", r"(.+?\))(?=: |$)"), error, re.MULTILINE)
+    return found[1] if found else ""
 
 
 # Until their last caller decides by Pool:
