@@ -2,12 +2,12 @@
 
 import pulumi
 
-from components.existing import look_up
+from components.existing import locations, look_up
 from components.load_balanced_openai import LoadBalancedOpenAI
 from components.settings import SettingsError, load
 
 try:
-    settings = load(pulumi.Config())
+    settings = load(pulumi.Config(), locations)
     existing = look_up(settings)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None  # a mistake in it earns no stack trace

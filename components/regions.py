@@ -6,67 +6,26 @@ from functools import cached_property
 from typing import Final
 
 # Azure documentation, "List of Azure regions"; the public cloud only.
-DISPLAY_NAMES: Final[dict[str, str]] = {
-    "australiacentral": "Australia Central",
-    "australiacentral2": "Australia Central 2",
-    "australiaeast": "Australia East",
-    "australiasoutheast": "Australia Southeast",
-    "austriaeast": "Austria East",
-    "belgiumcentral": "Belgium Central",
-    "brazilsouth": "Brazil South",
-    "brazilsoutheast": "Brazil Southeast",
-    "canadacentral": "Canada Central",
-    "canadaeast": "Canada East",
-    "centralindia": "Central India",
-    "centralus": "Central US",
-    "chilecentral": "Chile Central",
-    "denmarkeast": "Denmark East",
-    "eastasia": "East Asia",
-    "eastus": "East US",
-    "eastus2": "East US 2",
-    "francecentral": "France Central",
-    "francesouth": "France South",
-    "germanynorth": "Germany North",
-    "germanywestcentral": "Germany West Central",
-    "indonesiacentral": "Indonesia Central",
-    "israelcentral": "Israel Central",
-    "italynorth": "Italy North",
-    "japaneast": "Japan East",
-    "japanwest": "Japan West",
-    "jioindiacentral": "Jio India Central",
-    "jioindiawest": "Jio India West",
-    "koreacentral": "Korea Central",
-    "koreasouth": "Korea South",
-    "malaysiawest": "Malaysia West",
-    "mexicocentral": "Mexico Central",
-    "newzealandnorth": "New Zealand North",
-    "northcentralus": "North Central US",
-    "northeurope": "North Europe",
-    "norwayeast": "Norway East",
-    "norwaywest": "Norway West",
-    "polandcentral": "Poland Central",
-    "qatarcentral": "Qatar Central",
-    "southafricanorth": "South Africa North",
-    "southafricawest": "South Africa West",
-    "southcentralus": "South Central US",
-    "southeastasia": "Southeast Asia",
-    "southindia": "South India",
-    "spaincentral": "Spain Central",
-    "swedencentral": "Sweden Central",
-    "swedensouth": "Sweden South",
-    "switzerlandnorth": "Switzerland North",
-    "switzerlandwest": "Switzerland West",
-    "uaecentral": "UAE Central",
-    "uaenorth": "UAE North",
-    "uksouth": "UK South",
-    "ukwest": "UK West",
-    "westcentralus": "West Central US",
-    "westeurope": "West Europe",
-    "westindia": "West India",
-    "westus": "West US",
-    "westus2": "West US 2",
-    "westus3": "West US 3",
-}
+_DISPLAY_NAMES: Final = """
+Australia Central, Australia Central 2, Australia East, Australia Southeast, Austria East,
+Belgium Central, Brazil South, Brazil Southeast, Canada Central, Canada East, Central India,
+Central US, Chile Central, Denmark East, East Asia, East US, East US 2, France Central,
+France South, Germany North, Germany West Central, Indonesia Central, Israel Central, Italy North,
+Japan East, Japan West, Jio India Central, Jio India West, Korea Central, Korea South,
+Malaysia West, Mexico Central, New Zealand North, North Central US, North Europe, Norway East,
+Norway West, Poland Central, Qatar Central, South Africa North, South Africa West, South Central US,
+Southeast Asia, South India, Spain Central, Sweden Central, Sweden South, Switzerland North,
+Switzerland West, UAE Central, UAE North, UK South, UK West, West Central US, West Europe,
+West India, West US, West US 2, West US 3
+"""
+
+
+def normalise(location: str) -> str:
+    """Name a location as Azure stores it: `UK South` and `UKSouth` are both `uksouth`."""
+    return "".join(location.split()).lower()
+
+
+DISPLAY_NAMES: Final = {normalise(name): name.strip() for name in _DISPLAY_NAMES.split(",")}
 
 
 class UnlistedError(Exception):
@@ -105,11 +64,6 @@ class Locations:
         near = get_close_matches(name, [*DISPLAY_NAMES, *self._newer], n=1)
         remedy = f"did you mean {near[0]}?" if near else "`az account list-locations` lists them"
         return f"there is no such Azure location; {remedy}{self._reason}"
-
-
-def normalise(location: str) -> str:
-    """Name a location as Azure stores it: `UK South` and `UKSouth` are both `uksouth`."""
-    return "".join(location.split()).lower()
 
 
 def display_name(location: str) -> str:
