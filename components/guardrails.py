@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components.regions import DISPLAY_NAMES, normalise
+from components.regions import Locations, normalise
 from components.traffic import (
     SECRET,
     UNKNOWN,
@@ -238,9 +238,9 @@ def _in_azure(stack: Stack) -> Findings:
         location = each.told("location")
         if location is None:
             continue
-        if normalise(str(location)) not in {*DISPLAY_NAMES, *stack.vouched}:
-            what = f"is in {location}, which is no Azure location that this program knows"
-            yield each, f"{what}; correct it, or add it to components/regions.py"
+        fault = Locations().fault(str(location))
+        if fault and normalise(str(location)) not in stack.vouched:
+            yield each, f"is in {location}: {fault} A newer one: add it to components/regions.py"
 
 
 @_rule("regions-are-different", "No two accounts are in one region.", moves_traffic=True)

@@ -32,7 +32,11 @@ def render(preview: Preview | None, verdict: Verdict, prices: costs.Prices | Non
         MARKER,
         f"### {verdict.sign} {_text(verdict.sentence)}",
         "",
-        *(line for each in verdict.goes_down[:_REASONS] for line in (f"**{_text(each)}.**", "")),
+        *(
+            line
+            for each in verdict.goes_down[:_REASONS]
+            for line in (f"**{_text(each, 3 * _LONGEST)}**", "")
+        ),
         *(f"- {_text(reason)}" for reason in verdict.reasons[:_REASONS]),
     ]
     cut: list[str] = []
@@ -86,7 +90,7 @@ def _sections(
     errors = [each for each in preview.explained if not {each, *each.splitlines()} & told]
     if errors:
         yield "the errors", _folded(f"{len(errors)} error(s)", list(map(_lines, errors)))
-    if preview.counts:
+    if preview.counts and not preview.failures:
         counted = ", ".join(f"{n} to {_text(op)}" for op, n in sorted(preview.counts.items()))
         yield "the counts", ["", f"**Resources:** {counted.replace('to same', 'unchanged')}"]
     if added := costs.lines(preview.changes, prices):
@@ -173,7 +177,7 @@ def _lines(text: str) -> str:
     return "- " + "<br>".join(map(_text, text.splitlines()[:50]))
 
 
-def _text(text: str) -> str:
+def _text(text: str, longest: int = _LONGEST) -> str:
     """Return a text of anyone's making for one line: escaped, and of a bounded length."""
     text = text.strip()
-    return escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+    return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")

@@ -95,6 +95,8 @@ class Loss:
     @property
     def place(self) -> str:
         """The name with its region."""
+        if self.change.type == guardrails.SERVICE:
+            return f"the API Management service {self.azure_name}"
         return f"{self.change.name} ({self.region})" if self.region else self.change.described
 
     @property
@@ -233,8 +235,8 @@ class Preview:
         return tuple(
             PoolChange(
                 name=each.name,
-                before=self._pool(each.before),
-                live=self._pool(each.live) if each.live != each.before else None,
+                before=(before := self._pool(each.before)),
+                live=live if (live := self._pool(each.live)) != before else None,
                 after=self._pool(each.after),
             )
             for each in self.resources

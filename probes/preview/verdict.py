@@ -132,7 +132,7 @@ def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
     found = [_drift(preview, pool) for pool in preview.pools if pool.live is not None]
     gone = [each.described for each in preview.resources if each.is_gone and each.after]
     if gone:
-        found.append(f"gone from Azure, and would be created anew: {', '.join(gone)}")
+        found.append(f"gone, and would be made anew once purged: {', '.join(gone)}")
     if not found:
         return verdict
     remedy = "`pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged"
@@ -151,21 +151,21 @@ def _with_losses(verdict: Verdict, losses: tuple[Loss, ...]) -> Verdict:
     """Put first what goes down: that is green for nobody, and stops unless allowed by name."""
     groups: dict[tuple[str, str], list[Loss]] = {}
     for each in losses:
-        groups.setdefault((each.change.type, each.change.operation), []).append(each)
+        groups.setdefault((each.change.operation, each.change.type), []).append(each)
     doing = "; ".join(
-        f"{listed([each.place for each in those])} would be {operation}d"
-        for (_, operation), those in groups.items()
+        f"would be {operation}d: "
+        + listed([each.place for each in losses if each.change.operation == operation])
+        for operation in dict.fromkeys(operation for operation, _ in groups)
     )
     refused = any(each.refused for each in losses)
     names = ", ".join(each.change.name for each in losses if not each.allowed)
     remedy = f"to allow it, write `openai-gateway:protect: {{except: [{names}]}}`"
     remedy += ", deploy that, and then this change" if refused else ""
+    sentence = f"W{doing[1:]}; then: {verdict.sentence}"
     return dataclasses.replace(
         verdict,
         code=UNBALANCED if names or refused else verdict.code,
-        sentence=f"Refused, since it is protected: {doing}"
-        if refused
-        else f"{doing}; then: {verdict.sentence}",
+        sentence=f"Refused, since it is protected: {doing}" if refused else sentence,
         goes_down=tuple(_goes_down(those) for those in groups.values()),
         reasons=(
             *((verdict.sentence,) if refused and verdict.code == UNBALANCED else ()),
@@ -178,8 +178,7 @@ def _with_losses(verdict: Verdict, losses: tuple[Loss, ...]) -> Verdict:
 
 def _goes_down(losses: list[Loss]) -> str:
     """Say what would answer no more, for how long, and which names stay taken."""
-    change = losses[0].change
-    who = f"{listed([each.place for each in losses])} would go down"
+    change, several = losses[0].change, len(losses) > 1
     if change.operation == "delete":
         lasts = "for good"
     elif change.type == guardrails.SERVICE:
@@ -189,10 +188,12 @@ def _goes_down(losses: list[Loss]) -> str:
         lasts = f"for all regions until the new service is there: {took} on {tier or 'its tier'}"
     else:
         # Azure RBAC documentation, "Troubleshoot": a role may take effect late.
-        lasts = "until the new account answers: minutes, and up to 30 until its role takes effect"
-    names = listed([each.azure_name for each in losses])
+        lasts = "until a new account answers: minutes, and up to 30 until its role takes effect"
+    said = f"{listed([each.place for each in losses])} would go down {lasts}."
     if change.type not in LOSABLE:
-        return f"{who} {lasts}"
-    anew = ", and Azure refuses it to the new one with 409," if change.operation != "delete" else ""
-    taken = f"The name {names} stays" if len(losses) == 1 else f"The names {names} stay"
-    return f"{who} {lasts}. {taken} taken for 48 hours (soft delete){anew} unless purged"
+        return said
+    names = listed([each.azure_name for each in losses])
+    said += f" The name{'s' * several} {names} stay{'s' * (not several)} taken for 48 hours"
+    if change.operation == "delete":
+        return f"{said} (soft delete), unless purged."
+    return f"{said} (soft delete): until purged, Azure refuses what would replace it."

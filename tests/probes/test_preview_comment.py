@@ -82,6 +82,32 @@ def first(text: str) -> str:
         ("policy-violation", 3, "The preview failed: where traffic would go cannot be told"),
         ("program-error", 3, "The preview failed: where traffic would go cannot be told"),
         ("secret-weight", 3, "Where traffic would go cannot be told"),
+        ("first", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("same", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("fourth", 0, "✅ Round robin, 25\\.0 % of traffic to each region"),
+        ("policy", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("refresh", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("drift", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
+        ("gone", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
+        ("incident", 0, "⚠️ 100 % of traffic to UK South \\(declared: routing is priority\\)"),
+        ("incident-accepted", 0, "✅ 100 % of traffic to UK South \\(declared: routing is prior"),
+        ("refused", 1, "❌ Refused: UK South 50\\.0 %, East US 0\\.0 %, Norway East 50\\.0 %"),
+        ("location-typo", 3, "❔ The preview failed: where traffic would go cannot be told"),
+        ("three", 3, "❔ The preview failed: where traffic would go cannot be told"),
+        ("wrong-type", 3, "❔ The preview failed: where traffic would go cannot be told"),
+        ("moved", 1, "❌ Refused, since it is protected: would be replaced: foundry2 \\(East US"),
+        ("moved-allowed", 0, "⚠️ Would be replaced: foundry2 \\(East US\\); then: Round robin"),
+        (
+            "removed",
+            1,
+            "❌ Refused, since it is protected: would be deleted: foundry2 \\(East US",
+        ),
+        (
+            "service-replaced",
+            1,
+            "❌ Would be replaced: the API Management service apim\\-l2tmzebd, fou",
+        ),
+        ("unchecked-typo", 1, "Unbalanced traffic: foundry1: is in uksoth: there is no such Az"),
     ],
 )
 def test_the_engines_own_previews(comment, file, code, said):
@@ -89,6 +115,88 @@ def test_the_engines_own_previews(comment, file, code, said):
     assert text.startswith(f"{MARKER}\n### ")
     assert said in first(text)
     assert found == code
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (
+            "three",
+            [
+                '- openai-gateway:routing is "random": write one of round-robin, weighted, ',
+                "- openai-gateway:regions[0].priorty is 1, but there is no such key: did you mean ",
+                "- openai-gateway:regions[1].weight is 0: Azure does not document weight 0; write ",
+            ],
+        ),
+        (
+            "wrong-type",
+            ['- openai-gateway:regions is {"a": 1}: list 2 to 30 regions, each with a name and a'],
+        ),
+        ("location-typo", ["there is no such Azure location; did you mean uksouth?"]),
+        (
+            "drift",
+            [
+                "- Changed in Azure since the last `up`: inference-backend-pool: UK South 100.0 %",
+                "- `pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged",
+                "| East US | 1 / 1 | 33.3 % | 2 / 1 | 0.0 % | 1 / 1 | 33.3 % |",
+            ],
+        ),
+        ("gone", ["made anew once purged: foundry2 (Account), "]),
+        ("fourth", ["| Sweden Central | - | - | 1 / 1 | 25.0 % |"]),
+        (
+            "moved",
+            [
+                "**foundry2 (East US) would go down until a new account answers: minutes, and ",
+                "The name foundry2-l2tmzebd stays taken for 48 hours (soft delete)",
+                "- to allow it, write `openai-gateway:protect: {except: [foundry2]}`, deploy that",
+                "| France Central, was East US | 1 / 1 |",
+            ],
+        ),
+        ("moved-allowed", ["**foundry2 (East US) would go down until "]),
+        ("removed", ["would go down for good. The name foundry2-l2tmzebd stays taken for 48 h"]),
+        (
+            "service-replaced",
+            ["would go down for all regions until the new service is there: minutes on BasicV2."],
+        ),
+        ("unchecked-typo", ["| uksoth, was UK South | 1 / 1 |"]),
+        ("policy", ["2 line(s) of a policy", '-      <when condition="true">']),
+    ],
+)
+def test_what_the_engine_s_previews_are_explained_by(comment, file, said):
+    _, text, _ = comment((PREVIEWS / f"{file}.json").read_text("utf-8"))
+    lines = plain(text)
+    for each in said:
+        assert lines.count(each) == 1, each
+    assert "unhandled error" not in lines
+
+
+def test_what_goes_down_is_the_first_line_after_the_verdict(comment):
+    for file in ("moved", "moved-allowed", "removed", "service-replaced", "unchecked-typo"):
+        _, text, _ = comment((PREVIEWS / f"{file}.json").read_text("utf-8"))
+        assert "would go down" in text.splitlines()[3]
+
+
+def test_a_loss_is_allowed_by_name_alone(comment):
+    document = json.loads((PREVIEWS / "moved-allowed.json").read_text("utf-8"))
+    for protect in ("true", "false", '{"except": ["foundry1"]}', '{"except": "foundry2"}', "x"):
+        document["config"]["openai-gateway:protect"] = protect
+        assert comment(document)[0] == 1
+
+
+def test_a_live_pool_is_shown_only_where_a_refresh_found_another(comment):
+    _, text, _ = comment((PREVIEWS / "refresh.json").read_text("utf-8"))
+    assert "live" not in text
+    assert text.count("| UK South |") == 1
+
+
+def test_a_policy_cannot_leave_its_block(comment):
+    kind = "azure-native:apimanagement:ApiPolicy"
+    states = [{"type": kind, "inputs": {"value": value}} for value in ("a\n```\nb", "a\n````\nc")]
+    change = {"op": "update", "urn": "urn::it", "oldState": states[0], "newState": states[1]}
+    _, text, _ = comment(preview(step(ROUND), change))
+    (fence,) = (each for each in MARKDOWN.parse(text) if each.type == "fence")
+    assert fence.content == "@@ -1,3 +1,3 @@\n a\n-```\n-b\n+````\n+c\n"
+    assert fence.info == "diff"
 
 
 def test_the_engine_s_words_are_told_of_a_program_that_failed(comment):

@@ -27,7 +27,7 @@ def declared(program) -> list[Resource]:
                 if each.type == "pulumi:pulumi:Stack"
                 else recording.unwrap(each.inputs)
             ),
-            protect=getattr(each, "protect", True),
+            protect=each.protect,
         )
         for each in program.resources
     ]
@@ -172,7 +172,9 @@ MISTAKES = {
         "pool-has-every-region": "foundry2 is not in the pool",
     },
     together: {"regions-are-different": "foundry1 and foundry2 are in uksouth"},
-    mistyped: {"locations-are-azure-s": "is in uksoth, which is no Azure location"},
+    mistyped: {
+        "locations-are-azure-s": "is in uksoth: there is no such Azure location; did you mean uksouth?"
+    },
     unprotected: {"accounts-and-gateway-are-protected": "is not protected"},
     fragile: {"backends-have-a-breaker": "has no circuit breaker"},
     with_keys: {"accounts-take-no-keys": "set disableLocalAuth to true"},
