@@ -6,7 +6,7 @@ from typing import Final
 
 from components import guardrails
 from components.traffic import percent
-from probes.forms.markdown_text import bar, escape, fenced
+from probes.formats.markdown_text import bar, escape, fenced
 from probes.preview import costs
 from probes.preview.model import Change, PoolChange, Preview
 from probes.preview.verdict import Verdict

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from components import guardrails
-from probes.forms.markdown_text import escape
+from probes.formats.markdown_text import escape
 from probes.preview.model import Change
 
 Prices = Mapping[tuple[str, str], str]

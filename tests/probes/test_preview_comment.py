@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 
 from components.traffic import SECRET, UNKNOWN
 from probes import preview_comment
-from probes.forms.markdown_text import escape
+from probes.formats.markdown_text import escape
 from probes.preview.comment import LIMIT, MARKER
 
 PREVIEWS = Path(__file__).with_name("previews")
