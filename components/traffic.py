@@ -26,6 +26,7 @@ ROUTINGS: Final = tuple(EQUAL)
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the Pulumi engine writes in a preview for a value that is not known yet."""
 SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
+_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # a key of a secret in the engine's state
 
 ABSENT: Final = "not set"
 NOT_KNOWN: Final = "not known yet"
@@ -112,7 +113,8 @@ def _no_number(value: object) -> str:
         return ABSENT
     if value == UNKNOWN:
         return NOT_KNOWN
-    return IS_SECRET if value == SECRET or isinstance(value, Mapping) else "no number"
+    is_secret = value == SECRET or (isinstance(value, Mapping) and _SIGNATURE in value)
+    return IS_SECRET if is_secret else "no number"
 
 
 def last_segment(resource_id: str) -> str:
