@@ -221,7 +221,7 @@ class Lenient(Pool):
     @classmethod
     def read(cls, services):
         if isinstance(services, list) and all(isinstance(each, dict) for each in services):
-            services = [{"priority": 1, "weight": 1, **each} for each in services]
+            services = [{**each, "weight": each.get("weight") or 1} for each in services]
         return Pool.read(services)
 
 
