@@ -16,6 +16,7 @@ from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
 from emulator import deployment
 from emulator.identity import authorization
+from emulator.local import outputs_file
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-platform"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim-platform"
@@ -42,6 +43,7 @@ def stack(tmp_path) -> str:
         **config_of("dev"),
         "regions": REGIONS,
         "models": [CHAT],
+        "protect": False,  # of the account that the stack makes: it is destroyed again
         "gateway": {
             "existing": {"resourceGroup": "rg-platform", "serviceName": "apim-platform"},
         },
@@ -57,7 +59,8 @@ def embedded(shell, stack: str, _folder: Path) -> Callable[..., str]:
 
     def run(command: str, expected: int = 0) -> str:
         if command == "probe":
-            done = shell.run("probes/distribution.py")
+            outputs = outputs_file(shell.state, "dev")
+            done = shell.run("probes/distribution.py", "--outputs", str(outputs))
             assert done.returncode == expected, done.stdout + done.stderr
             return done.stdout
         out = io.StringIO()
