@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         deploy = _command(commands, name, text)
         _stack(deploy)
         deploy.add_argument("--config-file", metavar="FILE", help="in place of Pulumi.<stack>.yaml")
+        deploy.add_argument(
+            "--ignore-protect", action="store_true", help="delete or replace what is protected, too"
+        )
         if name != "destroy":
             deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
         if name == "preview":
@@ -128,6 +131,11 @@ def _parser() -> argparse.ArgumentParser:
             deploy.add_argument(
                 "--show-sames", action="store_true", help="unchanged resources as well"
             )
+
+    unprotect = _command(
+        commands, "unprotect", "take the protection off a stack's resources, until the next `up`"
+    )
+    _stack(unprotect)
 
     output = _command(commands, "output", "print a stack's outputs as JSON, for the probe")
     _stack(output)

@@ -163,6 +163,7 @@ def _deploy(
             json=as_json,
             show_sames=show_sames,
             policy_pack=Path(policy_pack) if policy_pack else None,
+            ignore_protect=options.ignore_protect,
             listening=find_server(state) is not None,
         )
 
@@ -185,6 +186,15 @@ def _endpoint(state: Path, until_done: ExitStack) -> Callable[[], str]:
         return found[0]
 
     return endpoint
+
+
+def unprotect(options: argparse.Namespace) -> int:
+    """Take the protection off all resources of a stack, as `pulumi state unprotect --all` does."""
+    from emulator import deployment
+
+    count = deployment.unprotect(state_folder(options.state), options.stack)
+    print(f"{count} resource{'' if count == 1 else 's'} of stack {options.stack} unprotected")
+    return 0
 
 
 def output(options: argparse.Namespace) -> int:

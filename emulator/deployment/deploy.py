@@ -50,6 +50,7 @@ def run(
     json: bool = False,
     show_sames: bool = False,
     policy_pack: Path | None = None,
+    ignore_protect: bool = False,
     listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
@@ -88,6 +89,7 @@ def run(
                         arm_endpoint=arm_endpoint,
                         token=token or signing_in(state_dir),
                         journal=journal,
+                        ignore_protect=ignore_protect,
                     )
                 if policy_pack and done == "preview" and not interrupted:
                     _judge(journal)
@@ -134,6 +136,7 @@ def _deploy(
     arm_endpoint: Callable[[], str],
     token: Callable[[str], str],
     journal: Journal,
+    ignore_protect: bool,
 ) -> bool:
     """Carry the operation out; return whether Ctrl-C cut it off."""
     is_preview = operation == "preview"
@@ -149,6 +152,7 @@ def _deploy(
             resource_manager=azure,
             journal=journal,
             stop=stop,
+            ignore_protect=ignore_protect,
         )
         if checkpoint.interrupted and not is_preview:
             names = ", ".join(sorted(entry.resource.title for entry in checkpoint.interrupted))

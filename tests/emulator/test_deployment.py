@@ -650,23 +650,115 @@ def test_ignored_changes_are_ignored(project, arm):
     assert arm.writes == []
 
 
-def test_what_is_protected_is_not_deleted(project, arm):
+URN = "urn:pulumi:dev::gateway::azure-native:apimanagement:Backend::b"
+# In the words of the engine: pulumi, pkg/resource/deploy/step_generator.go and step.go.
+NOT_REPLACED = (
+    f'unable to replace resource "{URN}"\nas it is currently marked for protection. To unprotect'
+    " the resource, remove the `protect` flag from the resource in your Pulumi program and run"
+    " `pulumi up`"
+)
+NOT_DELETED = (
+    f'resource "{URN}" cannot be deleted\nbecause it is protected. To unprotect the resource,'
+    " either remove the `protect` flag from the resource in your Pulumi program and run `pulumi"
+    " up`, or use the command:\n`python -m emulator unprotect --stack dev`"
+)
+
+
+def refused(project, operation: str, **options) -> tuple[dict, dict]:
+    """A preview, or a run, that protection stops: its JSON and what is said of the resource."""
+    result = project.run(operation, json=True, show_sames=True, **options)
+    assert result.code == 1
+    (said,) = [each for each in result.json["diagnostics"] if each["severity"] == "error"]
+    return result.json, said
+
+
+@pytest.mark.parametrize(
+    ("config", "op", "message"),
+    [
+        ({"name": "other"}, "replace", f"error: {NOT_REPLACED}\n"),
+        ({"there": False}, "delete", f"error: Preview failed: {NOT_DELETED}\n"),
+    ],
+)
+def test_what_is_protected_is_neither_replaced_nor_deleted(project, arm, config, op, message):
     project.program(options("protect=True"))
     project.up()
     arm.log.clear()
-    message = "azure-native:apimanagement:Backend b: protected, so nothing was deleted"
-    assert message in project.run("destroy").text
-    project.config(name="other")
-    assert message in project.run("up").text
-    project.config(there=False)
-    assert message in project.run("up").text
+    project.config(**config)
+    preview, said = refused(project, "preview")
+    assert said == {"urn": URN, "message": message, "severity": "error"}
+    assert steps(preview) == {"pulumi:pulumi:Stack::gateway-dev": "same", f"{BACKEND}::b": op}
+    state = next(each for each in preview["steps"] if each["urn"] == URN)
+    assert state["oldState"]["protect"] is True
+    run, said = refused(project, "up")
+    assert said["message"] == message.replace("Preview failed: ", "")
+    assert run["changeSummary"] == {"same": 1}
     assert arm.writes == []
-    project.program(options("protect=False"))
-    project.config()
+    project.up(ignore_protect=True)
+    assert f"DELETE {BACKENDS}/b 200" in arm.writes
+
+
+def test_a_destruction_stops_at_what_is_protected_and_below_as_with_the_engine(project, arm):
+    project.program(PROTECTED_SERVICE)
     project.up()
-    project.config(there=False)
+    arm.log.clear()
+    result = project.run("destroy")
+    assert result.code == 1
+    assert result.text.count("cannot be deleted") == 1
+    # What hangs on it is gone, what it hangs on is there.
+    assert sorted(arm.writes) == sorted(
+        f"DELETE {each} 200" for each in (f"{BACKENDS}/b", "/".join([*GROUP.split("/")[:-1], "x"]))
+    )
+    assert project.run("destroy").code == 1
+    with pytest.raises(StateError, match="stack prod is not deployed here"):
+        deployment.unprotect(project.state, "prod")
+    assert deployment.unprotect(project.state, "dev") == 1
+    assert deployment.unprotect(project.state, "dev") == 0
+    assert project.run("destroy").code == 0
+    assert arm.bodies == {}
+
+
+PROTECTED_SERVICE = """
+import pulumi
+from pulumi_azure_native import apimanagement, resources
+resources.ResourceGroup("x", resource_group_name="x", location="uksouth")
+group = resources.ResourceGroup("rg", resource_group_name="rg", location="uksouth")
+location = pulumi.Config().get("location") or "uksouth"
+service = apimanagement.ApiManagementService(
+    "apim", service_name="apim", resource_group_name=group.name, location=location,
+    publisher_email="a@example.com", publisher_name="A", sku={"name": "BasicV2", "capacity": 1},
+    opts=pulumi.ResourceOptions(protect=True),
+)
+apimanagement.Backend(
+    "b", backend_id="b", url="https://x", protocol="http",
+    resource_group_name=group.name, service_name=service.name,
+    opts=pulumi.ResourceOptions(protect=True) if location == "westus" else None,
+)
+"""
+
+
+def test_what_is_protected_keeps_what_it_is_part_of_from_being_replaced(project, arm):
+    project.program(PROTECTED_SERVICE)
+    project.config(location="westus")
     project.up()
-    assert arm.writes == [f"DELETE {BACKENDS}/b 200"]
+    arm.log.clear()
+    project.program(PROTECTED_SERVICE.replace("protect=True", "protect=False"))
+    project.config(location="eastus")
+    _, said = refused(project, "up")
+    assert said["message"].startswith(
+        f'error: unable to replace resource "{URN}" as part of replacing "urn:pulumi:dev::gateway'
+        '::azure-native:apimanagement:ApiManagementService::apim" as it is currently marked for'
+    )
+    assert arm.writes == []
+
+
+def test_a_location_that_is_ignored_is_kept(project, arm):
+    project.program(PROTECTED_SERVICE.replace("protect=True", 'ignore_changes=["location"]'))
+    project.up()
+    arm.log.clear()
+    project.config(location="eastus")
+    assert set(steps(project.preview()).values()) == {"same"}
+    project.up()
+    assert arm.writes == []
 
 
 def test_what_is_to_be_retained_leaves_the_stack_but_not_azure(project, arm):
