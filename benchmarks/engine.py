@@ -110,7 +110,9 @@ def measured(state: Path, variables: Mapping[str, str]) -> list[dict[str, float]
         seconds(folder, variables)  # the first fills the caches of bytecode
     different = declared(folders[DEV], variables) ^ declared(folders[FLAT], variables)
     if different:
-        sys.exit(f"the dev stack and benchmarks/flat differ in {sorted(different)}: make them equal")
+        sys.exit(
+            f"the dev stack and benchmarks/flat differ in {sorted(different)}: make them equal"
+        )
     return [
         {program: seconds(folder, variables) for program, folder in folders.items()}
         for _ in range(ROUNDS)
