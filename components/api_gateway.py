@@ -3,8 +3,8 @@
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components import settings
-from components.existing import Service
+from components.existing import FoundService
+from components.settings import Gateway
 
 
 class ApiGateway(pulumi.ComponentResource):
@@ -23,32 +23,43 @@ class ApiGateway(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        gateway: settings.Gateway | Service,
+        gateway: Gateway,
+        found: FoundService | None,
         resource_group_name: pulumi.Input[str],
+        location: str,
+        keep_location: bool,
         suffix: pulumi.Input[str],
+        protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the service `apim-<suffix>`, or nothing where `gateway` is a service already."""
+        """Declare the service `apim-<suffix>`, or nothing where one is `found`.
+
+        With `keep_location` a service that is deployed stays where it is, whatever `location` says.
+        """
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
 
-        if isinstance(gateway, Service):
-            self.resource_group_name = pulumi.Output.from_input(gateway.resource_group)
-            self.service_name = pulumi.Output.from_input(gateway.name)
-            self.gateway_url = pulumi.Output.from_input(gateway.gateway_url)
-            self.principal_id = pulumi.Output.from_input(gateway.principal_id)
+        if found:
+            self.resource_group_name = pulumi.Output.from_input(found.resource_group)
+            self.service_name = pulumi.Output.from_input(found.name)
+            self.gateway_url = pulumi.Output.from_input(found.gateway_url)
+            self.principal_id = pulumi.Output.from_input(found.principal_id)
         else:
             service = apimanagement.ApiManagementService(
                 name,
                 service_name=pulumi.Output.concat("apim-", suffix),
                 resource_group_name=resource_group_name,
-                location=gateway.location,
+                location=location,
                 sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
                     name=gateway.sku, capacity=gateway.capacity
                 ),
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,
                 identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    protect=protect,
+                    ignore_changes=["location"] if keep_location else None,
+                ),
             )
             self.resource_group_name = pulumi.Output.from_input(resource_group_name)
             self.service_name = service.name

@@ -309,7 +309,7 @@ def _unequal(members: Sequence[Member], keys: Sequence[str]) -> Iterator[Problem
         if len(order) > 1:
             groups = [[name for name, value in values if value == each] for each in order]
             contrast = ", ".join(
-                f"{_names(names)} {'has' if len(names) == 1 else 'have'} {what} {value}"
+                f"{listed(names)} {'has' if len(names) == 1 else 'have'} {what} {value}"
                 for names, value in zip(groups, order, strict=True)
             )
             yield _problem("unequal", contrast, remedy)
@@ -319,18 +319,19 @@ def _unequal(members: Sequence[Member], keys: Sequence[str]) -> Iterator[Problem
         yield _problem("invalid", message, "write a weight of 1 to 100")
     elif zeros and "weight" not in keys:
         has = "has" if len(zeros) == 1 else "have"
-        message = f"{_names(zeros)} {has} weight 0, which Azure does not document"
+        message = f"{listed(zeros)} {has} weight 0, which Azure does not document"
         yield _problem("invalid", message, "write a weight of 1 to 100, or remove the member")
 
 
 def _down(members: Sequence[Member]) -> Iterator[Problem]:
     if down := [member.name for member in members if not member.up]:
-        message = f"{_names(down)} {'is' if len(down) == 1 else 'are'} down"
+        message = f"{listed(down)} {'is' if len(down) == 1 else 'are'} down"
         yield _problem("down", message, "wait for the circuit breaker, or mend what trips it")
 
 
-def _names(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Write names as `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def read_config(regions: Iterable[Mapping[str, Any]]) -> Pool:

@@ -108,18 +108,19 @@ MUTATIONS = [
     # policy
     Mutation(
         "retry keeps the member",
-        C + "inference-policy.xml",
+        C + "policies/inference.xml",
         """      <set-backend-service backend-id="${backend_pool}" />
       <forward""",
         "      <forward",
     ),
-    Mutation("429 not retried", C + "inference-policy.xml", "StatusCode == 429", "StatusCode == 408"),
-    Mutation("a region's refusal not retried", C + "inference-policy.xml", "StatusCode == 401", "StatusCode == 402"),
-    Mutation("no body for a retry", C + "inference-policy.xml", 'request-body="true"', 'request-body="false"'),
-    Mutation("key reaches regions", C + "inference-policy.xml", '<set-header name="api-key" exists-action="delete" />', ""),
-    Mutation("token of another audience", C + "inference-policy.xml", "cognitiveservices.azure", "management.azure"),
-    Mutation("gateway's region revealed", C + "inference_api.py", "context.Request.Url.Host", "context.Deployment.Region"),
-    Mutation("Retry-After lost", C + "inference_api.py", '"Retry-After"', '"X-Retry"'),
+    Mutation("429 not retried", C + "policies/inference.xml", "StatusCode == 429", "StatusCode == 408"),
+    Mutation("a region's refusal not retried", C + "policies/inference.xml", "StatusCode == 401", "StatusCode == 402"),
+    Mutation("no body for a retry", C + "policies/inference.xml", 'request-body="true"', 'request-body="false"'),
+    Mutation("key reaches regions", C + "policies/inference.xml", '<set-header name="api-key" exists-action="delete" />', ""),
+    Mutation("token of another audience", C + "policies/inference.xml", "cognitiveservices.azure", "management.azure"),
+    Mutation("gateway's region revealed", C + "policies/inference.xml", "@(context.Request.Url.Host)", "@(context.Deployment.Region)"),
+    Mutation("no status in what was tried", C + "policies/inference.xml", "StatusCode.ToString()", "StatusReason"),
+    Mutation("Retry-After lost", C + "policies/exhausted.xml", '"Retry-After"', '"X-Retry"'),
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", '"url": regions', '"uri": regions'),
     Mutation("pool id is a name", C + "load_balanced_openai.py", '"id": pool.pool_id', '"id": pool.pool_name'),

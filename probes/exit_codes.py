@@ -1,0 +1,36 @@
+"""Exit codes of the two commands, and the sentence that describes each: said here alone."""
+
+from collections.abc import Mapping
+from typing import Final
+
+AS_DECLARED: Final = 0
+UNBALANCED: Final = 1
+WRONG_INPUT: Final = 2
+INCONCLUSIVE: Final = 3
+INTERRUPTED: Final = 130
+
+PROBE: Final[Mapping[int, str]] = {
+    AS_DECLARED: "the pool is as declared, and the traffic proves it",
+    UNBALANCED: "the pool or the traffic is not as declared",
+    WRONG_INPUT: "wrong usage or input",
+    INCONCLUSIVE: "inconclusive or unreachable, which is never a pass",
+    INTERRUPTED: "interrupted (Ctrl-C)",
+}
+COMMENT: Final[Mapping[int, str]] = {
+    AS_DECLARED: "traffic would be spread as declared",
+    UNBALANCED: "traffic would not be spread as declared",
+    WRONG_INPUT: "wrong usage or input, or a comment that GitHub did not take",
+    INCONCLUSIVE: "cannot be told from this preview, which is never a pass",
+    INTERRUPTED: PROBE[INTERRUPTED],
+}
+
+
+class InputError(Exception):
+    """What was given cannot be used: WRONG_INPUT. The message names it and the remedy."""
+
+
+def described(codes: Mapping[int, str]) -> str:
+    """Return the lines of a `--help` that tell what each code means."""
+    return "\n".join(
+        ["exit codes:", *(f"  {code:<4} {meaning}" for code, meaning in codes.items())]
+    )
