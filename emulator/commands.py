@@ -110,11 +110,13 @@ def env(options: argparse.Namespace) -> int:
         for name, before in environment.to_take_back(state).items():
             print(export(name, before) if before else forget(name))
         return 0
+    if find_server(state) is None:
+        # What evaluates this goes on: the Pulumi CLI would deploy to wherever it is signed in.
+        print(export("PULUMI_BACKEND_URL", environment.NOWHERE))
+        raise LocalAzureError(f"no local Azure runs on {state}; start it: python -m emulator serve")
     (state / "pulumi").mkdir(mode=0o700, exist_ok=True)
-    for name, value in environment.to_set(state, port=options.port).items():
+    for name, value in environment.to_set(state, stack=options.stack).items():
         print(export(name, value))
-    if not find_server(state):
-        print("note: no local Azure runs; start it: python -m emulator serve", file=sys.stderr)
     return 0
 
 
@@ -161,6 +163,7 @@ def _deploy(
             json=as_json,
             show_sames=show_sames,
             policy_pack=Path(policy_pack) if policy_pack else None,
+            listening=find_server(state) is not None,
         )
 
 
@@ -188,10 +191,15 @@ def output(options: argparse.Namespace) -> int:
     """Print a stack's outputs as JSON."""
     from emulator import deployment
 
-    outputs = deployment.outputs(
-        state_folder(options.state), options.stack, show_secrets=options.show_secrets
-    )
+    state = state_folder(options.state)
+    outputs = deployment.outputs(state, options.stack, show_secrets=options.show_secrets)
     print(json.dumps(outputs, indent=2))
+    if find_server(state) is None:
+        print(
+            "note: no local Azure runs: nothing answers at these addresses; start it:"
+            " python -m emulator serve",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -225,13 +233,7 @@ def fault(options: argparse.Namespace) -> int:
             answer = client.get(url)
     if answer.is_error:
         raise LocalAzureError(answer.json()["error"]["message"])
-    said = answer.json() if answer.content else {}
-    print(json.dumps(said, indent=2))
-    if body and not said["accounts"]:
-        print(
-            f"note: no account '{options.region}' is deployed; it will fail if one is",
-            file=sys.stderr,
-        )
+    print(json.dumps(answer.json() if answer.content else {}, indent=2))
     return 0
 
 

@@ -23,6 +23,7 @@ from emulator.gateway import policy
 from emulator.hardening import Site
 from emulator.identity import Secrets, Tokens
 from emulator.local import HOST, LocalAzureError, ServerFile
+from emulator.locations import Locations
 from emulator.store import Resource, Store, StoreError
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Options:
     listen: str | None = None
     """An address besides loopback, for Resource Manager and gateways; it asks for the token."""
     access_token: str | None = None
+    locations: Mapping[str, str] = field(default_factory=dict)
+    """Those besides Azure's public ones: names to display names."""
 
 
 class LocalAzure:
@@ -57,6 +60,7 @@ class LocalAzure:
 
     def __init__(self, state: Path, options: Options) -> None:
         self._options = options
+        self._locations = Locations(options.locations)
         try:
             self._store = Store(state / "azure.sqlite3")
         except StoreError as error:
@@ -84,6 +88,7 @@ class LocalAzure:
             compile_policy=policy.check,
             tokens=self._tokens,
             other_routes=entra.routes(self._tokens, self._secrets),
+            locations=self._locations,
         )
         faults.add_routes(
             app,
@@ -177,6 +182,7 @@ class LocalAzure:
                         tokens=self._tokens,
                         faults=self._faults,
                         latency=self._latency,
+                        locations=self._locations,
                     )
                     self._sites[key] = await Site.open(app, listener)
                 else:
@@ -194,6 +200,7 @@ class LocalAzure:
                         instances=self._options.gateway_instances,
                         resolve=self._resolve,
                         tokens=self._tokens,
+                        locations=self._locations,
                     )
                     self._sites[key] = await self._open(app, listener)
 

@@ -48,6 +48,7 @@ def run(
     json: bool = False,
     show_sames: bool = False,
     policy_pack: Path | None = None,
+    listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
     """Preview, deploy or destroy a stack; return the exit code: 0, 1, or 130 after Ctrl-C.
@@ -56,10 +57,11 @@ def run(
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
     unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
     pack, which are components/guardrails.py, judge a preview; `up` then begins with one, and
-    changes nothing when it breaks a rule.
+    changes nothing when it breaks a rule. Unless a server goes on `listening`, `up` shows no
+    outputs, since nobody answers at their urls.
     """
     out = out or sys.stdout
-    text = display.Text(out, show_sames=show_sames)
+    text = display.Text(out, show_sames=show_sames, listening=listening)
     started = time.monotonic()
     try:
         if policy_pack:
@@ -87,6 +89,8 @@ def run(
                     _judge(journal)
                 if interrupted or journal.failed:
                     break
+            else:
+                _hand_over(operation, state)
     except LocalAzureError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -107,6 +111,14 @@ def run(
     else:
         text.summary(ended)
     return 1 if journal.failed else 0
+
+
+def _hand_over(operation: Operation, state: StackState) -> None:
+    """Leave the outputs for the probe, or nothing at all of a stack that is destroyed."""
+    if operation == "up":
+        state.publish()
+    elif operation == "destroy":
+        state.forget()
 
 
 def _deploy(

@@ -154,10 +154,9 @@ class Engine:
         if not self._preview:  # what a failed resource left unknown is no output
             outputs = {key: value for key, value in outputs.items() if not has_unknown(value)}
         if state and state.type == ROOT_TYPE:
-            if self._failed:
-                outputs = {**state.outputs, **outputs}
+            # The stack's change as a whole, once all has gone well: see `delete_what_is_gone`.
             self._journal.outputs, self._journal.old_outputs = outputs, state.outputs
-        if state:
+        elif state:
             self._checkpoint.note(replace(state, outputs=outputs))
         return empty_pb2.Empty()
 
@@ -218,11 +217,18 @@ class Engine:
     # After the program
 
     def delete_what_is_gone(self) -> None:
-        """Delete what the program no longer declares, unless something has failed."""
+        """Delete what the program no longer declares, unless something has failed.
+
+        Only a run without a failure changes the stack's outputs, as with the engine: they are
+        never a mixture of old and new.
+        """
         if not self._failed:
             self._delete_all(
                 state for state in self._everything() if state.urn not in self._registered
             )
+        for state in self._checkpoint:
+            if state.type == ROOT_TYPE and not self._failed:
+                self._checkpoint.note(replace(state, outputs=self._journal.outputs))
         if not self._failed or any(state.custom for state in self._checkpoint):
             self._checkpoint.save()  # a program that failed before it declared anything leaves none
 

@@ -31,10 +31,7 @@ TERMINAL_FAILURES = ("Failed", "Canceled")
 
 # Azure's own codes for "not now": they end by themselves (Resource Manager, "Resolve errors").
 BUSY_CODES = ("RequestConflict", "AnotherOperationInProgress", "ServiceIsBusy")
-SOFT_DELETED = (
-    "a deleted resource keeps its name for 48 hours: purge it, set `restore: true`, or choose"
-    " another name"
-)
+SOFT_DELETED = "a deleted resource keeps its name for 48 hours: purge it, or choose another name"
 REMEDIES = {
     "FlagMustBeSetForRestore": SOFT_DELETED,
     "CustomDomainInUse": "choose another subdomain: it is unique in all of Azure",

@@ -12,6 +12,7 @@ import httpx
 
 from emulator.hardening import Site
 from emulator.identity import Tokens
+from emulator.locations import PUBLIC, Locations
 from emulator.resource_manager import create_app
 from emulator.store import Store
 
@@ -204,6 +205,7 @@ def serving(
     *,
     provisioning_seconds: float = 0.0,
     gateway_url: Callable[[str], str] = gateway_url,
+    locations: Locations = PUBLIC,
 ) -> Iterator[Arm]:
     """Run Resource Manager on a free port for the length of a `with`."""
     store = Store(folder / "azure.sqlite3")
@@ -226,6 +228,7 @@ def serving(
             provisioning_seconds=provisioning_seconds,
             clock=clock,
             on_change=changed,
+            locations=locations,
         )
         site = await Site.open(app, socket.create_server(("127.0.0.1", 0)))
         urls.append(site.url)

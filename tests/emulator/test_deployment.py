@@ -1,6 +1,8 @@
 """What `preview`, `up` and `destroy` do with a program, against a Resource Manager of our own."""
 
+import json
 import re
+import stat
 import threading
 
 import pytest
@@ -9,7 +11,9 @@ from stack_project import BACKENDS, GROUP, POOL, SERVICE, StackProject, steps
 
 from emulator import deployment
 from emulator.deployment.provider import ResourceManager, UncertainError
+from emulator.deployment.state import StateError
 from emulator.deployment.values import UNKNOWN
+from emulator.local import outputs_file
 
 BACKEND = "azure-native:apimanagement:Backend"
 
@@ -138,7 +142,7 @@ def test_destroy_deletes_everything_in_reverse_order(project, arm):
     assert set(deleted[1:3]) == {f"{BACKENDS}/foundry1", f"{BACKENDS}/foundry2"}
     assert deleted[3:] == [SERVICE, GROUP]
     assert arm.bodies == {}
-    assert project.checkpoint["resources"] == []
+    assert project.files == []
     assert "- 6 deleted" in result.text
 
 
@@ -146,7 +150,7 @@ def test_what_is_gone_already_counts_as_deleted(project, arm):
     project.up()
     arm.bodies.clear()
     assert project.run("destroy").code == 0
-    assert project.checkpoint["resources"] == []
+    assert project.files == []
 
 
 def test_azures_not_found_counts_as_deleted(project, arm):
@@ -154,7 +158,7 @@ def test_azures_not_found_counts_as_deleted(project, arm):
     not_found = 404, error("ResourceNotFound", "It was not found.")
     arm.intercept = lambda method, path: not_found if method == "DELETE" else None
     assert project.run("destroy").code == 0
-    assert project.checkpoint["resources"] == []
+    assert project.files == []
 
 
 REPLACED = """
@@ -287,19 +291,63 @@ def test_a_program_that_fails_deletes_nothing_and_says_nothing_of_protection(pro
     assert "protected" not in result.text
 
 
-def test_what_a_failed_run_left_unknown_is_no_output(project, arm):
+PUBLISHED = (
+    POOL
+    + """
+pulumi.export("weight", weight)
+pulumi.export("key", pulumi.Output.secret(f"key-{weight}"))
+"""
+)
+
+
+def test_outputs_are_those_of_the_last_up_that_succeeded_whole(project, arm):
+    published = outputs_file(project.state, "dev")
+    project.program(PUBLISHED)
     arm.intercept = lambda method, path: (
         (400, error("No", "No.")) if method == "PUT" and path.endswith("/pool") else None
     )
     assert project.run("up").code == 1
-    assert project.outputs == {"gateway": "https://apim.azure-api.net"}
+    assert project.outputs == {}
+    assert not published.exists()
     arm.intercept = lambda *_: None
     project.up()
-    before = project.outputs
+    first = project.outputs
+    assert (first["weight"], first["key"]) == (1, "key-1")
+    assert json.loads(published.read_text()) == first
+    assert stat.S_IMODE(published.stat().st_mode) == 0o600
     project.config(weight=2)
     arm.intercept = lambda method, path: (400, error("No", "No.")) if method == "PUT" else None
     assert project.run("up").code == 1
-    assert project.outputs == before
+    assert project.outputs == json.loads(published.read_text()) == first
+    project.preview()
+    arm.intercept = lambda *_: None
+    project.up()
+    assert (
+        json.loads(published.read_text())
+        == project.outputs
+        == {**first, "weight": 2, "key": "key-2"}
+    )
+
+
+def test_a_destroyed_stack_leaves_no_file_behind(project, arm):
+    project.up()
+    arm.intercept = lambda method, path: (400, error("No", "No.")) if method == "DELETE" else None
+    assert project.run("destroy").code == 1
+    assert outputs_file(project.state, "dev").exists()
+    arm.intercept = lambda *_: None
+    assert project.run("destroy").code == 0
+    assert project.files == []
+    with pytest.raises(StateError, match="stack dev is not deployed here"):
+        project.outputs  # noqa: B018
+    assert project.run("destroy").code == 0
+    project.up()
+
+
+def test_up_shows_no_address_where_nobody_listens(project):
+    text = project.up(listening=False).text
+    assert "https://" not in text
+    assert "No local Azure runs" in text
+    assert "python -m emulator serve" in text
 
 
 def test_a_soft_deleted_name_tells_the_remedy(project, arm):
@@ -311,7 +359,7 @@ def test_a_soft_deleted_name_tells_the_remedy(project, arm):
     result = project.run("up")
     assert (
         "409 ServiceAlreadyExistsInSoftDeletedState: It was deleted.; a deleted resource keeps its"
-        " name for 48 hours: purge it, set `restore: true`, or choose another name"
+        " name for 48 hours: purge it, or choose another name"
     ) in result.text
 
 
@@ -625,7 +673,7 @@ def test_what_is_to_be_retained_leaves_the_stack_but_not_azure(project, arm):
     arm.log.clear()
     assert project.run("destroy").code == 0
     assert arm.writes == []
-    assert project.checkpoint["resources"] == []
+    assert f"{BACKENDS}/b".lower() in arm.bodies
 
 
 def test_replace_on_changes_replaces(project, arm):
