@@ -28,15 +28,15 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from components import guardrails, settings  # noqa: E402 - a script finds the repository first
+from components import contract, guardrails, settings  # noqa: E402 - a script finds the root first
+from components.traffic import Pool  # noqa: E402
 from emulator import deployment, server  # noqa: E402
 from emulator.deployment import translate  # noqa: E402
 from emulator.deployment.values import plain  # noqa: E402
 from emulator.local import SUBSCRIPTION_ID  # noqa: E402
-from probes import outputs  # noqa: E402
-from probes.evidence import plan  # noqa: E402
-from probes.pool import Pool, PoolMember  # noqa: E402
 from probes.preview import model, verdict  # noqa: E402
+from probes.report import Expectation  # noqa: E402
+from probes.tally import Answer, Tally  # noqa: E402
 
 SEED = 20_251_117
 EACH = 6
@@ -84,7 +84,7 @@ class Deployed:
         checkpoint = json.loads((state / "stacks" / "dev.json").read_text("utf-8"))
         self.resources: list[Json] = [plain(each) for each in checkpoint["resources"]]
         self.outputs: Json = deployment.outputs(state, "dev", show_secrets=True)
-        self.stack = outputs.parse(json.dumps(self.outputs).encode(), "of stack dev")
+        self.expected = Expectation.of(contract.read(json.dumps(self.outputs)), "declared")
         self._arm = httpx.Client(base_url=endpoint, trust_env=False, timeout=30)
 
     def caught(self, kind: Kind, rng: random.Random) -> str:
@@ -149,24 +149,23 @@ class Deployed:
     def _pool(self, change: Mistake, rng: random.Random) -> Iterator[str]:
         members: list[Json] = [
             {"name": each.name, "priority": each.priority, "weight": each.weight}
-            for each in self.stack.members
+            for each in self.expected.outputs.declared.members
         ]
         change(members, rng)
-        pool = Pool(status=200, members=tuple(PoolMember(**each) for each in members))
-        if pool.differences(self.stack, round_robin=True):
+        pool = Pool.read([{**each, "id": each["name"]} for each in members])
+        if self.expected.problems(pool):
             yield "probe: pool"
 
     def _traffic(self, change: Mistake, rng: random.Random) -> Iterator[str]:
         answers: list[tuple[str, bool]] = []
         change(answers, rng)
-        names = [each.name for each in self.stack.members]
-        subject = plan(dict.fromkeys(names, 1 / len(names)))
-        answered, refused = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+        subject = self.expected.plan
+        tally = Tally(subject.shares)
         for backend, is_answer in answers[: subject.most_requests]:
-            (answered if is_answer else refused)[backend] += 1
-            if subject.proved(answered, refused):
+            tally.add(Answer(outcome="answered" if is_answer else "throttled", backend=backend))
+            if subject.proved(tally.counts):
                 yield "probe: traffic"
-            if not subject.open(answered):
+            if not subject.open(tally.counts):
                 return
         yield "probe: traffic"  # inconclusive: never a pass
 

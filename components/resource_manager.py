@@ -22,6 +22,7 @@ SUBSCRIPTIONS: Final = "2022-12-01"
 OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 """Id of the role Cognitive Services OpenAI User (Azure documentation, "Azure built-in roles")."""
 
+_SOVEREIGN: Final = ("https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn")
 _LARGEST: Final = 10_000_000  # bytes of an answer; one page of a long list has 1,000,000
 _REMEDIES: Final = {
     401: "the token is refused; sign in to the right tenant with `az login`",
@@ -187,11 +188,12 @@ def sign_in(endpoint: str) -> str:
         credential = DefaultAzureCredential(**options)
     try:
         with credential:
-            return credential.get_token(f"{endpoint}/.default").token
+            return credential.get_token(f"{audience(endpoint)}/.default").token
     except ClientAuthenticationError as error:  # CredentialUnavailableError is one
         if tenant and client:
             lines = str(error.message or error).splitlines() or ["no reason given"]
-            reason = f"{_shown(lines[0])}; is the service principal of ARM_CLIENT_ID right?"
+            told = _shown(lines[0].partition(" Trace ID")[0]).rstrip(".")
+            reason = f"{told}; is the service principal of ARM_CLIENT_ID right?"
         else:
             reason = (
                 "no Azure credential gives a token; `az login`, or set ARM_CLIENT_ID, "
@@ -200,6 +202,13 @@ def sign_in(endpoint: str) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a credential's own transport raises
         reason = f"no token: {_shown(str(error)) or type(error).__name__}"
     raise ResourceManagerError(None, "", reason)
+
+
+def audience(endpoint: str) -> str:
+    """Return whom a token for an endpoint is for: the cloud, not the endpoint of one region."""
+    host = urlsplit(endpoint).hostname or ""
+    clouds = (cloud for cloud in _SOVEREIGN if host.endswith(cloud.partition("management")[2]))
+    return next(clouds, PUBLIC_AZURE)
 
 
 def _assertion() -> str:

@@ -11,49 +11,66 @@ if __name__ == "__main__":
     # Run as a script: imports start at the repository, not in this folder.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-_EPILOG = """\
+from probes import exit_codes
+from probes.formats import FORMATS
+
+_EPILOG = f"""\
 examples:
+  python probes/distribution.py
+  python probes/distribution.py --stack prod --expect round-robin
   pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
-  python probes/distribution.py --stack dev --expect round-robin
-  python probes/distribution.py --outputs outputs.json --zero-tokens --junit report.xml
 
 environment:
-  ARM_ENDPOINT  Azure Resource Manager (default: https://management.azure.com); a token
-                comes from azure-identity, and none is needed on loopback
-  NO_COLOR      no colours in a terminal
+  PROBE_OUTPUTS  a file with outputs, judged when no stack is selected in the Pulumi CLI
+  PULUMI_STACK   the stack that counts as selected
+  ARM_ENDPOINT   Azure Resource Manager (default: https://management.azure.com)
+  ARM_CLIENT_ID, ARM_TENANT_ID, ARM_CLIENT_SECRET or ARM_USE_OIDC
+                 a service principal that reads the pool (default: `az login`, or
+                 whatever else azure-identity finds)
+  NO_COLOR       no colours in a terminal
 
-exit codes:
-  0 balanced    1 not balanced    2 wrong usage or input
-  3 inconclusive or unreachable   130 interrupted (Ctrl-C)
+{exit_codes.described(exit_codes.PROBE)}
 """
-WRONG_INPUT = 2
-INCONCLUSIVE = 3
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the probe and return its exit code."""
-    options = _parser().parse_args(arguments)
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except BrokenPipeError:  # who read the output has left
+        _write_no_more()
+        return exit_codes.INCONCLUSIVE
+    except (OSError, exit_codes.InputError) as error:
+        if isinstance(error, OSError):  # a full disk, say
+            _write_no_more()
+        reason = getattr(error, "strerror", None)
+        told = f"output cannot be written: {reason.lower()}" if reason else str(error)
+        print(f"distribution.py: error: {told}", file=sys.stderr)
+        return exit_codes.WRONG_INPUT
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.fail_fast and not options.watch:
+        parser.error("--fail-fast stops --watch SECONDS; give both")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # "✓" must not end a run where it is unknown
-    # httpx loads a command line of its own where click is installed: half of the probe's start.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    try:
-        # Only here: what --help and a wrong flag do not need takes most of the start.
-        from probes import outputs, session  # noqa: PLC0415
+    # Only here: what --help and a wrong flag do not need takes most of the start.
+    from probes import session  # noqa: PLC0415
 
-        try:
-            return session.run(session.Options(**vars(options)))
-        except outputs.InputError as error:
-            print(f"distribution.py: error: {error}", file=sys.stderr)
-            return WRONG_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Who read the output has left; nothing may be written any more, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INCONCLUSIVE
+    return session.run(session.Options(**vars(options)))
+
+
+def _write_no_more() -> None:
+    """Let the interpreter write its buffers to nowhere at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     stack.add_argument(
         "--stack",
         metavar="NAME",
-        help="read them with the Pulumi CLI; without it, or without a name, from the local Azure",
+        help="read them with the Pulumi CLI (default: the stack that is selected there, or "
+        "the file that $PROBE_OUTPUTS names, whichever there is)",
     )
     judged = parser.add_argument_group("what is judged")
     judged.add_argument(
@@ -119,28 +137,17 @@ def _parser() -> argparse.ArgumentParser:
         "--watch",
         type=_positive(float),
         metavar="SECONDS",
-        help="go on, once in so many seconds, and print a line when the verdict changes; "
-        "--max-requests then is a budget for each minute (default: 120), and --json - prints a "
-        "line each time",
+        help="repeat every SECONDS; print a line when the verdict changes, and otherwise a sign "
+        "of life. --max-requests is then a budget per minute (default: 120), and --json - prints "
+        "one line per run",
     )
     watching.add_argument(
         "--fail-fast", action="store_true", help="stop watching at the first imbalance, with 1"
     )
-    forms = parser.add_argument_group("forms", "written whole or not at all")
-    forms.add_argument(
-        "--json",
-        metavar="FILE",
-        help="everything, as probes/report.schema.json describes it; - is standard output, and "
-        "then lines for people go to standard error",
-    )
-    forms.add_argument("--junit", metavar="FILE", help="one test case a criterion")
-    forms.add_argument(
-        "--markdown",
-        metavar="FILE",
-        help="tables; appended to $GITHUB_STEP_SUMMARY as well, where it is set",
-    )
-    forms.add_argument("--svg", metavar="FILE", help="a picture of the shares and the requests")
-    forms.add_argument("--quiet", action="store_true", help="print the verdict alone")
+    formats = parser.add_argument_group("formats", "written whole or not at all")
+    for each in FORMATS:
+        formats.add_argument(f"--{each.flag}", metavar="FILE", help=each.help)
+    formats.add_argument("--quiet", action="store_true", help="print the verdict alone")
     return parser
 
 

@@ -30,7 +30,24 @@ MOST_REQUESTS: Final = 500
 """What a run may send without being told to, however rare a region's traffic is."""
 
 Suspicion = Literal["excess", "lack", "silence"]
-Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What each backend did: requests it answered, refused, and let another one answer.
+
+    A refusal is what the client saw; `failed_attempts` are what the gateway's policy tried again
+    elsewhere.
+    """
+
+    answered: Mapping[str, int]
+    refused: Mapping[str, int]
+    failed_attempts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """Requests that were answered."""
+        return sum(self.answered.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +68,11 @@ class Trial:
         return own + (others * self._a_miss if others else 0.0)
 
     def condemns(self, hits: int, total: int) -> bool:
-        """Say whether the suspicion is proved."""
+        """Whether the suspicion is proved."""
         return self.evidence(hits, total) >= self.condemns_at
 
     def clears(self, hits: int, total: int) -> bool:
-        """Say whether the suspicion is refuted."""
+        """Whether the suspicion is refuted."""
         return self.evidence(hits, total) <= self.clears_at
 
     @property
@@ -78,47 +95,49 @@ class Trial:
 class Plan:
     """All suspicions about a pool, for the share that each backend is expected to have.
 
-    `answered` counts the answers of each backend, `refused` the requests that it throttled or
-    failed. A refusal never speaks against a pool: it refutes no suspicion, and to prove one it
-    counts in favour, so a region that only throttles is never called silent.
+    Refutation takes answers. A refusal never speaks against a pool: to prove a suspicion it counts
+    in favour, so a region whose throttling the client sees is never called silent. An attempt that
+    was retried elsewhere shows that the pool did choose that region: nobody else got too much by
+    it. It is no answer, so the region is silent, and why is known: `Report` calls it degraded.
     """
 
     shares: Mapping[str, float]
     trials: tuple[Trial, ...]
 
-    def counts(self, answered: Counts, refused: Counts) -> Iterator[tuple[Trial, int, int]]:
+    def counted(self, counts: Counts) -> Iterator[tuple[Trial, int, int]]:
         """Each suspicion with the hits and the total by which it is proved."""
-        total, refusals = sum(answered.values()), sum(refused.values())
+        total = counts.total
+        elsewhere = sum(counts.refused.values()) + sum(counts.failed_attempts.values())
         for trial in self.trials:
-            hits, own = answered[trial.backend], refused[trial.backend]
+            hits, own = counts.answered[trial.backend], counts.refused[trial.backend]
             if trial.suspicion == "excess":
-                yield trial, hits, total + refusals - own
+                others = elsewhere - own - counts.failed_attempts[trial.backend]
+                yield trial, hits, total + others
             else:
                 yield trial, hits + own, total + own
 
-    def proved(self, answered: Counts, refused: Counts) -> tuple[Trial, ...]:
+    def proved(self, counts: Counts) -> tuple[Trial, ...]:
         """Suspicions that are proved so far: any of them condemns the pool."""
-        counts = self.counts(answered, refused)
-        return tuple(trial for trial, hits, total in counts if trial.condemns(hits, total))
+        return tuple(t for t, hits, total in self.counted(counts) if t.condemns(hits, total))
 
-    def open(self, answered: Counts) -> tuple[Trial, ...]:
+    def open(self, counts: Counts) -> tuple[Trial, ...]:
         """Suspicions that the answers so far do not refute: none is left of a balanced pool."""
-        total = sum(answered.values())
-        return tuple(t for t in self.trials if not t.clears(answered[t.backend], total))
+        total = counts.total
+        return tuple(t for t in self.trials if not t.clears(counts.answered[t.backend], total))
 
-    def decided(self, answered: Counts, refused: Counts) -> bool:
-        """Say whether there is a verdict."""
-        return bool(self.proved(answered, refused)) or not self.open(answered)
+    def decided(self, counts: Counts) -> bool:
+        """Whether there is a verdict."""
+        return bool(self.proved(counts)) or not self.open(counts)
 
-    def least_needed(self, answered: Counts, refused: Counts, *, at_most: int) -> int:
+    def least_needed(self, counts: Counts, *, at_most: int) -> int:
         """Further answers without which no verdict is possible, whatever they are.
 
         0 with a verdict. So many requests may be in flight: not one of them is sent in vain.
         """
-        if self.decided(answered, refused):
+        if self.decided(counts):
             return 0
         for more in range(1, at_most):
-            if self._can_condemn(answered, refused, more) or self._can_clear(answered, more):
+            if self._can_condemn(counts, more) or self._can_clear(counts, more):
                 return more
         return at_most
 
@@ -129,20 +148,20 @@ class Plan:
         shares = (6 * t.usual_requests for t in self.trials if t.suspicion != "silence")
         return min(MOST_REQUESTS, math.ceil(max((*silence, *shares))))
 
-    def _can_condemn(self, answered: Counts, refused: Counts, more: int) -> bool:
+    def _can_condemn(self, counts: Counts, more: int) -> bool:
         return any(
             trial.condemns(hits + more, total + more) or trial.condemns(hits, total + more)
-            for trial, hits, total in self.counts(answered, refused)
+            for trial, hits, total in self.counted(counts)
         )
 
-    def _can_clear(self, answered: Counts, more: int) -> bool:
-        total = sum(answered.values()) + more
+    def _can_clear(self, counts: Counts, more: int) -> bool:
+        total = counts.total + more
         least = greatest = 0
-        for backend in self.shares:
+        for backend, answered in counts.answered.items():
             trials = [t for t in self.trials if t.backend == backend]
             hits = [
                 count
-                for count in range(answered[backend], answered[backend] + more + 1)
+                for count in range(answered, answered + more + 1)
                 if all(t.clears(count, total) for t in trials)
             ]
             if not hits:

@@ -1,7 +1,7 @@
 """What an answer of the gateway means: which backend it proves, or what went wrong and the remedy.
 
-Headers: DESIGN "The program" (`x-backend-host`, `x-backend-attempts`), Azure OpenAI's own
-`x-ms-region`, and `Retry-After` of RFC 9110.
+Headers: the API's policy (`x-backend-host`, `x-backend-attempts`, `x-backend-tried`), Azure
+OpenAI's own `x-ms-region`, and `Retry-After` of RFC 9110.
 """
 
 import json
@@ -9,27 +9,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
-from probes.outputs import Stack
+from components.contract import Outputs
 from probes.tally import Answer, Outcome
 
-_DENIED_BY_REGION = (
+_MOST_ATTEMPTS: Final = 100  # twice the policy's own limit
+_DENIED_BY_REGION: Final = (
     "give the gateway's identity the role Cognitive Services OpenAI User on that account; "
     "after a first deployment that takes up to 30 minutes to work"
 )
 
 
-def interpret(stack: Stack, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+def interpret(
+    outputs: Outputs[str], status: int, headers: Mapping[str, str], body: bytes
+) -> Answer:
     """Judge one whole answer; `headers` ignores the case of names, as HTTP clients' mappings do."""
     document = _json(body)
     host = headers.get("x-backend-host", "")
-    backend = stack.by_host(host)
     answer = Answer(
         outcome="answered",
-        backend=backend.name if backend else None,
-        region=stack.redact(headers.get("x-ms-region", ""))[:60] or None,
+        backend=outputs.by_host(host),
+        region=outputs.redact(headers.get("x-ms-region", ""))[:60] or None,
         attempts=_count(headers.get("x-backend-attempts", "")) or 1,
+        tried=tried(outputs, headers.get("x-backend-tried", "")),
         retry_after=retry_after(headers.get("retry-after", ""), now=datetime.now(UTC)),
     )
     if 200 <= status < 300:
@@ -42,16 +45,16 @@ def interpret(stack: Stack, status: int, headers: Mapping[str, str], body: bytes
                 remedy="is inference_url the gateway's API?",
             )
         answer = replace(answer, tokens=tokens if isinstance(tokens, int) else 0, retry_after=None)
-        return answer if backend else _unattributed(answer, stack.redact(host)[:80])
-    said = stack.redact(str(at(document, "error", "message") or at(document, "message") or ""))
+        return answer if answer.backend else _unattributed(answer, outputs.redact(host)[:80])
+    said = outputs.redact(str(at(document, "error", "message") or at(document, "message") or ""))
     detail = f"{status} {said[:160]}".strip()
-    outcome, remedy, lasting = _refusal(status, stack, by_region=bool(host))
+    outcome, remedy, lasting = _refusal(status, outputs, by_region=bool(host))
     if 300 <= status < 400:
-        detail = f"{status} to {stack.redact(headers.get('location', ''))[:120]}, not followed"
+        detail = f"{status} to {outputs.redact(headers.get('location', ''))[:120]}, not followed"
     return replace(answer, outcome=outcome, detail=detail, remedy=remedy, hopeless=lasting)
 
 
-def _refusal(status: int, stack: Stack, *, by_region: bool) -> tuple[Outcome, str, bool]:
+def _refusal(status: int, outputs: Outputs[str], *, by_region: bool) -> tuple[Outcome, str, bool]:
     """Return the outcome, the remedy, and whether another request would end the same way."""
     if status == 429:
         return "throttled", "wait, or give the models more capacity", False
@@ -60,13 +63,30 @@ def _refusal(status: int, stack: Stack, *, by_region: bool) -> tuple[Outcome, st
             return "denied", _DENIED_BY_REGION, False
         return "denied", "is subscription_key that of this gateway? read the outputs again", True
     if status == 404:
-        remedy = f"is deployment {stack.deployment} on this gateway? run `pulumi up`"
+        remedy = f"is deployment {outputs.deployment} on this gateway? run `pulumi up`"
         return "failed", remedy, not by_region
     if 300 <= status < 400:
         return "failed", "set inference_url to the gateway itself", True
     if status < 500:
-        return "failed", f"does deployment {stack.deployment} take a chat completion?", True
+        return "failed", f"does deployment {outputs.deployment} take a chat completion?", True
     return "failed", "look at the gateway and at the regions' health", False
+
+
+def tried(outputs: Outputs[str], header: str) -> tuple[tuple[str, str], ...]:
+    """Read `HOST STATUS, HOST STATUS`: each attempt before the last one, and what it met.
+
+    STATUS is a number, or `none` where no answer came. Hosts of no backend are left out, and so is
+    what comes after so many attempts as the policy never makes.
+    """
+    found = []
+    for attempt in header[: _MOST_ATTEMPTS * 256].split(",")[:_MOST_ATTEMPTS]:
+        host, _, status = attempt.strip().partition(" ")
+        backend = outputs.by_host(host)
+        if backend and (
+            status == "none" or (len(status) == 3 and status.isascii() and status.isdecimal())
+        ):
+            found.append((backend, status))
+    return tuple(found)
 
 
 def _unattributed(answer: Answer, host: str) -> Answer:

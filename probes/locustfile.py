@@ -5,11 +5,10 @@
 
 Workers (`--worker`, or Azure Load Testing's engines) send their answers to the master, which judges
 all of them, stops the test once the evidence is in, and exits as probes/distribution.py does.
-Environment: PROBE_OUTPUTS (a file), PROBE_EXPECT (`round-robin` or `declared`), ARM_ENDPOINT,
-PROBE_SKIP_CONTROL_PLANE=1.
+Environment: PROBE_OUTPUTS (a file; default: the stack that is selected in the Pulumi CLI),
+PROBE_EXPECT (`round-robin` or `declared`), ARM_ENDPOINT, PROBE_SKIP_CONTROL_PLANE=1.
 """
 
-import asyncio
 import os
 import sys
 import time
@@ -26,52 +25,50 @@ from locust.runners import WorkerRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from components.endpoints import PUBLIC_AZURE, is_loopback
-from probes import evidence, outputs
+from components.resource_manager import is_loopback
+from probes import sources
 from probes.control_plane import read_pool
-from probes.forms.text import Text
+from probes.exit_codes import InputError
+from probes.formats.text import Text
 from probes.interpretation import interpret
-from probes.report import Report
+from probes.report import Expectation, Report
 from probes.tally import Answer, Tally
 from probes.traffic_run import CHAT, LARGEST
+
+SKIPS_POOL = bool(os.environ.get("PROBE_SKIP_CONTROL_PLANE"))
 
 
 class Probe:
     """The answers of this process, or of all workers on a master, and the verdict on them."""
 
-    def __init__(self, stack: outputs.Stack, *, expect: str) -> None:
-        self.stack = stack
-        self.round_robin = expect == "round-robin" or stack.routing == "round-robin"
-        self.plan = evidence.plan(stack.shares(round_robin=self.round_robin))
-        self.tally = Tally(self.plan.shares)
+    def __init__(self, source: sources.Source, *, expect: str) -> None:
+        self.source = source
+        self.outputs = source.outputs
+        self.expectation = Expectation.of(source.outputs, expect)
+        self.tally = Tally(self.expectation.plan.shares)
         self.unsent: list[Answer] = []
         self.started = datetime.now(UTC)
         self.begin = time.monotonic()
 
     def add(self, environment: Environment, answer: Answer) -> None:
         """Count an answer, and stop the test when nothing more is to be learnt."""
-        tally = self.tally
+        tally, plan = self.tally, self.expectation.plan
         tally.add(answer)
-        decided = self.plan.decided(tally.answered, tally.refused)
-        enough = decided or answer.hopeless or len(tally.answers) >= self.plan.most_requests
+        enough = answer.hopeless or len(tally.answers) >= plan.most_requests
+        enough = enough or plan.decided(tally.counts)
         if enough and environment.runner and not isinstance(environment.runner, WorkerRunner):
             gevent.spawn(environment.runner.quit)
 
     def report(self) -> Report:
         """Read the pool, and judge everything."""
-        pool = None
-        if not os.environ.get("PROBE_SKIP_CONTROL_PLANE"):
-            endpoint = os.environ.get("ARM_ENDPOINT") or PUBLIC_AZURE
-            pool = asyncio.run(read_pool(self.stack, endpoint, limit=20))
-        decided = self.plan.decided(self.tally.answered, self.tally.refused)
+        manager, plan = self.source.resource_manager, self.expectation.plan
         return Report(
-            stack=self.stack,
-            round_robin=self.round_robin,
-            plan=self.plan,
+            source=self.source,
+            expectation=self.expectation,
             tally=self.tally,
-            pool=pool,
-            stopped="" if decided else "Locust ended the test",
-            max_requests=self.plan.most_requests,
+            reading=None if SKIPS_POOL else read_pool(self.outputs, manager, limit=20),
+            stopped="" if plan.decided(self.tally.counts) else "Locust ended the test",
+            max_requests=plan.most_requests,
             started=self.started,
             duration=time.monotonic() - self.begin,
         )
@@ -79,44 +76,46 @@ class Probe:
 
 try:
     PROBE = Probe(
-        outputs.read(os.environ.get("PROBE_OUTPUTS", "outputs.json"), sys.stdin.buffer),
+        sources.find(
+            os.environ.get(sources.VARIABLE), None, sys.stdin.buffer, reads_pool=not SKIPS_POOL
+        ),
         expect=os.environ.get("PROBE_EXPECT", "declared"),
     )
-except outputs.InputError as error:
+except InputError as error:
     sys.exit(f"locustfile.py: error: {error}")
 
 
 class Client(HttpUser):
     """Asks for one shortest completion after the other, each on a connection of its own."""
 
-    host = PROBE.stack.inference_url
+    host = PROBE.outputs.inference_url
 
     def on_start(self) -> None:
         """Keep no cookie, and no proxy on the way to this machine."""
         self.client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        self.client.trust_env = not is_loopback(PROBE.stack.inference_url)
+        self.client.trust_env = not is_loopback(PROBE.outputs.inference_url)
 
     @task
     def ask(self) -> None:
         """Send one request, named after the backend that answers it."""
         began = time.monotonic()
         with self.client.post(
-            PROBE.stack.chat_url,
+            PROBE.outputs.chat_url,
             json=CHAT,
-            headers={"api-key": PROBE.stack.subscription_key, "connection": "close"},
+            headers={"api-key": PROBE.outputs.subscription_key, "connection": "close"},
             allow_redirects=False,
             timeout=20,
             catch_response=True,
         ) as response:
             if response.status_code:
                 answer = interpret(
-                    PROBE.stack,
+                    PROBE.outputs,
                     response.status_code,
                     response.headers,
                     (response.content or b"")[:LARGEST],
                 )
             else:
-                reason = PROBE.stack.redact(str(response.error))
+                reason = PROBE.outputs.redact(str(response.error))
                 answer = Answer(outcome="failed", detail=f"no answer: {reason}")
             response.request_meta["name"] = answer.backend or answer.outcome
             if answer.outcome == "answered":
@@ -160,7 +159,7 @@ def judge(environment: Environment, **_: Any) -> None:
     if isinstance(environment.runner, WorkerRunner):
         return
     report = PROBE.report()
-    form = Text(PROBE.stack, round_robin=PROBE.round_robin, write=print)
+    form = Text(PROBE.expectation, print)
     for answer in PROBE.tally.answers:
         form.answer(answer)
     form.end(report)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script, from anywhere
     sys.path.insert(0, str(ROOT))
 
-from probes.outputs import InputError  # noqa: E402
+from probes.exit_codes import InputError  # noqa: E402
 from probes.preview.comment import render  # noqa: E402
 from probes.preview.model import PreviewError, parse  # noqa: E402
 from probes.preview.verdict import CANNOT_TELL, Verdict, judge  # noqa: E402

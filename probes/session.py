@@ -1,24 +1,28 @@
 """One run of the probe: reads the outputs, the pool and the traffic, and shows the verdict."""
 
 import asyncio
+import contextlib
+import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from components.endpoints import PUBLIC_AZURE
-from probes import evidence, sources
-from probes.control_plane import read_pool
-from probes.forms import files
-from probes.forms.text import Text
-from probes.pool import Pool
-from probes.report import Report
+from probes import sources
+from probes.control_plane import Reading, read_pool
+from probes.exit_codes import INTERRUPTED
+from probes.formats import FORMATS, files
+from probes.formats.lines import Ticker, in_terminal, printer
+from probes.formats.text import Text
+from probes.report import Expectation, Report
 from probes.traffic_run import TrafficRun
 
-INTERRUPTED: Final = 130
+FIRST_REQUEST: Final = 0.5
+"""Seconds that reading the pool waits for a first request to be sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,30 +48,41 @@ class Options:
 
 def run(options: Options) -> int:
     """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
-    source = sources.find(options.outputs, options.stack, sys.stdin.buffer)
-    for flag in ("json", "junit", "markdown", "svg"):
-        path = getattr(options, flag)
-        if path and (flag, path) != ("json", "-"):
-            files.check(path, f"--{flag}")
+    source = sources.find(
+        options.outputs,
+        options.stack,
+        sys.stdin.buffer,
+        reads_pool=not options.skip_control_plane,
+    )
+    for each in FORMATS:
+        path = getattr(options, each.flag)
+        if path and (each.flag, path) != ("json", "-"):
+            files.check(path, f"--{each.flag}")
+    stream = sys.stderr if options.json == "-" else sys.stdout
     if options.watch:
-        return _watch(options, source, options.watch)
-    write = _printer(options)
+        ticker = Ticker(stream)
+        try:
+            return _watch(options, source, options.watch, ticker)
+        finally:
+            ticker.close()
+    write = printer(stream)
     report, interrupted = probe(
         options,
         source,
         _silent if options.quiet else write,
-        live=not options.quiet and options.json != "-" and _in_terminal(),
+        live=not options.quiet and options.json != "-" and in_terminal(sys.stdout),
     )
     if options.quiet:
         write(report.sentence)
-    _write_forms(options, report)
+    _write_files(options, report)
     return INTERRUPTED if interrupted else report.exit_code
 
 
-def _watch(options: Options, source: sources.Source, interval: float) -> int:
+def _watch(options: Options, source: sources.Source, interval: float, ticker: Ticker) -> int:
     from probes.watch import REQUESTS_A_MINUTE, Budget, watch  # noqa: PLC0415
 
-    write = _printer(options)
+    def now() -> str:
+        return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def once(left: int) -> Report:
         report, interrupted = probe(replace(options, max_requests=left), source, _silent)
@@ -77,15 +92,18 @@ def _watch(options: Options, source: sources.Source, interval: float) -> int:
 
     def show(report: Report, changed: bool) -> None:  # noqa: FBT001
         if changed:
-            write(f"{report.started:%Y-%m-%dT%H:%M:%SZ} {report.sentence}")
-        _write_forms(options, report)
+            ticker.news(f"{report.started:%Y-%m-%dT%H:%M:%SZ} {report.sentence}")
+        _write_files(options, report)
 
+    if not options.quiet:
+        ticker.news(f"[INFO] Outputs: {source.description}")
     return watch(
         once,
         interval=interval,
         budget=Budget(options.max_requests or REQUESTS_A_MINUTE),
         fail_fast=options.fail_fast,
         show=show,
+        say=_silent if options.quiet else lambda line: ticker.life(f"{now()} {line}"),
     )
 
 
@@ -97,40 +115,40 @@ def probe(
     live: bool = False,
 ) -> tuple[Report, bool]:
     """Run once, showing it, and return the report and whether Ctrl-C ended it."""
-    stack = source.stack
-    round_robin = options.expect == "round-robin" or stack.routing == "round-robin"
-    plan = evidence.plan(stack.shares(round_robin=round_robin))
-    most = options.max_requests or plan.most_requests
+    expectation = Expectation.of(source.outputs, options.expect)
+    most = options.max_requests or expectation.plan.most_requests
     if options.watch:  # what is left of a minute's budget is no reason to send more than usual
-        most = min(most, plan.most_requests)
-    form = Text(stack, round_robin=round_robin, write=write)
+        most = min(most, expectation.plan.most_requests)
+    shown = Text(expectation, write)
     if live:
-        from probes.forms.live import Live  # noqa: PLC0415 - rich, which a pipe does not need
+        from probes.formats.live import Live  # noqa: PLC0415 - rich, which a pipe does not need
 
-        form = Live(stack, plan, round_robin=round_robin)
+        shown = Live(expectation)
     traffic = TrafficRun(
-        stack=stack,
-        plan=plan,
+        outputs=source.outputs,
+        plan=expectation.plan,
         max_requests=most,
         concurrency=options.concurrency,
         limit=options.timeout,
         zero_tokens=options.zero_tokens,
-        on_answer=form.answer,
+        on_answer=shown.answer,
     )
-    pool = None if options.skip_control_plane else Pool(unread="the run was interrupted before")
+    reading = None if options.skip_control_plane else Reading(unread="the run was interrupted")
     started, begin = datetime.now(UTC), time.monotonic()
 
     async def control_plane() -> None:
-        nonlocal pool
-        if pool:
-            endpoint = os.environ.get("ARM_ENDPOINT") or source.endpoint or PUBLIC_AZURE
-            pool = await read_pool(stack, endpoint, limit=options.timeout)
-        form.control_plane(pool)
+        nonlocal reading
+        if reading:
+            # Requests go first: they wait for a region, while signing in keeps this machine busy.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(traffic.under_way.wait(), FIRST_REQUEST)
+            reading = await _read_pool(source, options.timeout)
+        shown.control_plane(reading)
 
     async def both() -> None:
         await asyncio.gather(control_plane(), traffic.send())
 
-    form.start(source.name, max_requests=traffic.max_requests, zero_tokens=options.zero_tokens)
+    shown.start(source, max_requests=most, zero_tokens=options.zero_tokens)
     interrupted = False
     run = both()
     try:
@@ -141,62 +159,57 @@ def probe(
     finally:
         run.close()  # Ctrl-C may come before it has begun
     report = Report(
-        stack=stack,
-        round_robin=round_robin,
-        plan=plan,
+        source=source,
+        expectation=expectation,
         tally=traffic.tally,
-        pool=pool,
+        reading=reading,
         stopped=traffic.stopped,
-        max_requests=traffic.max_requests,
+        max_requests=most,
         started=started,
         duration=time.monotonic() - begin,
     )
-    form.end(report)
+    shown.end(report)
     return report, interrupted
 
 
-def _write_forms(options: Options, report: Report) -> None:
-    # Only the forms that are asked for cost an import.
-    if options.json:
-        from probes.forms import json_form  # noqa: PLC0415
+async def _read_pool(source: sources.Source, limit: float) -> Reading:
+    """Read the pool in a thread: signing in blocks, and its imports take as long as a request.
 
-        _write(options.json, json_form.render(report, one_line=bool(options.watch)))
-    if options.junit:
-        from probes.forms import junit_form  # noqa: PLC0415
+    At the time limit, and on Ctrl-C, the thread is left behind: nothing waits for it.
+    """
+    loop = asyncio.get_running_loop()
+    read: asyncio.Future[Reading] = loop.create_future()
 
-        _write(options.junit, junit_form.render(report))
-    if options.markdown:
-        from probes.forms import markdown_form  # noqa: PLC0415
+    def finish(reading: Reading) -> None:
+        if not read.done():
+            read.set_result(reading)
 
-        text = markdown_form.render(report)
-        _write(options.markdown, text)
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            files.append(summary, text)
-    if options.svg:
-        from probes.forms import svg_form  # noqa: PLC0415
+    def work() -> None:
+        reading = read_pool(source.outputs, source.resource_manager, limit=limit)
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(finish, reading)
 
-        _write(options.svg, svg_form.render(report))
-
-
-def _write(path: str, text: str) -> None:
-    if path == "-":
-        print(text, end="", flush=True)
-    else:
-        files.write(path, text)
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return await asyncio.wait_for(read, limit)
+    except TimeoutError:
+        return Reading(unread=f"{source.resource_manager}: no answer within {limit:g} s")
 
 
-def _in_terminal() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+def _write_files(options: Options, report: Report) -> None:
+    for each in FORMATS:
+        if path := getattr(options, each.flag):
+            text = each.render(report)
+            if path != "-" or each.flag != "json":
+                files.write(path, text)
+            elif options.watch:
+                print(json.dumps(json.loads(text), ensure_ascii=False), flush=True)
+            else:
+                print(text, end="", flush=True)
+            summary = os.environ.get("GITHUB_STEP_SUMMARY")
+            if summary and each.flag == "markdown":
+                files.append(summary, text)
 
 
 def _silent(_line: str) -> None:
     """Show nothing."""
-
-
-def _printer(options: Options) -> Callable[[str], None]:
-    stream = sys.stderr if options.json == "-" else sys.stdout
-
-    def write(line: str) -> None:
-        print(line, file=stream, flush=True)
-
-    return write

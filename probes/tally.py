@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from probes.evidence import Counts
+
 Outcome = Literal["answered", "throttled", "failed", "denied", "unattributed"]
 
 
@@ -13,8 +15,9 @@ class Answer:
     """One request's end. Times are in seconds; `started` counts from the start of the run.
 
     `backend` is None where the gateway did not say which one answered. `region` is the display
-    name that the answer itself gave. `attempts` above 1 means that the gateway tried others before.
-    `detail` says what went wrong, `remedy` what to do; `hopeless` is what goes wrong every time.
+    name that the answer itself gave. `attempts` above 1 means that the gateway tried others before;
+    `tried` names each of those and the status it met, where the gateway says so. `detail` says what
+    went wrong, `remedy` what to do; `hopeless` is what goes wrong every time.
     """
 
     outcome: Outcome
@@ -23,6 +26,7 @@ class Answer:
     backend: str | None = None
     region: str | None = None
     attempts: int = 1
+    tried: tuple[tuple[str, str], ...] = ()
     tokens: int = 0
     retry_after: float | None = None
     detail: str = ""
@@ -37,23 +41,33 @@ class Tally:
         self.answers: list[Answer] = []
         self.answered = dict.fromkeys(backends, 0)
         """Answers that prove a share, by backend."""
-        self.refused = dict(self.answered)
-        """Requests that a backend throttled, failed or denied, by backend."""
         self.outcomes: Counter[Outcome] = Counter()
         self.refusals: dict[str, Counter[Outcome]] = {name: Counter() for name in self.answered}
-        """The same by backend and outcome."""
+        """Requests that a backend throttled, failed or denied, by backend and outcome."""
+        self.failed_attempts: dict[str, Counter[str]] = {n: Counter() for n in self.answered}
+        """Attempts after which another backend was tried, by backend and the status it gave."""
 
     def add(self, answer: Answer) -> None:
         """Count one answer."""
         self.answers.append(answer)
         self.outcomes[answer.outcome] += 1
+        for backend, status in answer.tried:
+            self.failed_attempts[backend][status] += 1
         if answer.backend is None:
             return
         if answer.outcome == "answered":
             self.answered[answer.backend] += 1
         else:
-            self.refused[answer.backend] += 1
             self.refusals[answer.backend][answer.outcome] += 1
+
+    @property
+    def counts(self) -> Counts:
+        """What a verdict is made of."""
+        return Counts(
+            answered=self.answered,
+            refused={name: each.total() for name, each in self.refusals.items()},
+            failed_attempts={name: each.total() for name, each in self.failed_attempts.items()},
+        )
 
     @property
     def counted(self) -> int:
@@ -69,3 +83,8 @@ class Tally:
     def retried(self) -> int:
         """Number of answers that came only after the gateway had tried another backend."""
         return sum(answer.attempts > 1 for answer in self.answers)
+
+    @property
+    def untold(self) -> int:
+        """Number of those of which the gateway does not say whom it had tried."""
+        return sum(answer.attempts > 1 and not answer.tried for answer in self.answers)

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from components.endpoints import connection
+from components.contract import Outputs
+from components.resource_manager import connection
 from probes.evidence import Plan
 from probes.interpretation import interpret
-from probes.outputs import Stack
 from probes.tally import Answer, Tally
 
 LARGEST: Final = 1_000_000
@@ -41,7 +41,7 @@ class TrafficRun:
     request opens a connection of its own, which any instance of the gateway may take.
     """
 
-    stack: Stack
+    outputs: Outputs[str]
     plan: Plan
     max_requests: int
     concurrency: int = 10
@@ -51,12 +51,15 @@ class TrafficRun:
     first_backoff: float = FIRST_BACKOFF
     tally: Tally = field(init=False)
     stopped: str = field(default="", init=False)
+    under_way: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set once the first request has been sent, or has failed."""
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.plan.shares)
         self._begin = time.monotonic()
         self._sent = 0
         self._resume = 0.0
+        self._why = ""
         self._backoff = self.first_backoff
         self._useless = 0
         self._connecting: set[asyncio.Future[None]] = set()
@@ -65,7 +68,7 @@ class TrafficRun:
         """Send until there is a verdict, or no more is to be had."""
         self._begin = time.monotonic()
         in_flight: set[asyncio.Task[Answer]] = set()
-        async with _client(self.stack, self.limit) as client:
+        async with _client(self.outputs, self.limit) as client:
             try:
                 while not self.stopped:
                     room = self._room() - len(in_flight)
@@ -78,7 +81,7 @@ class TrafficRun:
                         break
                     elif self._resume >= self.limit:
                         self.stopped = (
-                            f"throttled for {self._resume - now:.0f} s more, "
+                            f"{self._why} for {self._resume - now:.0f} s more, "
                             f"beyond the time limit of {self.limit:g} s"
                         )
                     else:
@@ -97,9 +100,8 @@ class TrafficRun:
 
     def _room(self) -> int:
         """Return how many requests may be under way: no more than the evidence can need."""
-        tally = self.tally
-        needed = self.plan.least_needed(tally.answered, tally.refused, at_most=self.concurrency)
-        left = self.max_requests - len(tally.answers)
+        needed = self.plan.least_needed(self.tally.counts, at_most=self.concurrency)
+        left = self.max_requests - len(self.tally.answers)
         if needed and left <= 0:
             self.stopped = f"{self.max_requests} requests were the most allowed"
         return min(needed, left)
@@ -119,6 +121,7 @@ class TrafficRun:
         return pending
 
     def _take(self, answer: Answer) -> None:
+        self.under_way.set()
         self.tally.add(answer)
         self.on_answer(answer)
         pause = answer.retry_after
@@ -129,6 +132,7 @@ class TrafficRun:
                 self._backoff *= 2
         if pause is not None:
             self._resume = max(self._resume, self._now() + pause)
+            self._why = "throttled" if answer.outcome == "throttled" else f"{answer.detail}, closed"
         elif answer.outcome != "answered":
             self._useless += 1
         if answer.hopeless or (self._useless >= GIVE_UP and not self.tally.counted):
@@ -149,20 +153,20 @@ class TrafficRun:
                 remedy="is the gateway overloaded? --timeout SECONDS allows more",
             )
         except httpx.HTTPError as error:
-            answer = _cut(error, self.stack)
+            answer = _cut(error, self.outputs)
         else:
-            answer = interpret(self.stack, response.status_code, response.headers, body)
+            answer = interpret(self.outputs, response.status_code, response.headers, body)
         return replace(answer, started=started, seconds=self._now() - started)
 
     def _request(self, client: httpx.AsyncClient) -> AbstractAsyncContextManager[httpx.Response]:
         hooks = {"trace": self._watch_connecting()}
         if self.zero_tokens:
-            return client.stream("GET", self.stack.models_url, extensions=hooks)
-        return client.stream("POST", self.stack.chat_url, json=CHAT, extensions=hooks)
+            return client.stream("GET", self.outputs.models_url, extensions=hooks)
+        return client.stream("POST", self.outputs.chat_url, json=CHAT, extensions=hooks)
 
     def _watch_connecting(self) -> Callable[[str, object], Awaitable[None]]:
         """Return a trace of httpx that keeps in `_connecting` a connection that is being made."""
-        last = "start_tls" if self.stack.inference_url.startswith("https:") else "connect_tcp"
+        last = "start_tls" if self.outputs.inference_url.startswith("https:") else "connect_tcp"
         ends = f"connection.{last}.complete", "connection.connect_tcp.failed", "start_tls.failed"
         connecting = asyncio.get_running_loop().create_future()
         connecting.add_done_callback(self._connecting.discard)
@@ -172,17 +176,19 @@ class TrafficRun:
                 self._connecting.add(connecting)
             elif event.endswith(ends) and not connecting.done():
                 connecting.set_result(None)
+            elif event.endswith("send_request_body.complete"):
+                self.under_way.set()
 
         return trace
 
 
-def _client(stack: Stack, limit: float) -> httpx.AsyncClient:
+def _client(outputs: Outputs[str], limit: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        **connection(stack.inference_url),
+        **connection(outputs.inference_url),
         timeout=limit,
         limits=httpx.Limits(max_keepalive_connections=0),
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
-        headers={"api-key": stack.subscription_key, "user-agent": "distribution-probe"},
+        headers={"api-key": outputs.subscription_key, "user-agent": "distribution-probe"},
     )
 
 
@@ -195,9 +201,9 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _cut(error: httpx.HTTPError, stack: Stack) -> Answer:
-    gateway = urlsplit(stack.inference_url).netloc
-    reason = stack.redact(str(error)) or type(error).__name__
+def _cut(error: httpx.HTTPError, outputs: Outputs[str]) -> Answer:
+    gateway = urlsplit(outputs.inference_url).netloc
+    reason = outputs.redact(str(error)) or type(error).__name__
     if not isinstance(error, httpx.ConnectError):
         return Answer(
             outcome="failed",

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from probes.report import Report, Verdict
+from probes.report import Report
 
 REQUESTS_A_MINUTE: Final = 120
 
@@ -14,7 +14,7 @@ class Budget:
     """How many requests may still be sent in this minute: at most `a_minute` in any 60 seconds."""
 
     def __init__(self, a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._a_minute = a_minute
+        self.a_minute = a_minute
         self._clock = clock
         self._spent: deque[tuple[float, int]] = deque()
 
@@ -22,11 +22,19 @@ class Budget:
         """Return what is left now."""
         while self._spent and self._spent[0][0] <= self._clock() - 60:
             self._spent.popleft()
-        return self._a_minute - sum(requests for _, requests in self._spent)
+        return self.a_minute - sum(requests for _, requests in self._spent)
 
     def spend(self, requests: int) -> None:
         """Count requests as sent now."""
         self._spent.append((self._clock(), requests))
+
+    def seconds_until(self, requests: int) -> float:
+        """Return how long it takes until so many are left."""
+        left, until = self.left(), self._clock()
+        for when, spent in self._spent:
+            if left < requests:
+                left, until = left + spent, when + 60
+        return until - self._clock()
 
 
 def watch(
@@ -36,24 +44,35 @@ def watch(
     budget: Budget,
     fail_fast: bool,
     show: Callable[[Report, bool], None],
+    say: Callable[[str], None],
     wait: Callable[[float], None] = time.sleep,
 ) -> int:
     """Probe each `interval` seconds until the first imbalance, or for ever without `fail_fast`.
 
     `probe` runs once with at most so many requests; `show` gets its report, and whether the verdict
-    is a new one. An interval sends nothing while the budget has less than the last verdict took.
-    Returns the exit code.
+    is a new one. An interval sends nothing while the budget has less than the last verdict took;
+    `say` gets a sign of life then, and whenever the verdict has not changed. Returns the exit code.
     """
-    last: Verdict | None = None
+    last = ""
     needed = 1
+    short = False
     while True:
         begin = time.monotonic()
         if (left := budget.left()) >= needed:
+            short = False
             report = probe(left)
-            needed = max(1, len(report.tally.answers))
-            budget.spend(needed)
-            show(report, report.verdict != last)
-            last = report.verdict
-            if fail_fast and last == "imbalanced":
+            needed = min(max(1, len(report.tally.answers)), budget.a_minute)
+            budget.spend(len(report.tally.answers))
+            show(report, report.words != last)
+            if report.words == last:
+                say(f"still {last}, {budget.a_minute - budget.left()} requests in the last minute")
+            last = report.words
+            if fail_fast and report.verdict == "imbalanced":
                 return report.exit_code
+        elif not short:
+            short = True
+            say(
+                f"still {last} at the last look; the budget of {budget.a_minute} requests a minute "
+                f"is used up for {budget.seconds_until(needed):.0f} s"
+            )
         wait(max(0.0, interval - (time.monotonic() - begin)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from components.traffic import percent
-from probes.forms.markdown_text import bar, escape
+from probes.formats.markdown_text import bar, escape
 from probes.preview import costs
 from probes.preview.model import Change, Pool, Preview
 from probes.preview.verdict import BALANCED, UNBALANCED, Verdict

@@ -16,7 +16,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from probes.outputs import InputError
+from probes.exit_codes import InputError
 from probes.preview.comment import MARKER
 
 ATTEMPTS: Final = 4

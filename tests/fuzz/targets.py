@@ -25,7 +25,7 @@ from expression_context import context
 from generators import ODD_TEXTS, edited, spliced, text, words
 from lxml import etree
 
-from components import settings
+from components import contract, settings
 from components.inference_api import policy_xml
 from emulator import gateway, openai_region
 from emulator.deployment import config as stack_config
@@ -37,8 +37,9 @@ from emulator.gateway.policy import Library, PolicyError, compile_policy
 from emulator.identity import CLIENT_ID, Tokens
 from emulator.local import TENANT_ID
 from emulator.server import LocalAzure, Options
-from probes import outputs, preview_comment
+from probes import preview_comment
 from probes.preview.comment import LIMIT
+from probes.report import Expectation
 
 ROOT: Final = Path(__file__).parents[2]
 Check = Callable[[Any], None]
@@ -663,16 +664,16 @@ _OUTPUTS: Final = {
 
 def _read_outputs(text: bytes) -> None:
     try:
-        stack = outputs.parse(text, "outputs.json")
-    except outputs.InputError as error:
+        stack = contract.read(text)
+    except contract.OutputsError as error:
         assert "a-key-that-nobody-shows" not in str(error)
         assert str(error).isprintable()
         assert len(str(error)) < 1000
         return
     assert stack.chat_url.startswith(stack.inference_url)
     assert stack.models_url
-    for round_robin in (True, False):
-        assert abs(sum(stack.shares(round_robin=round_robin).values()) - 1) < 1e-9
+    for expect in ("round-robin", "declared"):
+        assert abs(sum(Expectation.of(stack, expect).plan.shares.values()) - 1) < 1e-9
     key = stack.subscription_key
     if len(key) > 20:  # a shorter one is in other words as well
         assert key not in stack.redact(f"x {key} y")

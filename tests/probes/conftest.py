@@ -3,14 +3,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from fake_gateway import KEY, Gateway
+from fake_gateway import KEY, TOKEN, Gateway
 
 from probes import distribution
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def gateway(monkeypatch) -> Iterator[Gateway]:
+    """A gateway that the environment leads to, and none of the user's stacks beside it."""
     gateway = Gateway()
+    for name in ("ARM_CLIENT_ID", "ARM_TENANT_ID", "ARM_USE_OIDC", "PROBE_OUTPUTS", "PULUMI_STACK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in gateway.environment.items():
+        monkeypatch.setenv(name, value)
     yield gateway
     gateway.close()
 
@@ -27,9 +32,8 @@ class Outcome:
 
 
 @pytest.fixture
-def probe(gateway, tmp_path, monkeypatch, capsys) -> Callable[..., Outcome]:
+def probe(gateway, tmp_path, capsys) -> Callable[..., Outcome]:
     """Run the probe in this process; the key is in nothing it prints, and nothing is a trace."""
-    monkeypatch.setenv("ARM_ENDPOINT", gateway.url)
 
     def run(*arguments: str, outputs: object = None) -> Outcome:
         document = gateway.outputs() if outputs is None else outputs
@@ -37,7 +41,7 @@ def probe(gateway, tmp_path, monkeypatch, capsys) -> Callable[..., Outcome]:
         path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
         code = distribution.main(["--outputs", str(path), *arguments])
         out, err = capsys.readouterr()
-        assert KEY not in out + err
+        assert not [secret for secret in (KEY, TOKEN) if secret in out + err]
         assert "Traceback" not in out + err
         return Outcome(code, out, err)
 

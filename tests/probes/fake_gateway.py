@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = "k3y-that-must-never-be-shown"
+TOKEN = "t0ken-that-must-never-be-shown"
 REGIONS = [("uksouth", "UK South"), ("eastus", "East US"), ("norwayeast", "Norway East")]
 POOL_ID = (
     "/subscriptions/0/resourceGroups/rg/providers/Microsoft.ApiManagement/service/apim"
@@ -31,13 +32,17 @@ class Seen:
     body: bytes
 
 
+def host(backend: int) -> str:
+    return f"foundry{backend}-abc.openai.azure.com"
+
+
 def completion(backend: int, **headers: str) -> Reply:
     """A chat completion of foundry1, foundry2, ..."""
     body = {"choices": [{"message": {"content": "OK"}}], "usage": {"total_tokens": 20}}
     return Reply(
         body=json.dumps(body).encode(),
         headers={
-            "x-backend-host": f"foundry{backend}-abc.openai.azure.com",
+            "x-backend-host": host(backend),
             "x-backend-attempts": "1",
             "x-ms-region": REGIONS[backend - 1][1] if backend <= len(REGIONS) else "Elsewhere",
             **headers,
@@ -45,14 +50,26 @@ def completion(backend: int, **headers: str) -> Reply:
     )
 
 
+def retried(backend: int, *tried: tuple[int, object], **headers: str) -> Reply:
+    """A completion after attempts at other backends, each with the status that it met."""
+    before = ", ".join(f"{host(each)} {status}" for each, status in tried)
+    return completion(
+        backend,
+        **{"x-backend-attempts": str(len(tried) + 1), "x-backend-tried": before, **headers},
+    )
+
+
 def refusal(status: int, message: str = "", backend: int | None = None, **headers: str) -> Reply:
-    host = {"x-backend-host": f"foundry{backend}-abc.openai.azure.com"} if backend else {}
+    revealed = {"x-backend-host": host(backend)} if backend else {}
     body = json.dumps({"error": {"code": str(status), "message": message}}).encode()
-    return Reply(status=status, body=body, headers={**host, **headers})
+    return Reply(status=status, body=body, headers={**revealed, **headers})
 
 
 class Gateway:
-    """`answer(n)` is the reply to the n-th request (from 0), `pool` that of Resource Manager."""
+    """`answer(n)` is the reply to the n-th request (from 0), `pool` that of Resource Manager.
+
+    `token` is the reply of the managed identity that `environment` points azure-identity at.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[int], Reply] = lambda n: completion(n % 3 + 1)
@@ -62,8 +79,11 @@ class Gateway:
         self.pool: Callable[[], Reply] = lambda: Reply(
             body=json.dumps({"properties": {"pool": {"services": self.members}}}).encode()
         )
+        token = {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"}
+        self.token: Callable[[], Reply] = lambda: Reply(body=json.dumps(token).encode())
         self.requests: list[Seen] = []
         self.reads: list[Seen] = []
+        self.tokens: list[Seen] = []
         self._lock = threading.Lock()
         gateway = self
 
@@ -80,11 +100,16 @@ class Gateway:
                 self.reply(reply)
 
             def do_GET(self) -> None:
-                if not self.path.startswith("/subscriptions/"):
+                seen = Seen(self.command, self.path, dict(self.headers), b"")
+                if self.path.startswith("/msi/token"):
+                    gateway.tokens.append(seen)
+                    self.reply(gateway.token())
+                elif self.path.startswith("/subscriptions/"):
+                    gateway.reads.append(seen)
+                    good = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+                    self.reply(gateway.pool() if good else refusal(401, "who is it?"))
+                else:
                     self.do_POST()
-                    return
-                gateway.reads.append(Seen(self.command, self.path, dict(self.headers), b""))
-                self.reply(gateway.pool())
 
             def reply(self, reply: Reply) -> None:
                 if reply.raw is not None:
@@ -111,6 +136,16 @@ class Gateway:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where a process finds Resource Manager, and what it signs in with."""
+        return {
+            "ARM_ENDPOINT": self.url,
+            "IDENTITY_ENDPOINT": f"{self.url}/msi/token",
+            "IDENTITY_HEADER": "made-up",
+            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        }
 
     def outputs(self, members=((1, 1),) * 3, **changes: object) -> dict:
         backends = [

@@ -9,9 +9,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from fake_gateway import KEY, POOL_ID, Reply, completion, refusal
+from fake_gateway import KEY, POOL_ID, TOKEN, Reply, completion, refusal, retried
+
+from components import contract
+from probes import distribution, exit_codes, interpretation
 
 SCRIPT = Path(__file__).parents[2] / "probes" / "distribution.py"
 SPREAD = "UK South 33.3 %, East US 33.3 %, Norway East 33.3 % of 12 answers, as round robin"
@@ -75,6 +79,7 @@ Testing load balancing across 3 regions...
         "  ✓ at least 2 of 3 regions answer: 3 answered",
         "  ✓ no region above 70 %: highest is UK South with 33.3 %",
         "  ✓ pool equal: all backends have priority=1, weight=1",
+        "  ✓ pool as declared: all backends have priority=1, weight=1",
         "  ✓ traffic as expected: proved in 12 answers",
         "",
         "[OK] Load balancing test complete!",
@@ -120,11 +125,85 @@ def test_the_incident_is_condemned_by_six_requests_when_round_robin_is_expected(
     )
 
 
-def test_the_incident_is_as_declared_when_the_stack_opted_in(gateway, probe):
+def test_the_incident_is_as_declared_and_not_called_balanced_when_the_stack_opted_in(
+    gateway, probe
+):
     result = probe(outputs=incident(gateway))
     assert result.code == 0
     assert "  ✓ AS DECLARED by routing priority\n" in result.out
     assert "  ✗ at least 2 of 3 regions answer: 1 answered (not required)\n" in result.out
+    assert "[OK] Load balancing test complete!" not in result.out
+    assert result.verdict == (
+        "as declared, not spread: East US and Norway East get 0 % by declaration; UK South 100.0 %,"
+        " East US 0.0 %, Norway East 0.0 % of 14 answers, as declared by routing priority"
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ((7, 2, 1), "balanced"),
+        ((71, 19, 10), "as declared, not spread: UK South gets 71 % by declaration"),
+    ],
+)
+def test_a_share_above_70_percent_by_declaration_is_not_spread_and_exactly_70_is(
+    gateway, probe, weights, words
+):
+    for member, weight in zip(gateway.members, weights, strict=True):
+        member["weight"] = weight
+    gateway.answer = lambda n: completion((1, 1, 2, 1, 1, 3, 1, 1, 2, 1)[n % 10])
+    outputs = gateway.outputs([(1, weight) for weight in weights], routing="weighted")
+    result = probe("--max-requests", "400", outputs=outputs)
+    assert result.code == 0
+    assert result.verdict.startswith(f"{words}")
+    assert ("[OK] Load balancing" in result.out) == (words == "balanced")
+
+
+def test_equal_members_that_are_not_the_declared_ones_are_drift(gateway, probe):
+    """Priority 7 and weight 9 on each member spread traffic, and are not what is declared."""
+    for member in gateway.members:
+        member.update(priority=7, weight=9)
+    result = probe()
+    assert result.code == 1
+    assert "  ✓ pool equal: all backends have priority=7, weight=9\n" in result.out
+    assert "  ✗ NOT AS DECLARED: foundry1 has priority 7, declared is 1, " in result.out
+    assert "the pool is not as declared: foundry1 has priority 7, declared is 1" in result.verdict
+    assert result.verdict.endswith(
+        "set the priority of foundry1 to 1, set the weight of foundry1 "
+        "to 1, set the priority of foundry2 to 1, set the weight of foundry2 to 1, set the "
+        "priority of foundry3 to 1, set the weight of foundry3 to 1: `pulumi up --refresh` does it"
+    )
+
+
+def test_a_pool_that_differs_in_many_ways_is_told_in_few_words(gateway, probe):
+    for member in gateway.members:
+        member.update(priority=7, weight=9)
+    gateway.members.append({"id": "/x/backends/foundry4"})
+    result = probe()
+    assert result.code == 1
+    assert "foundry4 is in the pool and not declared, foundry4 has no priority" in result.verdict
+    assert ", and 3 more; remove foundry4, " in result.verdict
+
+
+def test_ids_are_compared_without_case_as_azure_does(gateway, probe):
+    for member in gateway.members:
+        member["id"] = member["id"].upper()
+    assert probe().code == 0
+
+
+@pytest.mark.parametrize("value", [1.0, 1])
+def test_a_whole_number_is_the_same_however_azure_writes_it(gateway, probe, value):
+    for member in gateway.members:
+        member.update(priority=value, weight=value)
+    result = probe()
+    assert result.code == 0
+    assert "priority=1, weight=1\n" in result.out
+
+
+def test_a_missing_member_is_to_be_added_and_not_to_be_made_equal(gateway, probe):
+    gateway.members.pop()
+    result = probe()
+    assert result.verdict.endswith("; add foundry3 to it: `pulumi up --refresh` does it")
 
 
 def test_traffic_that_is_spread_does_not_pass_an_unequal_pool(gateway, probe):
@@ -154,12 +233,12 @@ def test_half_and_half_passes_the_incidents_traffic_criteria_and_names_the_silen
         (lambda m: m.pop(), "foundry3 is not in the pool"),
         (
             lambda m: m.append({"id": "/x/foundry4", "priority": 1, "weight": 1}),
-            "foundry4 is in the pool, not in the stack",
+            "foundry4 is in the pool and not declared",
         ),
-        (lambda m: m.append(m[0]), "a backend is in the pool twice"),
+        (lambda m: m.append(m[0]), "foundry1 is a member 2 times"),
         (lambda m: m[0].pop("priority"), "foundry1 has no priority"),
         (lambda m: m[1].update(weight=None), "foundry2 has no weight"),
-        (lambda m: m.clear(), "the pool has no members"),
+        (lambda m: m.clear(), "no members"),
         (lambda m: m[2].update(priority=2), "foundry3 has priority 2"),
     ],
 )
@@ -197,12 +276,23 @@ def test_a_pool_that_cannot_be_read_makes_spread_traffic_inconclusive(gateway, p
     assert probe().code == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"properties": {"pool": null}}'])
-def test_a_pool_answer_without_a_pool_is_unread(gateway, probe, body):
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "the answer is no JSON object"),
+        (b"[]", "the answer is no JSON object"),
+        (b"<html>", "the answer is no JSON object"),
+        (b"{}", "the answer for inference-backend-pool holds no pool"),
+        (b'{"properties": []}', "the answer for inference-backend-pool holds no pool"),
+        (b'{"properties": {"pool": null}}', "the answer for inference-backend-pool holds no pool"),
+        (b'{"properties": {"pool": {"services": "x"}}}', "inference-backend-pool holds no pool"),
+    ],
+)
+def test_a_pool_answer_without_a_pool_is_unread(gateway, probe, body, problem):
     gateway.pool = lambda: Reply(body=body)
     result = probe()
     assert result.code == 3
-    assert "the answer for inference-backend-pool holds no pool" in result.verdict
+    assert problem in result.verdict
 
 
 def test_skipping_the_control_plane_reads_nothing_and_judges_the_traffic(gateway, probe):
@@ -211,18 +301,31 @@ def test_skipping_the_control_plane_reads_nothing_and_judges_the_traffic(gateway
     assert "  ? pool equal: not read\n" in result.out
 
 
-def test_resource_manager_on_loopback_gets_no_token_and_the_right_api_version(gateway, probe):
+def test_resource_manager_on_loopback_gets_a_token_as_azure_does(gateway, probe):
     probe()
     (read,) = gateway.reads
     assert read.path == f"{POOL_ID}?api-version=2024-05-01"
-    assert "authorization" not in {name.lower() for name in read.headers}
+    assert read.headers["Authorization"] == f"Bearer {TOKEN}"
+    (asked,) = gateway.tokens
+    assert "resource=https://management.azure.com" in unquote(asked.path)
 
 
-def test_resource_manager_over_plain_http_elsewhere_is_never_asked(probe, monkeypatch):
+def test_resource_manager_over_plain_http_elsewhere_is_never_asked(gateway, probe, monkeypatch):
     monkeypatch.setenv("ARM_ENDPOINT", "http://management.example")
-    result = probe()
+    outputs = gateway.outputs(inference_url="https://apim-abc.invalid/inference")
+    result = probe(outputs=outputs)
     assert result.code == 3
     assert "is no https URL" in result.verdict
+    assert gateway.tokens == []
+
+
+def test_a_token_that_resource_manager_refuses_leaves_the_pool_unread(gateway, probe):
+    gateway.token = lambda: Reply(
+        body=b'{"access_token": "of another tenant", "expires_on": "4102444800"}'
+    )
+    result = probe()
+    assert result.code == 3
+    assert "401: the token is refused; sign in to the right tenant with `az login`" in result.out
 
 
 def test_a_request_is_the_shortest_chat_completion_with_the_key_in_api_key(gateway, probe):
@@ -248,7 +351,7 @@ def test_cookies_of_the_gateway_are_not_kept(gateway, probe):
 def test_a_proxy_in_the_environment_is_not_used_on_loopback(gateway, probe, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert probe().code == 0
+    assert probe("--skip-control-plane").code == 0
 
 
 def test_a_region_that_differs_from_the_backends_is_a_note_only(gateway, probe):
@@ -297,13 +400,99 @@ def test_a_region_that_only_throttles_is_throttled_and_not_silent(gateway, probe
     assert len(gateway.requests) == 64
 
 
+def throttled(n, *, statuses=(429,)):
+    """A rotation of three behind the policy, which tries again elsewhere what foundry2 refuses."""
+    if n % 3 == 1:
+        return retried(3 if n % 2 else 1, (2, statuses[n % len(statuses)]))
+    return completion(n % 3 + 1)
+
+
+def test_a_region_that_throttles_behind_the_policy_is_degraded_and_never_silent(gateway, probe):
+    gateway.answer = throttled
+    result = probe()
+    assert (result.code, len(gateway.requests)) == (1, 14)
+    assert result.verdict.startswith(
+        "not balanced: East US is degraded: it gave none of 14 answers where 33.3 % is expected "
+        "(chance 0.34 %), and failed 5 attempts with 429; "
+        "give East US more capacity: each attempt is throttled"
+    )
+    assert "  East US: 0 requests (0.0%), 5 attempts with 429 tried again elsewhere\n" in result.out
+    assert " - Backend: foundry1 - attempts: 2 (before: foundry2 429)\n" in result.out
+
+
+def test_a_region_that_fails_behind_the_policy_is_degraded_with_the_statuses_it_gave(
+    gateway, probe
+):
+    gateway.answer = lambda n: throttled(n, statuses=(500, "none"))
+    result = probe()
+    assert result.code == 1
+    assert "East US is degraded: " in result.verdict
+    assert "and failed 5 attempts with 500, no answer; look at the health of East US" in (
+        result.verdict.replace("no answer, 500", "500, no answer")
+    )
+
+
+def test_two_regions_that_throttle_accuse_the_third_of_nothing(gateway, probe):
+    gateway.answer = lambda n: completion(1) if n % 3 == 0 else retried(1, (2, 429), (3, 429))
+    result = probe()
+    assert result.code == 1
+    assert "East US is degraded" in result.verdict
+    assert "Norway East is degraded" in result.verdict
+    assert "UK South got" not in result.verdict
+    assert "give East US and Norway East more capacity" in result.verdict
+
+
+def test_a_region_that_is_partly_throttled_is_told_and_clears(gateway, probe):
+    gateway.answer = lambda n: retried(1, (2, 429)) if n == 1 else completion(n % 3 + 1)
+    result = probe()
+    assert result.code == 0
+    assert "%), 1 attempt with 429 tried again elsewhere\n" in result.out
+    assert "  Retries: 1 answers came after another region had failed\n" in result.out
+
+
+def test_retries_that_the_gateway_does_not_name_are_told_with_the_silent_region(gateway, probe):
+    gateway.answer = lambda n: (
+        completion(3, **{"x-backend-attempts": "2"}) if n % 3 == 1 else completion(n % 3 + 1)
+    )
+    result = probe()
+    assert result.code == 1
+    assert (
+        "East US gave none of 14 answers where 33.3 % is expected (chance 0.34 %); 5 answers came "
+        "after a retry that the gateway does not name"
+    ) in result.verdict
+    assert result.verdict.endswith("circuit breaker of East US, which probably refuses requests")
+
+
+@pytest.mark.parametrize(
+    ("header", "tried"),
+    [
+        ("foundry2-abc.openai.azure.com 429", (("foundry2", "429"),)),
+        (
+            "FOUNDRY2-abc.openai.azure.com 429,foundry3-abc.openai.azure.com none",
+            (("foundry2", "429"), ("foundry3", "none")),
+        ),
+        ("foundry2-abc.openai.azure.com", ()),
+        ("foundry2-abc.openai.azure.com 42", ()),
+        ("foundry2-abc.openai.azure.com 4 29", ()),
+        ("foundry2-abc.openai.azure.com \u0664\u0662\u0669", ()),
+        ("elsewhere.example 429, foundry2-abc.openai.azure.com 503", (("foundry2", "503"),)),
+        (",, ,", ()),
+        ("foundry2-abc.openai.azure.com 429," * 10_000, (("foundry2", "429"),) * 100),
+        ("x" * 1_000_000, ()),
+    ],
+)
+def test_the_list_of_attempts_is_read_as_far_as_it_is_one(gateway, header, tried):
+    outputs = contract.read(json.dumps(gateway.outputs()))
+    assert interpretation.tried(outputs, header) == tried
+
+
 def test_outputs_come_from_standard_input_and_the_script_runs_from_anywhere(gateway, tmp_path):
     run = subprocess.run(
         [sys.executable, "-W", "error", str(SCRIPT), "--outputs", "-"],
         input=json.dumps(gateway.outputs()).encode(),
         capture_output=True,
         cwd=tmp_path,
-        env={**os.environ, "ARM_ENDPOINT": gateway.url, "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONUTF8": "1"},
         check=False,
         timeout=30,
     )
@@ -320,7 +509,6 @@ def test_who_is_not_signed_in_to_azure_is_told_in_a_line(gateway, tmp_path):
         cwd=tmp_path,
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("AZURE_")},
-            "ARM_ENDPOINT": "https://management.azure.invalid",
             "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",  # which asks nobody
         },
         check=False,
@@ -328,7 +516,7 @@ def test_who_is_not_signed_in_to_azure_is_told_in_a_line(gateway, tmp_path):
     )
     assert (run.returncode, run.stderr) == (3, b"")
     (line,) = [each for each in run.stdout.splitlines() if b"Pool not read: " in each]
-    assert b"no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID" in line
+    assert b"no Azure credential gives a token; `az login`, or set ARM_CLIENT_ID" in line
 
 
 def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, tmp_path):
@@ -378,7 +566,7 @@ def test_an_encoding_without_the_check_mark_and_a_reader_that_leaves_cause_no_tr
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(gateway.outputs()))
     command = f"{sys.executable} {SCRIPT} --outputs {path}"
-    environment = {**os.environ, "ARM_ENDPOINT": gateway.url, "PYTHONIOENCODING": "ascii"}
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for reader, expected in (("cat", b"[OK] Load balancing"), ("true", b"")):
         run = subprocess.run(
             ["bash", "-c", f"{command} | {reader}"],
@@ -389,6 +577,55 @@ def test_an_encoding_without_the_check_mark_and_a_reader_that_leaves_cause_no_tr
         )
         assert run.stderr == b""
         assert expected in run.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--skip-control-plane"], ["--help"], ["--json", "-"]])
+def test_a_full_disk_is_one_line_and_no_trace(gateway, tmp_path, arguments):
+    path = tmp_path / "outputs.json"
+    path.write_text(json.dumps(gateway.outputs()))
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        run = subprocess.run(
+            [sys.executable, SCRIPT, "--outputs", path, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            # Without a buffer argparse overlooks the error itself.
+            env={name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            check=False,
+            timeout=30,
+        )
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1] == (
+        b"distribution.py: error: output cannot be written: no space left on device"
+    )
+    assert b"Traceback" not in run.stderr
+    assert b"Exception ignored" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--fail-fast"], "--fail-fast stops --watch SECONDS; give both"),
+        (["--stack", "dev"], "--stack and --outputs name two stacks; give one of them"),
+        (["--watch", "0"], "invalid number above 0 value: '0'"),
+    ],
+)
+def test_flags_that_would_be_ignored_are_wrong_usage(gateway, probe, capsys, arguments, problem):
+    try:
+        result = probe(*arguments)
+        code, told = result.code, result.err
+    except SystemExit as ended:
+        code, told = ended.code, capsys.readouterr().err
+    assert code == 2
+    assert problem in told
+    assert not gateway.requests
+
+
+def test_every_exit_code_is_told_by_help(capsys):
+    with pytest.raises(SystemExit):
+        distribution.main(["--help"])
+    shown = capsys.readouterr().out
+    for code, meaning in exit_codes.PROBE.items():
+        assert f"  {code:<4} {meaning}\n" in shown
 
 
 def test_help_and_wrong_usage_import_no_http_client():

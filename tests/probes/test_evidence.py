@@ -9,16 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.evidence import ERROR, Plan, plan
+from probes.evidence import ERROR, Counts, Plan, plan
 
 THREE = plan({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
 INCIDENT = plan({"a": 1.0, "b": 0.0, "c": 0.0})
 WEIGHTED = plan({"a": 0.5, "b": 0.25, "c": 0.25})
-NONE: Counter[str] = Counter()
 counts_of_three = st.fixed_dictionaries(
     dict.fromkeys("abc", st.one_of(st.just(0), st.integers(0, 40)))
 )
 plans = st.sampled_from([THREE, WEIGHTED, INCIDENT])
+
+
+def seen(answered, refused=None, failed_attempts=None) -> Counts:
+    """Counts of so many answers, refusals and attempts that were tried again elsewhere."""
+    return Counts(
+        answered=answered,
+        refused=Counter(refused),
+        failed_attempts=Counter(failed_attempts),
+    )
 
 
 def equal(k: int) -> Plan:
@@ -29,8 +37,8 @@ def requests_until_verdict(subject: Plan, order) -> tuple[int, str]:
     counts = Counter(dict.fromkeys(subject.shares, 0))
     for number, backend in enumerate(order, 1):
         counts[backend] += 1
-        if subject.decided(counts, NONE):
-            return number, "imbalanced" if subject.proved(counts, NONE) else "balanced"
+        if subject.decided(seen(counts)):
+            return number, "imbalanced" if subject.proved(seen(counts)) else "balanced"
     return number, "inconclusive"
 
 
@@ -44,28 +52,47 @@ def test_six_requests_condemn_a_pool_of_three_that_sends_all_to_one():
 
 def test_half_and_half_names_the_silent_region_though_the_incidents_acceptance_passes():
     counts = Counter(a=7, b=7, c=0)
-    assert [(t.backend, t.suspicion) for t in THREE.proved(counts, NONE)] == [("c", "silence")]
-    assert not THREE.proved(Counter(a=4, b=4, c=0), NONE)
+    assert [(t.backend, t.suspicion) for t in THREE.proved(seen(counts))] == [("c", "silence")]
+    assert not THREE.proved(seen(Counter(a=4, b=4, c=0)))
 
 
 def test_a_region_that_only_throttles_is_neither_silent_nor_cleared():
     answered, refused = Counter(a=20, b=20, c=0), Counter(c=1)
-    assert not THREE.proved(answered, refused)
-    assert ("c", "silence") in [(t.backend, t.suspicion) for t in THREE.open(answered)]
-    assert not THREE.decided(answered, refused)
+    assert not THREE.proved(seen(answered, refused))
+    assert ("c", "silence") in [(t.backend, t.suspicion) for t in THREE.open(seen(answered))]
+    assert not THREE.decided(seen(answered, refused))
 
 
 @given(counts_of_three, counts_of_three)
 def test_refusals_never_condemn(answered, refused):
     """On exhaustion the gateway names the last member it tried, which may always be the same."""
-    proved = set(THREE.proved(answered, NONE))
-    assert set(THREE.proved(answered, refused)) <= proved
+    proved = set(THREE.proved(seen(answered)))
+    assert set(THREE.proved(seen(answered, refused))) <= proved
 
 
 def test_a_region_whose_peers_are_throttled_is_not_accused_of_excess():
-    assert THREE.proved(Counter(a=6), NONE)
-    assert not THREE.proved(Counter(a=6), Counter(b=6, c=6))
-    assert not THREE.proved(Counter(), Counter(c=20))
+    assert THREE.proved(seen(Counter(a=6)))
+    assert not THREE.proved(seen(Counter(a=6), {"b": 6, "c": 6}))
+    assert not THREE.proved(seen(Counter(), {"c": 20}))
+
+
+def test_attempts_that_were_tried_elsewhere_leave_a_region_silent_and_accuse_nobody_of_excess():
+    """The pool chose the region, which answered nothing: silence by the usual bound, no excess."""
+    failed = {"b": 4, "c": 2}
+    assert not THREE.proved(seen(Counter(a=6), failed_attempts=failed))
+    proved = THREE.proved(seen(Counter(a=7, b=7, c=0), failed_attempts={"c": 7}))
+    assert [(t.backend, t.suspicion) for t in proved] == [("c", "silence")]
+    assert not THREE.proved(seen(Counter(a=6, b=6, c=0), failed_attempts={"c": 6}))
+
+
+def test_a_regions_own_failed_attempts_are_no_excuse_for_its_excess():
+    assert THREE.proved(seen(Counter(a=6), failed_attempts={"a": 6}))
+
+
+@given(counts_of_three, counts_of_three)
+def test_attempts_never_prove_what_answers_alone_do_not(answered, failed):
+    proved = set(THREE.proved(seen(answered)))
+    assert set(THREE.proved(seen(answered, failed_attempts=failed))) <= proved
 
 
 def test_thirty_regions_are_cleared_only_when_each_has_answered():
@@ -83,13 +110,13 @@ def test_priority_is_as_declared_with_all_traffic_in_the_preferred_group():
 
 
 def test_one_stray_answer_of_a_standby_region_condemns_nothing():
-    assert not INCIDENT.proved(Counter(a=5, b=1, c=0), NONE)
+    assert not INCIDENT.proved(seen(Counter(a=5, b=1, c=0)))
 
 
 def test_weights_are_as_declared_within_the_tolerance():
     assert requests_until_verdict(WEIGHTED, itertools.cycle("abac"))[1] == "balanced"
     assert requests_until_verdict(WEIGHTED, itertools.cycle("abcbcb"))[1] == "imbalanced"
-    lack = WEIGHTED.proved(Counter(a=8, b=46, c=46), NONE)
+    lack = WEIGHTED.proved(seen(Counter(a=8, b=46, c=46)))
     assert ("a", "lack") in [(t.backend, t.suspicion) for t in lack]
 
 
@@ -116,21 +143,21 @@ def test_errors_of_all_suspicions_together_are_within_the_promise(k):
 
 @given(plans, counts_of_three)
 def test_no_counts_both_condemn_and_clear(subject, counts):
-    assert not (subject.proved(counts, NONE) and not subject.open(counts))
+    assert not (subject.proved(seen(counts)) and not subject.open(seen(counts)))
 
 
 @given(counts_of_three, st.permutations("abc"))
 def test_the_verdict_of_equal_shares_does_not_depend_on_names(counts, names):
     renamed = {new: counts[old] for new, old in zip(names, "abc", strict=True)}
-    assert bool(THREE.proved(counts, NONE)) == bool(THREE.proved(renamed, NONE))
-    assert bool(THREE.open(counts)) == bool(THREE.open(renamed))
+    assert bool(THREE.proved(seen(counts))) == bool(THREE.proved(seen(renamed)))
+    assert bool(THREE.open(seen(counts))) == bool(THREE.open(seen(renamed)))
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=60))
 def test_a_region_above_70_percent_is_never_called_balanced(order):
     counts = Counter(dict.fromkeys("abc", 0))
     counts.update(order)
-    if not THREE.open(counts):
+    if not THREE.open(seen(counts)):
         assert max(counts.values()) <= 0.7 * len(order)
         assert min(counts.values()) > 0
 
@@ -142,7 +169,7 @@ def test_no_request_in_flight_is_ever_in_vain(subject, seed, weights):
     counts = dict.fromkeys("abc", 0)
     promised = 0
     for number in range(60):
-        needed = subject.least_needed(counts, NONE, at_most=10)
+        needed = subject.least_needed(seen(counts), at_most=10)
         if needed == 0:
             assert number >= promised
             return
@@ -152,9 +179,9 @@ def test_no_request_in_flight_is_ever_in_vain(subject, seed, weights):
 
 def test_the_needed_requests_are_enough_for_the_quickest_verdict():
     nothing = dict.fromkeys("abc", 0)
-    assert THREE.least_needed(nothing, NONE, at_most=10) == 6
+    assert THREE.least_needed(seen(nothing), at_most=10) == 6
     four_each = {"a": 4, "b": 4, "c": 3}
-    assert THREE.least_needed(four_each, NONE, at_most=10) == 1
+    assert THREE.least_needed(seen(four_each), at_most=10) == 1
     done = {"a": 4, "b": 4, "c": 4}
-    assert THREE.least_needed(done, NONE, at_most=10) == 0
-    assert THREE.least_needed(nothing, NONE, at_most=4) == 4
+    assert THREE.least_needed(seen(done), at_most=10) == 0
+    assert THREE.least_needed(seen(nothing), at_most=4) == 4

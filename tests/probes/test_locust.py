@@ -29,7 +29,6 @@ def locust(gateway, tmp_path):
             env={
                 **os.environ,
                 "PROBE_OUTPUTS": str(path),
-                "ARM_ENDPOINT": gateway.url,
                 **environment,
             },
             stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from probes import preview_comment
-from probes.forms.markdown_text import escape
+from probes.formats.markdown_text import escape
 from probes.preview.comment import LIMIT, MARKER
 from probes.preview.model import SECRET, UNKNOWN
 

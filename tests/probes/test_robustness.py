@@ -37,7 +37,7 @@ def free_port() -> int:
         (b"[]", "a JSON object is needed, not a list; write them with"),
         (b"null", "a JSON object is needed, not null; write them with"),
         (b"{}", "`backends` is missing; is the stack deployed? run `pulumi up`"),
-        (b" " * 1_000_001, "more than 1,000,000 bytes; is it `pulumi stack output"),
+        (b" " * 1_000_001, "more than 1,000,000 bytes; are they of `pulumi stack output"),
     ],
 )
 def test_outputs_that_are_none_are_refused(gateway, probe, outputs, problem):
@@ -90,10 +90,10 @@ def test_a_wrong_output_is_named(gateway, probe, changes, problem):
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
-        ("priority", True, "`backends[1].priority` must be a whole number, not true"),
-        ("priority", 1.5, "`backends[1].priority` must be a whole number, not a fraction"),
-        ("weight", -1, "`backends[1].weight` must be 0 or more, not -1"),
-        ("weight", "1", "`backends[1].weight` must be a whole number, not a text"),
+        ("priority", True, "`backends[1].priority` is no number"),
+        ("priority", 1.5, "`backends[1].priority` is no whole number"),
+        ("weight", -1, "`backends[1].weight` is -1 outside of 1 to 100"),
+        ("weight", "1", "`backends[1].weight` is no number"),
         ("url", "foundry2", "`backends[1].url` must be an http or https URL with a host"),
         ("id", "foundry1", "`backends` has two with one name: foundry1, foundry1, foundry3"),
         ("url", "https://FOUNDRY1-abc.openai.azure.com/", "`backends` has two with one host"),

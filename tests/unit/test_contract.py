@@ -1,5 +1,6 @@
 """The stack outputs: what the program exports is what the probe reads."""
 
+import asyncio
 import json
 
 import pulumi
@@ -48,7 +49,10 @@ def test_what_the_program_exports_is_what_the_probe_reads():
 
 
 def test_values_that_only_a_deployment_knows_are_exported_as_they_are():
-    exported = export(outputs(pulumi.Output.from_input))
+    async def in_a_program():  # an output belongs to an event loop
+        return export(outputs(pulumi.Output.from_input))
+
+    exported = asyncio.run(in_a_program())
     assert isinstance(exported["pool"]["id"], pulumi.Output)
     assert isinstance(exported["backends"][1]["url"], pulumi.Output)
     assert list(exported) == [

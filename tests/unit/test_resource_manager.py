@@ -12,6 +12,7 @@ from components.resource_manager import (
     PUBLIC_AZURE,
     ResourceManager,
     ResourceManagerError,
+    audience,
     connection,
     is_loopback,
 )
@@ -156,6 +157,21 @@ def test_the_endpoint_is_that_of_the_environment(monkeypatch):
     assert ResourceManager().endpoint == PUBLIC_AZURE
     monkeypatch.setenv("ARM_ENDPOINT", "https://management.usgovcloudapi.net/")
     assert ResourceManager().endpoint == "https://management.usgovcloudapi.net"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("https://management.azure.com", PUBLIC_AZURE),
+        ("https://uksouth.management.azure.com", PUBLIC_AZURE),
+        ("http://127.0.0.1:8742", PUBLIC_AZURE),
+        ("https://management.usgovcloudapi.net", "https://management.usgovcloudapi.net"),
+        ("https://x.management.chinacloudapi.cn", "https://management.chinacloudapi.cn"),
+        ("https://evilusgovcloudapi.net", PUBLIC_AZURE),
+    ],
+)
+def test_a_token_is_for_the_cloud_that_an_endpoint_is_in(endpoint, expected):
+    assert audience(endpoint) == expected
 
 
 @pytest.mark.parametrize(

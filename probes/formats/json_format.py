@@ -21,7 +21,13 @@ def document(report: Report) -> dict[str, Any]:
         "verdict": report.verdict,
         "reasons": list(report.reasons),
         "next_step": report.next_step,
-        "expected": "round-robin" if report.round_robin else report.stack.routing,
+        "spread": report.spread,
+        "expected": report.expectation.routing,
+        "source": {
+            "name": report.source.name,
+            "gateway": report.outputs.gateway_url,
+            "resource_manager": report.source.resource_manager if report.reading else None,
+        },
         "criteria": [
             {"name": c.name, "passed": c.passed, "required": c.required, "detail": c.detail}
             for c in report.criteria
@@ -36,26 +42,26 @@ def document(report: Report) -> dict[str, Any]:
             },
         },
         "tokens": tally.tokens,
-        "by_backend": {b.name: _backend(report, b.name, b.region) for b in report.stack.backends},
+        "by_backend": {b.id: _backend(report, b.id, b.region) for b in report.outputs.backends},
         "pool": _pool(report),
         "evidence": [
             {
                 "backend": trial.backend,
                 "suspicion": trial.suspicion,
+                "degraded": report.is_degraded(trial),
                 # The log likelihood ratio is minus infinity once silence is refuted.
                 "value": value if math.isfinite(value := trial.evidence(hits, total)) else None,
                 "condemns_at": trial.condemns_at,
                 "clears_at": trial.clears_at,
             }
-            for trial, hits, total in report.plan.counts(tally.answered, tally.refused)
+            for trial, hits, total in report.plan.counted(report.counts)
         ],
     }
 
 
-def render(report: Report, *, one_line: bool = False) -> str:
-    """Return the report as text, indented, or as one line of a stream."""
-    indent = None if one_line else 2
-    return json.dumps(document(report), indent=indent, ensure_ascii=False) + "\n"
+def render(report: Report) -> str:
+    """Return the report as text."""
+    return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
 
 
 def _backend(report: Report, name: str, region: str) -> dict[str, Any]:
@@ -66,19 +72,25 @@ def _backend(report: Report, name: str, region: str) -> dict[str, Any]:
         "share": round(report.share(name), 4),
         "expected_share": round(report.plan.shares[name], 4),
         **{outcome: refusals[outcome] for outcome in ("throttled", "failed", "denied")},
+        "failed_attempts": report.tally.failed_attempts[name].total(),
         "latency": report.latency(name),
     }
 
 
 def _pool(report: Report) -> dict[str, Any] | None:
-    pool = report.pool
-    if pool is None:
+    reading = report.reading
+    if reading is None:
         return None
     return {
-        "id": report.stack.pool_id,
-        "status": pool.status,
-        "unread": pool.unread or None,
+        "id": report.outputs.pool.id,
+        "status": reading.status,
+        "unread": reading.unread or None,
         "members": [
-            {"name": m.name, "priority": m.priority, "weight": m.weight} for m in pool.members
+            {"name": m.name, "priority": _number(m.priority), "weight": _number(m.weight)}
+            for m in reading.pool.members
         ],
     }
+
+
+def _number(value: int | str) -> int | None:
+    return value if isinstance(value, int) else None

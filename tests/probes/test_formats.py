@@ -10,7 +10,7 @@ from fake_gateway import KEY, completion, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.forms import svg_form
+from probes.formats import svg_format
 from probes.tally import Answer
 
 SCHEMA = json.loads(
@@ -167,7 +167,7 @@ def test_requests_that_are_under_way_at_once_have_a_lane_each_and_no_lane_is_was
         Answer(outcome="answered", detail="", started=begin, seconds=seconds)
         for begin, seconds in sorted(times)
     ]
-    lanes = svg_form._lanes(answers)
+    lanes = svg_format._lanes(answers)
     under_way = [
         [lane for lane, each in zip(lanes, answers, strict=True) if each.started <= now < end(each)]
         for now in range(40)

@@ -1,16 +1,13 @@
 """The report as Markdown: for a pull request, a job summary or an incident's log."""
 
-from probes.forms.markdown_text import bar, escape
-from probes.report import WORDS, Report
-
-_MARKS = {True: "✓", False: "✗", None: "?"}
+from probes.formats.markdown_text import bar, escape
+from probes.formats.text import MARKS
+from probes.report import Report
 
 
 def render(report: Report) -> str:
     """Return the verdict first, then the shares with bars, then the criteria."""
-    lines = [f"### Traffic is {WORDS[report.verdict]}", ""]
-    if report.verdict == "inconclusive":
-        lines[0] = "### Traffic: inconclusive"
+    lines = [f"### Traffic: {report.words}", ""]
     lines += [f"{escape(reason)}." for reason in report.reasons]
     if report.next_step:
         lines += ["", f"**Next:** {escape(report.next_step)}."]
@@ -19,8 +16,8 @@ def render(report: Report) -> str:
         "| region | backend | answers | share | expected | | p50 | p95 | refused |",
         "|---|---|--:|--:|--:|---|--:|--:|---|",
     ]
-    for backend in report.stack.backends:
-        name = backend.name
+    for backend in report.outputs.backends:
+        name = backend.id
         latency = report.latency(name)
         p50, p95 = (f"{latency[p]:.2f} s" if latency else "-" for p in ("p50", "p95"))
         refused = ", ".join(f"{n} {what}" for what, n in report.tally.refusals[name].items())
@@ -31,7 +28,7 @@ def render(report: Report) -> str:
         )
     lines += ["", "| | criterion | |", "|---|---|---|"]
     lines += [
-        f"| {_MARKS[c.passed]} | {escape(c.name)}{'' if c.required else ' (not required)'} "
+        f"| {MARKS[c.passed]} | {escape(c.name)}{'' if c.required else ' (not required)'} "
         f"| {escape(c.detail)} |"
         for c in report.criteria
     ]

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from probes.report import WORDS, Report
+from probes.report import Report
 from probes.tally import Answer
 
 _WIDTH, _LEFT, _ROW, _RIGHT = 720, 150, 34, 90
@@ -23,7 +23,7 @@ _STYLE = """
 
 def render(report: Report) -> str:
     """Return a standalone SVG that is legible on light and on dark pages."""
-    names = [backend.name for backend in report.stack.backends]
+    names = list(report.outputs.regions)
     span = _WIDTH - _LEFT - _RIGHT
     timeline = 92 + _ROW * len(names) + 30
     height = timeline + 20 * (len(names) + 1) + 44
@@ -35,7 +35,7 @@ def render(report: Report) -> str:
         ),
         f"<style>{_STYLE}\n</style>",
         f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
-        _text(20, 34, f"Traffic: {WORDS[report.verdict]}", "title"),
+        _text(20, 34, f"Traffic: {report.words}", "title"),
         _text(20, 56, _clip(report.reasons[0]), "muted"),
     ]
     for row, name in enumerate(names):
@@ -44,7 +44,7 @@ def render(report: Report) -> str:
         kind = "over" if name in condemned else "share"
         bar, mark = span * share, _LEFT + span * expected
         parts += [
-            _text(20, y + 16, report.stack.regions[name]),
+            _text(20, y + 16, report.outputs.regions[name]),
             f'<rect class="track" x="{_LEFT}" y="{y}" width="{span}" height="22" rx="3"/>',
             f'<rect class="{kind}" x="{_LEFT}" y="{y}" width="{bar:.1f}" height="22" rx="3"/>',
             f'<line class="expected" x1="{mark:.1f}" x2="{mark:.1f}" y1="{y - 3}" y2="{y + 25}"/>',
@@ -60,7 +60,7 @@ def _timeline(report: Report, names: list[str], top: int, span: int) -> list[str
     rows = {name: row for row, name in enumerate(names)}
     parts = [_text(20, top, "Requests over time, | is the expected share", "muted")]
     for name, row in rows.items():
-        parts.append(_text(20, top + 24 + 20 * row, report.stack.regions[name]))
+        parts.append(_text(20, top + 24 + 20 * row, report.outputs.regions[name]))
     by_row: dict[int, list[Answer]] = {}
     for answer in sorted(report.tally.answers, key=lambda answer: answer.started):
         by_row.setdefault(rows.get(answer.backend or "", len(names)), []).append(answer)

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from probes.outputs import InputError
+from probes.exit_codes import InputError
 
 
 def check(path: str, flag: str) -> None:

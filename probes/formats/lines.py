@@ -1,0 +1,63 @@
+"""Lines for people: in a terminal none breaks a word, and a sign of life takes one line."""
+
+import os
+import shutil
+import textwrap
+from collections.abc import Callable
+from typing import TextIO
+
+
+def in_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can go back in a line."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def printer(stream: TextIO) -> Callable[[str], None]:
+    """Return what prints a line: whole, or in a terminal broken between words."""
+    if not stream.isatty():
+        return lambda line: print(line, file=stream, flush=True)
+    width = shutil.get_terminal_size().columns
+
+    def write(line: str) -> None:
+        indent = " " * (len(line) - len(line.lstrip()))
+        parts = textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        print("\n".join(parts), file=stream, flush=True)
+
+    return write
+
+
+class Ticker:
+    """News stay; a sign of life is overwritten by what comes next, or in a pipe is a line too."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._write = printer(stream)
+        self._overwrites = in_terminal(stream)
+        self._shown = False
+
+    def news(self, line: str) -> None:
+        """Print a line that stays."""
+        self._clear()
+        self._write(line)
+
+    def life(self, line: str) -> None:
+        """Show that it still runs."""
+        self._clear()
+        if self._overwrites:
+            line = line[: shutil.get_terminal_size().columns - 1]
+            print(line, end="", file=self._stream, flush=True)
+            self._shown = True
+        else:
+            self._write(line)
+
+    def close(self) -> None:
+        """Leave the last sign of life behind, and the cursor on a line of its own."""
+        if self._shown:
+            print(file=self._stream, flush=True)
+
+    def _clear(self) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=self._stream)
+            self._shown = False

@@ -1,0 +1,88 @@
+"""The same lines in a terminal, with the shares and the evidence below them as they grow."""
+
+from rich.console import Console, Group
+from rich.live import Live as RichLive
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text as RichText
+
+from probes.evidence import Counts
+from probes.formats.text import Text
+from probes.report import Expectation, Report
+from probes.sources import Source
+from probes.tally import Answer, Tally
+
+_STYLES = {
+    "✓": "green",
+    "[OK]": "green",
+    "balanced:": "bold green",
+    "✗": "red",
+    "not balanced:": "bold red",
+    "as declared, not spread:": "bold yellow",
+    "[!]": "yellow",
+    "inconclusive:": "bold yellow",
+    "[INFO]": "dim",
+}
+
+
+class Live(Text):
+    """Shows a run in a terminal; rich honours NO_COLOR."""
+
+    def __init__(self, expectation: Expectation) -> None:
+        super().__init__(expectation, self._print)
+        self._tally = Tally(expectation.plan.shares)
+        self._console = Console(highlight=False)
+        self._live = RichLive(console=self._console, transient=True, auto_refresh=False)
+
+    def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
+        """Say what begins, and show that it has begun."""
+        super().start(source, max_requests=max_requests, zero_tokens=zero_tokens)
+        self._live.start()
+        self._live.update(self._progress(), refresh=True)
+
+    def answer(self, answer: Answer) -> None:
+        """Show how one request ended, and what it changes."""
+        self._tally.add(answer)
+        super().answer(answer)
+        self._live.update(self._progress(), refresh=True)
+
+    def end(self, report: Report) -> None:
+        """Replace the progress by the distribution, the criteria and the verdict."""
+        self._live.stop()
+        super().end(report)
+
+    def _print(self, line: str) -> None:
+        start = line.strip()
+        style = next((style for mark, style in _STYLES.items() if start.startswith(mark)), "")
+        self._console.print(RichText(line, style=style))  # which breaks lines between words
+
+    def _progress(self) -> Group:
+        table = Table.grid(padding=(0, 1))
+        counts = self._tally.counts
+        for backend in self.outputs.backends:
+            share = counts.answered[backend.id] / (counts.total or 1)
+            table.add_row(
+                backend.region,
+                ProgressBar(total=1.0, completed=share, width=self._console.width // 5),
+                f"{100 * share:.1f} %",
+                RichText(self._evidence(backend.id, counts), style="dim"),
+            )
+        requests = len(self._tally.answers)
+        return Group(RichText(f"{requests} requests, {counts.total} answered", style="bold"), table)
+
+    def _evidence(self, backend: str, counts: Counts) -> str:
+        """Say what is proved of a region's share, or how near the proof against it is."""
+        plan, words = self.expectation.plan, []
+        for trial, hits, seen in plan.counted(counts):
+            if trial.backend != backend or trial.clears(counts.answered[backend], counts.total):
+                continue
+            proof = trial.evidence(hits, seen) / trial.condemns_at if seen else 0
+            suspected = {"excess": "too much", "lack": "too little", "silence": "no answer"}
+            if 0 < proof < 1:
+                words.append(f"{suspected[trial.suspicion]}? {proof:.0%} sure".replace("%", " %"))
+            elif proof >= 1:
+                words.append(suspected[trial.suspicion])
+        if words:
+            return ", ".join(words)
+        trials = [trial for trial in plan.open(counts) if trial.backend == backend]
+        return "not sure yet" if trials else "as expected"
