@@ -41,6 +41,7 @@ def stack(tmp_path) -> str:
         **config_of("dev"),
         "regions": REGIONS,
         "models": [CHAT],
+        "protect": False,  # of the account that the stack makes: it is destroyed again
         "gateway": {
             "existing": {"resourceGroup": "rg-platform", "serviceName": "apim-platform"},
         },
