@@ -132,7 +132,8 @@ class TrafficRun:
                 self._backoff *= 2
         if pause is not None:
             self._resume = max(self._resume, self._now() + pause)
-            self._why = "throttled" if answer.outcome == "throttled" else f"{answer.detail}, closed"
+            throttled = answer.outcome == "throttled"
+            self._why = "throttled" if throttled else f"{answer.detail.rstrip('.')}, waiting"
         elif answer.outcome != "answered":
             self._useless += 1
         if answer.hopeless or (self._useless >= GIVE_UP and not self.tally.counted):

@@ -275,6 +275,14 @@ def test_throttling_that_does_not_say_how_long_backs_off_within_the_time_limit(g
     assert len(gateway.requests) == 6
 
 
+def test_regions_that_all_fail_are_not_called_throttled(gateway, probe):
+    gateway.answer = lambda _n: refusal(503, "No region can answer.", **{"Retry-After": "600"})
+    result = probe()
+    assert result.code == 3
+    assert "503 No region can answer, waiting for 600 s more, beyond the time" in result.verdict
+    assert "throttled" not in result.out
+
+
 @pytest.mark.parametrize("value", ["rubbish", "-1", ""])
 def test_a_retry_after_that_is_rubbish_does_not_stop_the_run(gateway, probe, value):
     gateway.answer = lambda n: (
