@@ -236,6 +236,12 @@ def test_what_exists_arrives():
     ]
 
 
+@pytest.mark.parametrize("suffix", [0, False, [], {}])
+def test_an_empty_suffix_is_text(suffix):
+    (line,) = problems(at({"resourceSuffix": suffix}))
+    assert line.startswith(f"openai-gateway:resourceSuffix is {json.dumps(suffix)}: write 1 to 45")
+
+
 @pytest.mark.parametrize("suffix", [None, ""])
 def test_no_suffix_and_an_empty_one_are_the_same(suffix):
     assert parse(at({"resourceSuffix": suffix})).resource_suffix is None
