@@ -26,8 +26,8 @@ CHANCE = (
 """What differs between any two deployments."""
 DRIFT = 7
 """The CLI's exit code when changes were not expected."""
-FAILED = 255
-"""Its exit code when a resource's change failed, or was refused."""
+REFUSED = 1
+"""Its exit code when the program or the engine refused a change."""
 UP = "up --yes --skip-preview"
 pytestmark = [
     pytest.mark.engine,
@@ -57,12 +57,13 @@ class Cli(Project):
         assert done.returncode == expected, f"pulumi {command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def run(self, script: str, *flags: str, expected: int, folder=None, **variables: str) -> str:
+    def run(self, script: str, *flags: str, expected: int, folder=None, text=None, **variables):
         """What a script of the project prints, on both streams."""
         done = subprocess.run(
             [sys.executable, str(self.folder / "probes" / script), *flags],
             cwd=folder or self.folder,
             env={**self.environment, **variables},
+            input=text,
             capture_output=True,
             text=True,
             check=False,
@@ -79,11 +80,10 @@ class Cli(Project):
         return self.run("preview_comment.py", "preview.json", *flags, expected=expected)
 
 
-def judge(shell, cli, expected: int) -> str:
+def judge(cli, expected: int) -> str:
+    """The verdict on outputs that are piped into the probe."""
     outputs = cli("stack output --stack dev --json --show-secrets")
-    result = shell.run("probes/distribution.py", "--outputs", "-", text=outputs)
-    assert result.returncode == expected, result.stdout + result.stderr
-    return result.stdout
+    return cli.probe("--outputs", "-", expected=expected, text=outputs)
 
 
 @pytest.fixture(scope="module")
@@ -118,19 +118,19 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         assert "Expected traffic: UK South 100.0 %" in up
         fixed = cli(UP)
         assert re.search(r"~ 1 updated\s+35 unchanged", fixed)
-        assert "CONFIRMED" in judge(shell, cli, 0)
+        assert "CONFIRMED" in judge(cli, 0)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")
         outputs = json.loads(cli("stack output --json"))
         assert outputs["subscription_key"] == "[secret]"
         change_weight(f"{endpoint}{outputs['pool']['id']}?api-version=2024-05-01")
         cli("preview --refresh --expect-no-changes", expected=DRIFT)
-        assert "foundry2 has weight 7" in judge(shell, cli, 1)
+        assert "foundry2 has weight 7" in judge(cli, 1)
         assert "36 unchanged" in cli(UP)
-        judge(shell, cli, 1)
+        judge(cli, 1)
         assert "~ 1 updated" in cli(f"{UP} --refresh")
-        judge(shell, cli, 0)
-        assert "cannot be deleted" in cli("destroy --yes", expected=FAILED)
+        judge(cli, 0)
+        assert "cannot be deleted" in cli("destroy --yes", expected=REFUSED)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli.set(PROTECT, False)
         assert "36 unchanged" in cli(UP)
@@ -207,7 +207,7 @@ def test_azure_has_what_the_state_says_after_every_up_that_changes_the_regions(c
     cli.probe(expected=0)
 
     cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, two, three])
-    refused = cli("up --yes", expected=FAILED)
+    refused = cli("up --yes", expected=REFUSED)
     assert re.search(r"foundry1\" cannot be deleted\s+because it is protected", refused)
     assert_azure_has_what_the_state_says(cli, changed=True)
 
@@ -281,7 +281,8 @@ def test_the_bare_probe_judges_the_selected_stack_from_any_folder(cli, tmp_path)
 
 
 def test_the_bare_probe_refuses_two_stacks_of_one_name_and_names_both(cli):
-    up = cli.shell.emulator("up", "--stack", "dev")
+    cli.set(PROTECT, False)  # the embedded deployment's, which is destroyed again
+    up = cli.shell.emulator("up", "--stack", "dev", "--config-file", str(cli.file))
     assert up.returncode == 0, up.stdout + up.stderr
     cli(f"{UP} --config-file Pulumi.incident.yaml")
     refused = cli.probe(expected=2)
@@ -313,7 +314,7 @@ def test_every_mistake_in_the_config_is_told_at_once(cli):
     cli.set("openai-gateway:routing", ["round-robin"])
     cli.set("openai-gateway:models", "chat")
     cli.set("openai-gatway:breaker", None)
-    told = cli("preview", expected=FAILED)
+    told = cli("preview", expected=REFUSED)
     for key in ("regions", "routing", "models"):
         assert f"openai-gateway:{key}" in told
     assert "did you mean" in told
