@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         deploy = _command(commands, name, text)
         _stack(deploy)
         deploy.add_argument("--config-file", metavar="FILE", help="in place of Pulumi.<stack>.yaml")
+        deploy.add_argument(
+            "--ignore-protect", action="store_true", help="delete or replace what is protected, too"
+        )
         if name != "destroy":
             deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
         if name == "preview":
@@ -129,10 +132,23 @@ def _parser() -> argparse.ArgumentParser:
                 "--show-sames", action="store_true", help="unchanged resources as well"
             )
 
+    unprotect = _command(
+        commands, "unprotect", "take the protection off a stack's resources, until the next `up`"
+    )
+    _stack(unprotect)
+
     output = _command(commands, "output", "print a stack's outputs as JSON, for the probe")
     _stack(output)
     output.add_argument(
         "--show-secrets", action="store_true", help="the subscription key in plain text"
+    )
+
+    token = _command(commands, "token", "print a token of the service principal, for curl")
+    token.add_argument(
+        "--resource",
+        metavar="URL",
+        default="https://management.azure.com",
+        help="what it opens (default: %(default)s)",
     )
 
     fault = _command(commands, "fault", "make a region fail, or list what fails")

@@ -163,6 +163,7 @@ def _deploy(
             json=as_json,
             show_sames=show_sames,
             policy_pack=Path(policy_pack) if policy_pack else None,
+            ignore_protect=options.ignore_protect,
             listening=find_server(state) is not None,
         )
 
@@ -187,6 +188,15 @@ def _endpoint(state: Path, until_done: ExitStack) -> Callable[[], str]:
     return endpoint
 
 
+def unprotect(options: argparse.Namespace) -> int:
+    """Take the protection off all resources of a stack, as `pulumi state unprotect --all` does."""
+    from emulator import deployment
+
+    count = deployment.unprotect(state_folder(options.state), options.stack)
+    print(f"{count} resource{'' if count == 1 else 's'} of stack {options.stack} unprotected")
+    return 0
+
+
 def output(options: argparse.Namespace) -> int:
     """Print a stack's outputs as JSON."""
     from emulator import deployment
@@ -203,11 +213,22 @@ def output(options: argparse.Namespace) -> int:
     return 0
 
 
+def token(options: argparse.Namespace) -> int:
+    """Print a token for a resource, as `az account get-access-token` gets one."""
+    from emulator.identity import signing_in
+
+    print(signing_in(state_folder(options.state))(options.resource))
+    return 0
+
+
 def fault(options: argparse.Namespace) -> int:
     """Set, clear or list the faults of the running server."""
     import httpx
 
-    running = find_server(state_folder(options.state))
+    from emulator.identity import authorization
+
+    state = state_folder(options.state)
+    running = find_server(state)
     if running is None:
         raise LocalAzureError("no local Azure runs here; start it: python -m emulator serve")
     wanted = {
@@ -224,7 +245,8 @@ def fault(options: argparse.Namespace) -> int:
     if body and options.clear:
         raise LocalAzureError("--clear heals; it goes with no other fault")
     url = f"{running.endpoint}/_emulator/faults"
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    headers = authorization(state)
+    with httpx.Client(trust_env=False, timeout=10, headers=headers) as client:
         if options.clear:
             answer = client.delete(f"{url}/{options.region}" if options.region else url)
         elif body:

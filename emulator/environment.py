@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from emulator.identity import CLIENT_ID, MANAGED_IDENTITY_PATH, Secrets
+from emulator import identity
 from emulator.local import (
     STATE_VARIABLE,
     SUBSCRIPTION_ID,
@@ -63,19 +63,17 @@ def _variables(state: Path, stack: str) -> dict[str, str]:
     running = find_server(state)
     endpoint = running.endpoint if running else ""
     https = running.https_endpoint if running else ""
-    secrets = Secrets.of(state)
     variables = {
         "ARM_ENDPOINT": endpoint,
         "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
         "ARM_TENANT_ID": TENANT_ID,
-        "ARM_CLIENT_ID": CLIENT_ID,
-        "ARM_CLIENT_SECRET": secrets.client_secret,
+        "ARM_CLIENT_ID": identity.CLIENT_ID,
+        "ARM_CLIENT_SECRET": identity.Secrets.of(state).client_secret,
         STATE_VARIABLE: str(state),
         "LOCAL_AZURE_HTTPS": https,
         # azure-identity: whom ClientSecretCredential asks, and what DefaultAzureCredential finds.
         "AZURE_AUTHORITY_HOST": https,
-        "IDENTITY_ENDPOINT": f"{endpoint}{MANAGED_IDENTITY_PATH}",
-        "IDENTITY_HEADER": secrets.identity_header,
+        **identity.variables(state, endpoint),
         # What the probe reads; there once `up` has deployed the stack.
         "PROBE_OUTPUTS": str(outputs_file(state, stack)),
         # What the Azure CLI asks of the internet else.

@@ -9,6 +9,8 @@ from aiohttp import web
 
 PATH = "/_emulator/faults"
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 class FaultError(Exception):
     """A fault that cannot be set; the message names the setting, the value and what is valid."""
@@ -124,11 +126,13 @@ def add_routes(
     *,
     on_change: Callable[[], Awaitable[None]],
     accounts: Callable[[], Iterable[str]],
+    guarded: Callable[[Handler], Handler],
 ) -> None:
     """Serve `faults` at `/_emulator/faults[/name]`: GET, PUT a fault's JSON, DELETE.
 
     `on_change` is awaited after each change, before its answer. A name that stands for none of the
-    deployed `accounts` is refused; what PUT answers names those that have the fault.
+    deployed `accounts` is refused; what PUT answers names those that have the fault. `guarded`
+    makes a handler one that strangers do not reach.
     """
 
     def unknown(name: str) -> web.Response | None:
@@ -162,7 +166,7 @@ def add_routes(
         await on_change()
         return web.Response(status=204)
 
-    app.router.add_get(PATH, show)
-    app.router.add_put(PATH + "/{name}", put)
-    app.router.add_delete(PATH, delete)
-    app.router.add_delete(PATH + "/{name}", delete)
+    app.router.add_get(PATH, guarded(show))
+    app.router.add_put(PATH + "/{name}", guarded(put))
+    app.router.add_delete(PATH, guarded(delete))
+    app.router.add_delete(PATH + "/{name}", guarded(delete))

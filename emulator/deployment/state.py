@@ -274,10 +274,32 @@ def outputs(state_dir: Path, stack: str, *, show_secrets: bool = False) -> dict[
     """
     found = _outputs_of(StackState(state_dir, stack).load(read_only=True))
     if found is None:
-        raise StateError(
-            f"stack {stack} is not deployed here: run `python -m emulator up --stack {stack}`"
-        )
+        raise _not_deployed(stack)
     return dict((plain if show_secrets else redacted)(found))
+
+
+def unprotect(state_dir: Path, stack: str) -> int:
+    """Take the protection off every resource of a stack; return how many had it.
+
+    Raises StateError when the stack was never deployed, or is held by another run.
+    """
+    state = StackState(state_dir, stack)
+    with state.held("unprotect"):
+        checkpoint = state.load()
+        if not list(checkpoint):
+            state.forget()
+            raise _not_deployed(stack)
+        protected = [each for each in checkpoint if each.protect]
+        for each in protected:
+            checkpoint.note(replace(each, protect=False))
+        checkpoint.save()
+    return len(protected)
+
+
+def _not_deployed(stack: str) -> StateError:
+    return StateError(
+        f"stack {stack} is not deployed here: run `python -m emulator up --stack {stack}`"
+    )
 
 
 def _outputs_of(checkpoint: Checkpoint) -> dict[str, Json] | None:

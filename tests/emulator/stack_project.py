@@ -107,7 +107,7 @@ class StackProject:
     @property
     def files(self) -> list[Path]:
         """What there is of the stack."""
-        return [each for each in self.state.rglob("*") if each.is_file()]
+        return [each for each in self.state.rglob("*/*") if each.is_file()]
 
     @property
     def outputs(self) -> dict[str, Any]:

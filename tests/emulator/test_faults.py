@@ -72,7 +72,9 @@ def test_faults_over_http():
             changes.append(dict(faults.list()))
 
         there = ["foundry2-abc", "foundry20-abc"]
-        add_routes(app, faults, on_change=on_change, accounts=lambda: there)
+        add_routes(
+            app, faults, on_change=on_change, accounts=lambda: there, guarded=lambda answer: answer
+        )
         url = await serve(stack, app) + "/_emulator/faults"
         session = await stack.enter_async_context(aiohttp.ClientSession())
 

@@ -23,6 +23,7 @@ from arm_server import (
     DEPLOYMENT,
     FRAGMENT,
     GROUP,
+    HEADERS,
     IDENTITY,
     KEY,
     LEAST,
@@ -936,7 +937,9 @@ def test_a_killed_server_keeps_what_it_answered_and_nothing_half_written(tmp_pat
         killed_after = chance.randrange(1, 25)
         answered: list[str] = []
         try:
-            with httpx.Client(base_url=url, trust_env=False, verify=False) as client:
+            with httpx.Client(
+                base_url=url, trust_env=False, verify=False, headers=HEADERS
+            ) as client:
                 version = {"api-version": "2024-05-01"}
                 for path in (GROUP, SERVICE, API):
                     date = {"api-version": "2024-03-01"} if path == GROUP else version
