@@ -50,9 +50,8 @@ class FoundService:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundAccount:
-    """An Azure OpenAI account: its name, its ARM id and `https://<subdomain>.openai.azure.com/`."""
+    """An Azure OpenAI account: its ARM id, and `https://<subdomain>.openai.azure.com/`."""
 
-    name: str
     id: str
     endpoint: str
 
@@ -83,15 +82,6 @@ def look_up(settings: Settings) -> Found:
     return Found(
         service=service, accounts={name: found for name, found in accounts.items() if found}
     )
-
-
-def locations() -> Mapping[str, str]:
-    """Return the display names of the subscription's locations, by name. Raises UnlistedError."""
-    azure = _Azure()
-    try:
-        return azure.locations(azure.subscription)
-    except ResourceManagerError as error:
-        raise regions.UnlistedError(str(error)) from None
 
 
 class _Azure(ResourceManager):
@@ -181,7 +171,6 @@ class _LookUp:
             )
         self._check_models(key, found, what, f"{scope}/deployments")
         return FoundAccount(
-            name=there.get("name", name),
             id=there.get("id", ""),
             endpoint=_of(properties, "endpoints").get(_OPENAI_ENDPOINT)
             or properties.get("endpoint", ""),

@@ -15,14 +15,13 @@ from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
 API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
-GATEWAY = "gateway"  # the service's name, as `protect` has it
 
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):
     """Azure OpenAI in several regions behind one API Management endpoint.
 
     `stack_outputs` is the contract with `probes/`, one entry per stack output. The component's own
-    outputs also name what is `unprotected`.
+    outputs also name what is `unprotected`, and what may be starved.
     """
 
     stack_outputs: dict[str, Any]
@@ -41,14 +40,11 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         suffix, own_group = self._own_group(name, settings, existing)
 
         gateway = ApiGateway(
-            GATEWAY,
-            gateway=settings.gateway,
+            "gateway",
+            settings=settings,
             found=existing.service,
             resource_group_name=own_group,
-            location=settings.location or settings.default_location,
-            keep_location=settings.location is None,
             suffix=suffix,
-            protect=GATEWAY not in settings.unprotected,
             opts=children,
         )
         regions = {
@@ -83,7 +79,11 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         )
 
         self.stack_outputs = contract.export(_outputs(settings, gateway, regions, pool, api))
-        self.register_outputs({**self.stack_outputs, "unprotected": [*settings.unprotected]})
+        allowed = {
+            "unprotected": [*settings.unprotected],
+            "accept_starved": [*settings.accept_starved],
+        }
+        self.register_outputs({**self.stack_outputs, **allowed})
 
     def _own_group(
         self, name: str, settings: Settings, existing: Found

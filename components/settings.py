@@ -603,7 +603,7 @@ def _check_traffic(
         looser = traffic.ROUTINGS[traffic.ROUTINGS.index(routing) + 1 :]
         others = traffic.listed([f'"{other}"' for other in looser], "or")
         same = " and ".join(traffic.EQUAL[routing])
-        found = f'would not be "{routing}", but {pool.forecast(labels)}'
+        found = traffic.unlike(routing, pool.forecast(labels))
         remedy = f"give every region the same {same}, or set routing to {others}"
         report.refuse("regions", found, remedy)
     for position, name in enumerate(config.get("acceptStarved", ())):

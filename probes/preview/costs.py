@@ -1,22 +1,26 @@
-"""What added resources cost while they exist, as far as it can be said without a price list."""
+"""What added resources cost: where Azure says it, and with `--prices` what it says today."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
-UNIT_PRICES: Final = {
-    "Developer": 48,
-    "Basic": 147,
-    "Standard": 687,
-    "Premium": 2_795,
-    "BasicV2": 150,
-    "StandardV2": 700,
-}
-"""US dollars a month for one unit of API Management, used or not, by tier.
+from components import guardrails
+from probes.formats.markdown_text import escape
+from probes.preview.model import Change
 
-Rough figures of November 2026, written down without access to Azure's price page, which decides:
-https://azure.microsoft.com/pricing/details/api-management/
-"""
-SOURCE: Final = "rough figures of November 2026, not read from Azure's price list, which decides"
+Prices = Mapping[tuple[str, str], str]
+"""What a unit costs, in words, by tier and location."""
+
+ENDPOINT: Final = "https://prices.azure.com/api/retail/prices"
+"""Azure Retail Prices API; $RETAIL_PRICES_ENDPOINT is asked instead where it is set."""
+_PAGE: Final = "https://azure.microsoft.com/pricing"
+_PAGES: Final = {
+    guardrails.SERVICE: f"[API Management prices]({_PAGE}/details/api-management/)",
+    "azure-native:cognitiveservices:Deployment": "by the tokens used, nothing while idle: "
+    f"[Azure OpenAI prices]({_PAGE}/details/cognitive-services/openai-service/)",
+}
+_OTHERS: Final = f"[price calculator]({_PAGE}/calculator/)"
 NO_CHARGE: Final = frozenset(
     {
         "azure-native:apimanagement:Api",
@@ -31,21 +35,64 @@ NO_CHARGE: Final = frozenset(
     }
 )
 """Types that Azure does not charge for by themselves."""
-_SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
-_DEPLOYMENT: Final = "azure-native:cognitiveservices:Deployment"
+_LONGEST: Final = 300
 
 
-def of(kind: str, inputs: Mapping[str, Any]) -> str:
-    """Return in words what a resource of Azure costs: empty for nothing, or "not known"."""
-    if kind in NO_CHARGE or not kind.startswith("azure-native:"):
-        return ""
+def lines(changes: Sequence[Change], prices: Prices | None) -> list[str]:
+    """Return an item for each price page, with the names of what is added and costs."""
+    names: dict[str, list[str]] = {}
+    for change in changes:
+        if change.operation != "create" or change.type in NO_CHARGE:
+            continue
+        if change.type.startswith("azure-native:"):
+            page = _PAGES.get(change.type, _OTHERS)
+            tier, units, location = _service(change)
+            if change.type == guardrails.SERVICE:
+                cost = (prices or {}).get((tier, location), "")
+                page = f"{escape(f'{units} × {tier}' if tier else 'its tier')}, {page}"
+                page += f": {escape(cost)}" if cost else ""
+            names.setdefault(page, []).append(change.name)
+    return [f"- {escape(', '.join(those)[:_LONGEST])}: {page}" for page, those in names.items()]
+
+
+def _service(change: Change) -> tuple[str, object, str]:
+    inputs = change.after or {}
     sku = inputs.get("sku")
     sku = sku if isinstance(sku, Mapping) else {}
-    tier, units = str(sku.get("name", "")), sku.get("capacity")
-    if kind == _SERVICE and tier == "Consumption":
-        return "by its calls, nothing while idle"
-    if kind == _SERVICE and tier in UNIT_PRICES and type(units) is int and units > 0:
-        return f"about ${UNIT_PRICES[tier] * units:,} a month, used or not ({units} × {tier})"
-    if kind == _DEPLOYMENT and tier.endswith("Standard"):
-        return f"by the tokens used, nothing while idle ({tier})"
-    return "not known"
+    return (
+        str(sku.get("name", ""))[:50],
+        str(sku.get("capacity", ""))[:50],
+        str(inputs.get("location", "")),
+    )
+
+
+def read(changes: Sequence[Change]) -> Prices:
+    """Ask the Azure Retail Prices API what a unit of each added service costs, in US dollars."""
+    wanted = {_service(each) for each in changes if each.type == guardrails.SERVICE and each.after}
+    return {(tier, location): _asked(tier, location) for tier, _, location in wanted}
+
+
+def _asked(tier: str, location: str) -> str:
+    import httpx  # noqa: PLC0415 - printing without prices goes without
+
+    quoted = location.replace("'", "''")
+    wanted = {
+        "$filter": f"serviceName eq 'API Management' and armRegionName eq '{quoted}'"
+        " and priceType eq 'Consumption'"
+    }
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    try:
+        answer = httpx.get(
+            os.environ.get("RETAIL_PRICES_ENDPOINT") or ENDPOINT, params=wanted, timeout=30
+        )
+        items: list[Any] = answer.raise_for_status().json()["Items"]
+        for item in items:
+            unit = "".join(str(item["meterName"]).split()).lower()
+            price, per = float(item["retailPrice"]), item["unitOfMeasure"]
+            if unit == f"{tier}unit".lower() and price:  # the free hours have a row of their own
+                return f"{price:g} {item['currencyCode']} per {per} and unit ({today})"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"the Azure Retail Prices API cannot be read ({type(error).__name__}, {today})"
+    except (ValueError, KeyError, TypeError):
+        return f"the Azure Retail Prices API answers something else than prices ({today})"
+    return f"the Azure Retail Prices API has no price for it in {location} ({today})"

@@ -123,11 +123,11 @@ MUTATIONS = [
     Mutation("Retry-After lost", C + "policies/exhausted.xml", '"Retry-After"', '"X-Retry"'),
     # what a change of the regions touches
     Mutation("order of the config", C + "settings.py", 'tuple(sorted(found, key=attrgetter("name")))', "tuple(found)"),
-    Mutation("service moves", C + "api_gateway.py", '["location"] if keep_location else None', "None"),
-    Mutation("service never moves", C + "api_gateway.py", '["location"] if keep_location else None', '["location"]'),
+    Mutation("service moves", C + "api_gateway.py", 'None if settings.location else ["location"]', "None"),
+    Mutation("service never moves", C + "api_gateway.py", 'None if settings.location else ["location"]', '["location"]'),
     Mutation("group moves", C + "load_balanced_openai.py", 'None if settings.location else ["location"]', "None"),
     Mutation("account unprotected", C + "openai_region.py", "ResourceOptions(parent=self, protect=protect)", "ResourceOptions(parent=self)"),
-    Mutation("service unprotected", C + "api_gateway.py", "protect=protect,", ""),
+    Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
     Mutation("no exception", C + "load_balanced_openai.py", "region.name not in settings.unprotected", "True"),
     Mutation("unprotected not told", C + "load_balanced_openai.py", "[*settings.unprotected]", "[]"),
     # outputs and messages

@@ -1,8 +1,11 @@
 import re
 
 import pytest
+from pulumi_azure_native import authorization
 
-from components.regions import DISPLAY_NAMES, Locations, display_name, normalise
+from components import regions
+from components.regions import DISPLAY_NAMES, Locations, UnlistedError, display_name, normalise
+from components.resource_manager import ResourceManager
 
 
 @pytest.mark.parametrize(
@@ -38,16 +41,38 @@ def test_every_name_in_the_table_is_one():
         assert re.fullmatch(r"[A-Z][A-Za-z]*( [A-Z0-9][A-Za-z0-9]*)+", name)
 
 
-def test_newer_locations_are_listed_once_and_only_when_one_is_asked_for():
-    def listed():
-        asked.append(1)
+@pytest.fixture
+def subscription(monkeypatch):
+    """Answer as azure-native and Resource Manager do; what was asked is kept."""
+
+    class Answer:
+        token, subscription_id = "the token", "f"
+
+    def locations(azure, subscription_id):
+        asked.append((azure._token(), subscription_id))
         return {"atlantissouth": "Atlantis South"}
 
-    asked: list[int] = []
-    known = Locations(listed)
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(authorization, "get_client_token", Answer)
+    monkeypatch.setattr(authorization, "get_client_config", Answer)
+    monkeypatch.setattr(ResourceManager, "locations", locations)
+    return asked
+
+
+def test_the_list_is_that_of_the_subscription_deployed_to_read_by_who_deploys(subscription):
+    known = Locations(regions.of_subscription)
     assert known.display_name("uksouth") == "UK South"
-    assert asked == []
+    assert subscription == []
     assert known.display_name("Atlantis South") == "Atlantis South"
     assert known.fault("atlantissouth") == ""
     assert "did you mean atlantissouth?" in known.fault("atlantsouth")
-    assert asked == [1]
+    assert subscription == [("the token", "f")]
+
+
+def test_a_list_that_cannot_be_had_is_a_reason_in_one_line(subscription, monkeypatch):
+    def refuse():
+        raise RuntimeError("invoke failed:\n  sign in with `az login`")
+
+    monkeypatch.setattr(authorization, "get_client_config", refuse)
+    with pytest.raises(UnlistedError, match=r"^invoke failed: sign in with `az login`$"):
+        regions.of_subscription()
