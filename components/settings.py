@@ -381,8 +381,12 @@ class Report:
 
 def shown(value: Any) -> str:
     """Write a value as JSON, short enough for a line."""
-    line = json.dumps(value, default=str, ensure_ascii=False)
+    line = _printable(json.dumps(value, default=str, ensure_ascii=False))
     return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()  # JSON may hold half a surrogate pair
 
 
 def parse(
@@ -395,8 +399,9 @@ def parse(
     """
     report, known = Report(), Locations(locations)
     wrong: frozenset[_Path] = frozenset()
+    config = _readable(config, (), wrong)  # whose keys are all text, as in JSON
     try:
-        settings = Settings.model_validate(dict(config), context=known, by_name=False)
+        settings = Settings.model_validate(config, context=known, by_name=False)
     except pydantic.ValidationError as error:
         wrong = _report(report, error)
     _check(report, _readable(config, (), wrong), wrong, known)
@@ -533,8 +538,8 @@ def _json_fault(value: Any) -> str:
 def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
     """Copy a config without what is wrong in it; a wrong entry of a list becomes an empty one."""
     if isinstance(value, Mapping):
-        items = ((key, each, (*path, key)) for key, each in value.items())
-        return {key: _readable(each, at, wrong) for key, each, at in items if at not in wrong}
+        items = {_printable(str(key)): each for key, each in value.items()}.items()
+        return {k: _readable(v, (*path, k), wrong) for k, v in items if (*path, k) not in wrong}
     if isinstance(value, list):
         entries = ((each, (*path, position)) for position, each in enumerate(value))
         return [{} if at in wrong else _readable(each, at, wrong) for each, at in entries]

@@ -270,6 +270,17 @@ def test_a_key_is_shown_as_far_as_it_fits_a_line():
     ]
 
 
+def test_keys_and_values_that_are_no_text_can_be_printed_all_the_same():
+    # JSON may hold half of a surrogate pair, and YAML keys that are no text.
+    found = problems({"regions": REGIONS, "\ud800": 1, 2: 3, "resourceSuffix": "\udfff"})
+    assert [line.partition(":")[2].partition(",")[0] for line in found] == [
+        '"\\\\ud800" is 1',
+        "2 is 3",
+        'resourceSuffix is "\\udfff": write 1 to 45 lower-case letters',
+    ]
+    "\n".join(found).encode()
+
+
 def test_the_config_is_left_as_it_was():
     config = at({"gateway": {"sku": "BasicV2"}, "breaker": {}})
     before = copy.deepcopy(config)
