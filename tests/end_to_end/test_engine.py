@@ -15,6 +15,7 @@ from shell import Shell
 
 from docs import changing_regions
 from docs.changing_regions import PROTECT, REGIONS, Project
+from emulator.identity import authorization
 
 ROOT = Path(__file__).parents[2]
 CHANCE = (
@@ -26,8 +27,8 @@ CHANCE = (
 """What differs between any two deployments."""
 DRIFT = 7
 """The CLI's exit code when changes were not expected."""
-FAILED = 255
-"""Its exit code when a resource's change failed, or was refused."""
+REFUSED = 1
+"""Its exit code when the program or the engine refused a change."""
 UP = "up --yes --skip-preview"
 pytestmark = [
     pytest.mark.engine,
@@ -47,6 +48,7 @@ class Cli(Project):
             for line in shlex.split(exports.replace("\n", " "))
             if "=" in line
         )
+        self.shell = shell
         super().__init__(folder, {**shell.environment, "PATH": os.environ["PATH"], **variables})
         if new:
             for name in ("policies", "probes"):
@@ -57,12 +59,13 @@ class Cli(Project):
         assert done.returncode == expected, f"pulumi {command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def run(self, script: str, *flags: str, expected: int, folder=None, **variables: str) -> str:
+    def run(self, script: str, *flags: str, expected: int, folder=None, text=None, **variables):
         """What a script of the project prints, on both streams."""
         done = subprocess.run(
             [sys.executable, str(self.folder / "probes" / script), *flags],
             cwd=folder or self.folder,
             env={**self.environment, **variables},
+            input=text,
             capture_output=True,
             text=True,
             check=False,
@@ -74,16 +77,31 @@ class Cli(Project):
     def probe(self, *flags: str, expected: int, **more) -> str:
         return self.run("distribution.py", *flags, expected=expected, **more)
 
+    def portal(self) -> httpx.Client:
+        """Resource Manager, as one who is signed in sees it."""
+        return httpx.Client(
+            base_url=self.environment["ARM_ENDPOINT"],
+            headers=authorization(self.shell.state),
+            trust_env=False,
+        )
+
+    def change_weight(self) -> None:
+        """What one can do in the portal."""
+        url = f"{json.loads(self('stack output --json'))['pool']['id']}?api-version=2024-05-01"
+        with self.portal() as portal:
+            pool = portal.get(url).raise_for_status().json()["properties"]["pool"]
+            pool["services"][1]["weight"] = 7
+            portal.put(url, json={"properties": {"type": "Pool", "pool": pool}}).raise_for_status()
+
     def comment(self, preview: str, *flags: str, expected: int) -> str:
         (self.folder / "preview.json").write_text(preview, encoding="utf-8")
         return self.run("preview_comment.py", "preview.json", *flags, expected=expected)
 
 
-def judge(shell, cli, expected: int) -> str:
+def judge(cli, expected: int) -> str:
+    """The verdict on outputs that are piped into the probe."""
     outputs = cli("stack output --stack dev --json --show-secrets")
-    result = shell.run("probes/distribution.py", "--outputs", "-", text=outputs)
-    assert result.returncode == expected, result.stdout + result.stderr
-    return result.stdout
+    return cli.probe("--outputs", "-", expected=expected, text=outputs)
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +122,11 @@ def cli(up_once, tmp_path):
     with shell.serving("--provisioning", "0"):
         copy = Cli(shell, folder / "project")
         copy("stack select dev")
-        copy.shell = shell
         yield copy
 
 
 def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
-    with shell.serving("--provisioning", "0") as endpoint:
+    with shell.serving("--provisioning", "0"):
         cli = Cli(shell, tmp_path / "project")
         cli("stack init dev")
         assert "+ 36 to create" in cli("preview")
@@ -118,19 +135,19 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         assert "Expected traffic: UK South 100.0 %" in up
         fixed = cli(UP)
         assert re.search(r"~ 1 updated\s+35 unchanged", fixed)
-        assert "CONFIRMED" in judge(shell, cli, 0)
+        assert "CONFIRMED" in judge(cli, 0)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")
         outputs = json.loads(cli("stack output --json"))
         assert outputs["subscription_key"] == "[secret]"
-        change_weight(f"{endpoint}{outputs['pool']['id']}?api-version=2024-05-01")
+        cli.change_weight()
         cli("preview --refresh --expect-no-changes", expected=DRIFT)
-        assert "foundry2 has weight 7" in judge(shell, cli, 1)
+        assert "foundry2 has weight 7" in judge(cli, 1)
         assert "36 unchanged" in cli(UP)
-        judge(shell, cli, 1)
+        judge(cli, 1)
         assert "~ 1 updated" in cli(f"{UP} --refresh")
-        judge(shell, cli, 0)
-        assert "cannot be deleted" in cli("destroy --yes", expected=FAILED)
+        judge(cli, 0)
+        assert "cannot be deleted" in cli("destroy --yes", expected=REFUSED)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli.set(PROTECT, False)
         assert "36 unchanged" in cli(UP)
@@ -207,7 +224,7 @@ def test_azure_has_what_the_state_says_after_every_up_that_changes_the_regions(c
     cli.probe(expected=0)
 
     cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, two, three])
-    refused = cli("up --yes", expected=FAILED)
+    refused = cli("up --yes", expected=REFUSED)
     assert re.search(r"foundry1\" cannot be deleted\s+because it is protected", refused)
     assert_azure_has_what_the_state_says(cli, changed=True)
 
@@ -258,11 +275,10 @@ def assert_azure_has_what_the_state_says(cli, *, changed: bool = False) -> None:
 
 
 def listed(cli, path: str, version: str) -> set[str]:
-    with httpx.Client(trust_env=False) as azure:
-        answer = azure.get(f"{cli.environment['ARM_ENDPOINT']}{path}?api-version={version}")
-    assert answer.status_code == 200, answer.text
-    assert not answer.json().get("nextLink")
-    return {each["id"].lower() for each in answer.json()["value"]}
+    with cli.portal() as portal:
+        page = portal.get(path, params={"api-version": version}).raise_for_status().json()
+    assert not page.get("nextLink")
+    return {each["id"].lower() for each in page["value"]}
 
 
 def test_the_bare_probe_judges_the_selected_stack_from_any_folder(cli, tmp_path):
@@ -281,7 +297,8 @@ def test_the_bare_probe_judges_the_selected_stack_from_any_folder(cli, tmp_path)
 
 
 def test_the_bare_probe_refuses_two_stacks_of_one_name_and_names_both(cli):
-    up = cli.shell.emulator("up", "--stack", "dev")
+    cli.set(PROTECT, False)  # the embedded deployment's, which is destroyed again
+    up = cli.shell.emulator("up", "--stack", "dev", "--config-file", str(cli.file))
     assert up.returncode == 0, up.stdout + up.stderr
     cli(f"{UP} --config-file Pulumi.incident.yaml")
     refused = cli.probe(expected=2)
@@ -298,8 +315,7 @@ def test_a_refresh_preview_of_a_healthy_stack_is_no_fault_and_drift_is(cli):
     command = "preview --refresh --json --show-sames"
     healthy = cli.comment(cli(command), expected=0)
     assert "33.3 %" in healthy
-    endpoint, pool = cli.environment["ARM_ENDPOINT"], json.loads(cli("stack output --json"))["pool"]
-    change_weight(f"{endpoint}{pool['id']}?api-version=2024-05-01")
+    cli.change_weight()
     assert "33.3 %" in cli.comment(cli(command), expected=0)
     assert "36 unchanged" in cli(UP)
     told = cli.probe(expected=1)
@@ -313,7 +329,7 @@ def test_every_mistake_in_the_config_is_told_at_once(cli):
     cli.set("openai-gateway:routing", ["round-robin"])
     cli.set("openai-gateway:models", "chat")
     cli.set("openai-gatway:breaker", None)
-    told = cli("preview", expected=FAILED)
+    told = cli("preview", expected=REFUSED)
     for key in ("regions", "routing", "models"):
         assert f"openai-gateway:{key}" in told
     assert "did you mean" in told
@@ -363,12 +379,3 @@ def changes_in(log: Path) -> list[tuple[str, ...]]:
         for each in entries
         if each["method"] != "GET"
     ]
-
-
-def change_weight(url: str) -> None:
-    """What one can do in the portal."""
-    with httpx.Client(trust_env=False) as portal:
-        pool = portal.get(url).json()["properties"]
-        pool["pool"]["services"][1]["weight"] = 7
-        answer = portal.put(url, json={"properties": {"type": "Pool", "pool": pool["pool"]}})
-        assert answer.status_code == 200, answer.text
