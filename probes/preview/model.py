@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from components import guardrails
 from components.regions import display_name
@@ -96,7 +96,7 @@ class Loss:
     def place(self) -> str:
         """The name with its region."""
         if self.change.type == guardrails.SERVICE:
-            return f"the API Management service {self.azure_name}"
+            return f"API Management service {self.azure_name}"
         return f"{self.change.name} ({self.region})" if self.region else self.change.described
 
     @property
@@ -225,8 +225,8 @@ class Preview:
         places = {str(each.get("name")): str(each.get("location")) for each in self.regions}
         for each in self.resources:
             location = (getattr(each, side) or {}).get("location")
-            if each.type == guardrails.ACCOUNT and _is_told(location):
-                places[each.name] = str(location)
+            if each.type == guardrails.ACCOUNT and is_told(location):
+                places[each.name] = location
         return {name: display_name(location) for name, location in places.items()}
 
     @property
@@ -365,7 +365,8 @@ def _type_of(urn: str) -> str:
     return guardrails.unversioned(urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2])
 
 
-def _is_told(value: object) -> bool:
+def is_told(value: object) -> TypeGuard[str]:
+    """Whether a text is neither unknown nor secret."""
     return isinstance(value, str) and value not in (UNKNOWN, SECRET)
 
 

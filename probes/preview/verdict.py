@@ -16,13 +16,15 @@ _RUN_WITH = "run it with --show-sames"
 class Verdict:
     """The sentence, what goes down, the reasons, and the exit code of `exit_codes.COMMENT`.
 
-    One that `warns` is as declared, and still nothing to merge unread.
+    One that `warns` is as declared, and still nothing to merge unread. `accept` has what to do with
+    a line of the stack's config, and the line.
     """
 
     code: int
     sentence: str
     goes_down: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    accept: tuple[tuple[str, str], ...] = ()
     warns: bool = False
 
     @property
@@ -120,11 +122,15 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
         sentence += f" (declared: routing is {preview.routing})"
     accepted = {str(each).lower() for each in preview.stack.names("accept_starved")}
     starved = [name for name in pool.starved if name.lower() not in accepted]
+    accept: tuple[tuple[str, str], ...] = ()
     if starved:
         names = listed([preview.labels("after").get(name, name) for name in starved])
-        remedy = f"openai-gateway:acceptStarved: [{', '.join(starved)}]"
-        reasons = (f"{names} would get nothing; to accept that, write `{remedy}`",)
-    return Verdict(code=AS_DECLARED, sentence=sentence, reasons=reasons, warns=bool(starved))
+        reasons = (f"{names} would get nothing as long as all is well",)
+        line = f"openai-gateway:acceptStarved: [{', '.join(starved)}]"
+        accept = (("To accept that, write in the stack's config", line),)
+    return Verdict(
+        code=AS_DECLARED, sentence=sentence, reasons=reasons, accept=accept, warns=bool(starved)
+    )
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
@@ -153,25 +159,29 @@ def _with_losses(verdict: Verdict, losses: tuple[Loss, ...]) -> Verdict:
     for each in losses:
         groups.setdefault((each.change.operation, each.change.type), []).append(each)
     doing = "; ".join(
-        f"would be {operation}d: "
-        + listed([each.place for each in losses if each.change.operation == operation])
+        f"{listed([each.place for each in losses if each.change.operation == operation])} "
+        f"would be {operation}d"
         for operation in dict.fromkeys(operation for operation, _ in groups)
     )
     refused = any(each.refused for each in losses)
     names = ", ".join(each.change.name for each in losses if not each.allowed)
-    remedy = f"to allow it, write `openai-gateway:protect: {{except: [{names}]}}`"
-    remedy += ", deploy that, and then this change" if refused else ""
-    sentence = f"W{doing[1:]}; then: {verdict.sentence}"
+    how = (
+        "To allow it, write in the stack's config"
+        + refused * ", and deploy that before this change"
+    )
+    line = f"openai-gateway:protect: {{except: [{names}]}}"
     return dataclasses.replace(
         verdict,
         code=UNBALANCED if names or refused else verdict.code,
-        sentence=f"Refused, since it is protected: {doing}" if refused else sentence,
+        sentence=f"Refused, as protected: {doing}"
+        if refused
+        else f"Downtime: {doing}; then: {verdict.sentence}",
         goes_down=tuple(_goes_down(those) for those in groups.values()),
         reasons=(
             *((verdict.sentence,) if refused and verdict.code == UNBALANCED else ()),
-            *((remedy,) if names else ()),
             *verdict.reasons,
         ),
+        accept=(*(((how, line),) if names else ()), *verdict.accept),
         warns=True,
     )
 

@@ -95,17 +95,21 @@ def first(text: str) -> str:
         ("location-typo", 3, "❔ The preview failed: where traffic would go cannot be told"),
         ("three", 3, "❔ The preview failed: where traffic would go cannot be told"),
         ("wrong-type", 3, "❔ The preview failed: where traffic would go cannot be told"),
-        ("moved", 1, "❌ Refused, since it is protected: would be replaced: foundry2 \\(East US"),
-        ("moved-allowed", 0, "⚠️ Would be replaced: foundry2 \\(East US\\); then: Round robin"),
+        ("moved", 1, "❌ Refused, as protected: foundry2 \\(East US\\) would be replaced"),
+        (
+            "moved-allowed",
+            0,
+            "⚠️ Downtime: foundry2 \\(East US\\) would be replaced; then: Round robin",
+        ),
         (
             "removed",
             1,
-            "❌ Refused, since it is protected: would be deleted: foundry2 \\(East US",
+            "❌ Refused, as protected: foundry2 \\(East US\\) would be deleted",
         ),
         (
             "service-replaced",
             1,
-            "❌ Would be replaced: the API Management service apim\\-l2tmzebd, fou",
+            "❌ Downtime: API Management service apim\\-l2tmzebd, foundry1 ",
         ),
         ("unchecked-typo", 1, "Unbalanced traffic: foundry1: is in uksoth: there is no such Az"),
     ],
@@ -148,7 +152,8 @@ def test_the_engines_own_previews(comment, file, code, said):
             [
                 "**foundry2 (East US) would go down until a new account answers: minutes, and ",
                 "The name foundry2-l2tmzebd stays taken for 48 hours (soft delete)",
-                "- to allow it, write `openai-gateway:protect: {except: [foundry2]}`, deploy that",
+                "\nTo allow it, write in the stack's config, and deploy that before this change:\n```yaml\n",
+                "\nopenai-gateway:protect: {except: [foundry2]}\n",
                 "| France Central, was East US | 1 / 1 |",
             ],
         ),
@@ -238,11 +243,12 @@ def test_what_the_stack_declares_is_no_mistake_unless_round_robin_is_expected(co
 
 def test_a_region_without_traffic_is_green_only_when_it_is_accepted_by_name(comment):
     config = {"openai-gateway:routing": "priority"}
-    text = plain(comment(preview(step(INCIDENT), config=config))[1])
-    assert "foundry2 and foundry3 would get nothing; to accept that, write" in text
-    assert "`openai-gateway:acceptStarved: [foundry2, foundry3]`" in text
+    text = comment(preview(step(INCIDENT), config=config))[1]
+    assert "- foundry2 and foundry3 would get nothing as long as all is well" in text
+    assert "\nTo accept that, write in the stack's config:\n```yaml\n" in text
+    assert "\nopenai-gateway:acceptStarved: [foundry2, foundry3]\n" in text  # to be copied
     config["openai-gateway:acceptStarved"] = '["foundry2"]'
-    assert "acceptStarved: [foundry3]`" in plain(comment(preview(step(INCIDENT), config=config))[1])
+    assert "acceptStarved: [foundry3]\n" in comment(preview(step(INCIDENT), config=config))[1]
     config["openai-gateway:acceptStarved"] = ["foundry2", "foundry3"]
     code, text, _ = comment(preview(step(INCIDENT), config=config))
     assert (code, first(text)[:6]) == (0, "### ✅ ")
