@@ -152,7 +152,7 @@ def test_the_engines_own_previews(comment, file, code, said):
             [
                 "**foundry2 (East US) would go down until a new account answers: minutes, and ",
                 "The name foundry2-l2tmzebd stays taken for 48 hours (soft delete)",
-                "\nTo allow it, write in the stack's config, and deploy that before this change:\n```yaml\n",
+                "\nTo allow it, write in the stack's config, and deploy that before this change:\n",
                 "\nopenai-gateway:protect: {except: [foundry2]}\n",
                 "| France Central, was East US | 1 / 1 |",
             ],
