@@ -160,7 +160,7 @@ class Preview:
             "routing": self.routing,
             "unprotected": [*(each.get("name") for each in regions), "gateway"]
             if protect is False
-            else self._allowed,
+            else self.allowed,
             "accept_starved": self.config.get("acceptStarved"),
             "backends": as_services(regions) if regions else None,
         }
@@ -176,7 +176,8 @@ class Preview:
         ]
 
     @property
-    def _allowed(self) -> list[str]:
+    def allowed(self) -> list[str]:
+        """Names whose account or service may be deleted or replaced."""
         names = _mapping(self.config.get("protect")).get("except")
         return [str(each) for each in names] if isinstance(names, list) else []
 
@@ -213,7 +214,7 @@ class Preview:
                 change=each,
                 region=self.labels("before").get(each.name, ""),
                 refused=each.urn in refused,
-                allowed=each.name in self._allowed,
+                allowed=each.name in self.allowed,
             )
             for each in sorted(known.values(), key=lambda each: (each.type, each.name))
             if each.urn in refused

@@ -40,7 +40,7 @@ def judge(preview: Preview) -> Verdict:
     verdict = _with_drift(_traffic(preview), preview)
     if preview.violations:
         verdict = dataclasses.replace(verdict, warns=True)
-    return _with_losses(verdict, preview.losses) if preview.losses else verdict
+    return _with_losses(verdict, preview) if preview.losses else verdict
 
 
 def _traffic(preview: Preview) -> Verdict:
@@ -126,7 +126,7 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
     if starved:
         names = listed([preview.labels("after").get(name, name) for name in starved])
         reasons = (f"{names} would get nothing as long as all is well",)
-        line = f"openai-gateway:acceptStarved: [{', '.join(starved)}]"
+        line = f"openai-gateway:acceptStarved: [{', '.join(pool.starved)}]"
         accept = (("To accept that, write in the stack's config", line),)
     return Verdict(
         code=AS_DECLARED, sentence=sentence, reasons=reasons, accept=accept, warns=bool(starved)
@@ -153,8 +153,9 @@ def _drift(preview: Preview, pool: PoolChange) -> str:
     return f"{pool.name}: {forecast or '; '.join(reasons)}"
 
 
-def _with_losses(verdict: Verdict, losses: tuple[Loss, ...]) -> Verdict:
+def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     """Put first what goes down: that is green for nobody, and stops unless allowed by name."""
+    losses = preview.losses
     groups: dict[tuple[str, str], list[Loss]] = {}
     for each in losses:
         groups.setdefault((each.change.operation, each.change.type), []).append(each)
@@ -164,12 +165,12 @@ def _with_losses(verdict: Verdict, losses: tuple[Loss, ...]) -> Verdict:
         for operation in dict.fromkeys(operation for operation, _ in groups)
     )
     refused = any(each.refused for each in losses)
-    names = ", ".join(each.change.name for each in losses if not each.allowed)
+    names = [each.change.name for each in losses if not each.allowed]
     how = (
         "To allow it, write in the stack's config"
         + refused * ", and deploy that before this change"
     )
-    line = f"openai-gateway:protect: {{except: [{names}]}}"
+    line = f"openai-gateway:protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
     return dataclasses.replace(
         verdict,
         code=UNBALANCED if names or refused else verdict.code,
