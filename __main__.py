@@ -2,12 +2,13 @@
 
 import pulumi
 
-from components.existing import locations, look_up
+from components import regions
+from components.existing import look_up
 from components.load_balanced_openai import LoadBalancedOpenAI
 from components.settings import SettingsError, load
 
 try:
-    settings = load(pulumi.Config(), locations)
+    settings = load(pulumi.Config(), regions.of_subscription)
     existing = look_up(settings)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None  # a mistake in it earns no stack trace

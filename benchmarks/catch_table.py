@@ -33,6 +33,7 @@ from components.traffic import Pool  # noqa: E402
 from emulator import deployment, server  # noqa: E402
 from emulator.deployment import translate  # noqa: E402
 from emulator.deployment.values import plain  # noqa: E402
+from emulator.identity import authorization  # noqa: E402
 from emulator.local import SUBSCRIPTION_ID  # noqa: E402
 from probes.preview import model, verdict  # noqa: E402
 from probes.report import Expectation  # noqa: E402
@@ -85,7 +86,9 @@ class Deployed:
         self.resources: list[Json] = [plain(each) for each in checkpoint["resources"]]
         self.outputs: Json = deployment.outputs(state, "dev", show_secrets=True)
         self.expected = Expectation.of(contract.read(json.dumps(self.outputs)), "declared")
-        self._arm = httpx.Client(base_url=endpoint, trust_env=False, timeout=30)
+        self._arm = httpx.Client(
+            base_url=endpoint, headers=authorization(state), trust_env=False, timeout=30
+        )
 
     def caught(self, kind: Kind, rng: random.Random) -> str:
         """Return the first stage that catches one change of this kind; empty when none does."""

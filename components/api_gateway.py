@@ -4,7 +4,7 @@ import pulumi
 from pulumi_azure_native import apimanagement
 
 from components.existing import FoundService
-from components.settings import Gateway
+from components.settings import Settings
 
 
 class ApiGateway(pulumi.ComponentResource):
@@ -23,18 +23,15 @@ class ApiGateway(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        gateway: Gateway,
+        settings: Settings,
         found: FoundService | None,
         resource_group_name: pulumi.Input[str],
-        location: str,
-        keep_location: bool,
         suffix: pulumi.Input[str],
-        protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the service `apim-<suffix>`, or nothing where one is `found`.
 
-        With `keep_location` a service that is deployed stays where it is, whatever `location` says.
+        `name` is that by which `protect` may leave it out.
         """
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
 
@@ -44,11 +41,12 @@ class ApiGateway(pulumi.ComponentResource):
             self.gateway_url = pulumi.Output.from_input(found.gateway_url)
             self.principal_id = pulumi.Output.from_input(found.principal_id)
         else:
+            gateway = settings.gateway
             service = apimanagement.ApiManagementService(
                 name,
                 service_name=pulumi.Output.concat("apim-", suffix),
                 resource_group_name=resource_group_name,
-                location=location,
+                location=settings.location or settings.default_location,
                 sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
                     name=gateway.sku, capacity=gateway.capacity
                 ),
@@ -57,8 +55,9 @@ class ApiGateway(pulumi.ComponentResource):
                 identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    protect=protect,
-                    ignore_changes=["location"] if keep_location else None,
+                    protect=name not in settings.unprotected,
+                    # One that is deployed stays where it is.
+                    ignore_changes=None if settings.location else ["location"],
                 ),
             )
             self.resource_group_name = pulumi.Output.from_input(resource_group_name)

@@ -50,9 +50,8 @@ class FoundService:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundAccount:
-    """An Azure OpenAI account: its name, its ARM id and `https://<subdomain>.openai.azure.com/`."""
+    """An Azure OpenAI account: its ARM id, and `https://<subdomain>.openai.azure.com/`."""
 
-    name: str
     id: str
     endpoint: str
 
@@ -85,15 +84,6 @@ def look_up(settings: Settings) -> Found:
     )
 
 
-def locations() -> Mapping[str, str]:
-    """Return the display names of the subscription's locations, by name. Raises UnlistedError."""
-    azure = _Azure()
-    try:
-        return azure.locations(azure.subscription)
-    except ResourceManagerError as error:
-        raise regions.UnlistedError(str(error)) from None
-
-
 class _Azure(ResourceManager):
     """Resource Manager, in the subscription and with the token that azure-native deploys by."""
 
@@ -103,6 +93,12 @@ class _Azure(ResourceManager):
     @cached_property
     def subscription(self) -> str:
         return _told(authorization.get_client_config).subscription_id
+
+    def one(self, path: str, api_version: str) -> dict[str, Any]:
+        return self.get(f"/subscriptions/{self.subscription}{path}", api_version)
+
+    def all(self, path: str, api_version: str) -> list[dict[str, Any]]:
+        return list(self.pages(f"/subscriptions/{self.subscription}{path}", api_version))
 
 
 class _LookUp:
@@ -116,9 +112,9 @@ class _LookUp:
     def service(self, wanted: ServiceReference) -> FoundService | None:
         group, name = wanted.resource_group, wanted.service_name
         path, found = "gateway.existing.serviceName", f"is {shown(name)}"
-        scope = f"{group}/providers/Microsoft.ApiManagement/service/{name}"
+        scope = f"/resourceGroups/{group}/providers/Microsoft.ApiManagement/service/{name}"
         what = f"API Management service in {shown(group)}"
-        there = self._ask(path, found, what, lambda: self._get(scope, API_MANAGEMENT))
+        there = self._ask(path, found, what, lambda: self._azure.one(scope, API_MANAGEMENT))
         if there is None:
             return None
         if self._settings.breaker and _of(there, "sku").get("name") == "Consumption":
@@ -134,7 +130,9 @@ class _LookUp:
                 "the regions must know it; switch it on: "
                 f"az apim update -g {group} -n {name} --enable-managed-identity true",
             )
-        apis = self._ask(path, found, what, lambda: self._list(f"{scope}/apis", API_MANAGEMENT))
+        apis = self._ask(
+            path, found, what, lambda: self._azure.all(f"{scope}/apis", API_MANAGEMENT)
+        )
         if taken := _taken(apis or ()):
             self.report.refuse(path, f"{found}, {taken[0]}", taken[1])
         return FoundService(
@@ -147,9 +145,9 @@ class _LookUp:
     def account(self, region: Region, wanted: AccountReference) -> FoundAccount | None:
         group, name = wanted.resource_group, wanted.account_name
         key, found = f"{self._settings.path(region)}.existing.accountName", f"is {shown(name)}"
-        scope = f"{group}/providers/Microsoft.CognitiveServices/accounts/{name}"
+        scope = f"/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{name}"
         what = f"account in {shown(group)}"
-        there = self._ask(key, found, what, lambda: self._get(scope, COGNITIVE_SERVICES))
+        there = self._ask(key, found, what, lambda: self._azure.one(scope, COGNITIVE_SERVICES))
         if there is None:
             return None
         if there.get("kind") not in KINDS:
@@ -173,14 +171,13 @@ class _LookUp:
             )
         self._check_models(key, found, what, f"{scope}/deployments")
         return FoundAccount(
-            name=there.get("name", name),
             id=there.get("id", ""),
             endpoint=_of(properties, "endpoints").get(_OPENAI_ENDPOINT)
             or properties.get("endpoint", ""),
         )
 
     def _check_models(self, key: str, found: str, what: str, path: str) -> None:
-        deployments = self._ask(key, found, what, lambda: self._list(path, COGNITIVE_SERVICES))
+        deployments = self._ask(key, found, what, lambda: self._azure.all(path, COGNITIVE_SERVICES))
         if deployments is None:
             return
         deployed = {
@@ -209,15 +206,6 @@ class _LookUp:
                 self.report.refuse(key, f"{found}, which cannot be looked up", error)
         return None
 
-    def _get(self, path: str, api_version: str) -> dict[str, Any]:
-        return self._azure.get(self._full(path), api_version)
-
-    def _list(self, path: str, api_version: str) -> list[dict[str, Any]]:
-        return list(self._azure.pages(self._full(path), api_version))
-
-    def _full(self, path: str) -> str:
-        return f"/subscriptions/{self._azure.subscription}/resourceGroups/{path}"
-
 
 def _told(look: Callable[[], T]) -> T:
     """Return what azure-native says of itself. Raises ResourceManagerError."""
@@ -235,7 +223,7 @@ def _of(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _taken(apis: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
     """Say which API has the path, or the name, that this stack's has to have, and the remedy."""
     for api in apis:
-        name, path = str(api.get("name")), str(_of(api, "properties").get("path", "")).strip("/")
+        name, path = str(api.get("name")), str(_of(api, "properties").get("path") or "").strip("/")
         is_ours = name.partition(";")[0].lower() == API_NAME  # `;rev=2` is a revision
         has_path = path.lower() == OPENAI_PATH
         if has_path and not is_ours:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 
 import pulumi
 from pulumi_azure_native import apimanagement
@@ -13,28 +13,19 @@ API_PATH = "inference"
 OPENAI_PATH = f"{API_PATH}/openai"
 
 
-class Operation(NamedTuple):
-    """One operation of the API; `path` is relative to `<gateway>/inference/openai`."""
-
-    name: str
-    title: str
-    method: str
-    path: str
-
-
-OPERATIONS = (
-    Operation(
-        "chat-completions",
+# By name: title, method, and path below `<gateway>/inference/openai`.
+OPERATIONS = {
+    "chat-completions": (
         "Chat completions",
         "POST",
         "/deployments/{deployment-id}/chat/completions",
     ),
-    Operation("embeddings", "Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
-    Operation("models", "List models", "GET", "/models"),
-    Operation("v1-chat-completions", "Chat completions (v1)", "POST", "/v1/chat/completions"),
-    Operation("v1-embeddings", "Embeddings (v1)", "POST", "/v1/embeddings"),
-    Operation("v1-models", "List models (v1)", "GET", "/v1/models"),
-)
+    "embeddings": ("Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
+    "models": ("List models", "GET", "/models"),
+    "v1-chat-completions": ("Chat completions (v1)", "POST", "/v1/chat/completions"),
+    "v1-embeddings": ("Embeddings (v1)", "POST", "/v1/embeddings"),
+    "v1-models": ("List models (v1)", "GET", "/v1/models"),
+}
 
 _POLICIES = Path(__file__).with_name("policies")
 
@@ -96,8 +87,7 @@ class InferenceApi(pulumi.ComponentResource):
             opts=self._children,
             **self._service,
         )
-        for operation in OPERATIONS:
-            self._operation(name, operation, api)
+        self._operations(name, api)
         apimanagement.ApiPolicy(
             f"{name}-policy",
             policy_id="policy",
@@ -114,21 +104,22 @@ class InferenceApi(pulumi.ComponentResource):
         self.subscription_key = self._key_of_clients(f"{name}-clients", api)
         self.register_outputs({"subscriptionKey": self.subscription_key})
 
-    def _operation(self, name: str, operation: Operation, api: apimanagement.Api) -> None:
-        parameter = apimanagement.ParameterContractArgs(
-            name="deployment-id", type="string", required=True
-        )
-        apimanagement.ApiOperation(
-            f"{name}-{operation.name}",
-            operation_id=operation.name,
-            api_id=api.name,
-            display_name=operation.title,
-            method=operation.method,
-            url_template=operation.path,
-            template_parameters=[parameter] if "{deployment-id}" in operation.path else [],
-            opts=self._children,
-            **self._service,
-        )
+    def _operations(self, name: str, api: apimanagement.Api) -> None:
+        for operation, (title, method, path) in OPERATIONS.items():
+            parameter = apimanagement.ParameterContractArgs(
+                name="deployment-id", type="string", required=True
+            )
+            apimanagement.ApiOperation(
+                f"{name}-{operation}",
+                operation_id=operation,
+                api_id=api.name,
+                display_name=title,
+                method=method,
+                url_template=path,
+                template_parameters=[parameter] if "{deployment-id}" in path else [],
+                opts=self._children,
+                **self._service,
+            )
 
     def _key_of_clients(self, name: str, api: apimanagement.Api) -> pulumi.Output[str]:
         """Declare the clients' subscription, and return its key."""

@@ -15,7 +15,6 @@ from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
 API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
-GATEWAY = "gateway"  # the service's name, as `protect` has it
 
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):
@@ -41,14 +40,11 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         suffix, own_group = self._own_group(name, settings, existing)
 
         gateway = ApiGateway(
-            GATEWAY,
-            gateway=settings.gateway,
+            "gateway",
+            settings=settings,
             found=existing.service,
             resource_group_name=own_group,
-            location=settings.location or settings.default_location,
-            keep_location=settings.location is None,
             suffix=suffix,
-            protect=GATEWAY not in settings.unprotected,
             opts=children,
         )
         regions = {

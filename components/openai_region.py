@@ -18,12 +18,10 @@ OPENAI_USER_ROLE = f"/providers/Microsoft.Authorization/roleDefinitions/{OPENAI_
 class RegionalOpenAI(pulumi.ComponentResource):
     """An account that takes Entra tokens only, with the same model deployments as its peers.
 
-    Outputs: `account_name`, `endpoint` (`https://<subdomain>.openai.azure.com/`) and
-    `backend_url`, what a gateway forwards to (`https://<subdomain>.openai.azure.com/openai`).
+    Output: `backend_url`, what a gateway forwards to
+    (`https://<subdomain>.openai.azure.com/openai`).
     """
 
-    account_name: pulumi.Output[str]
-    endpoint: pulumi.Output[str]
     backend_url: pulumi.Output[str]
 
     def __init__(
@@ -45,10 +43,10 @@ class RegionalOpenAI(pulumi.ComponentResource):
         super().__init__("openai-gateway:index:RegionalOpenAI", region.name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
 
+        account_id: pulumi.Input[str]
+        endpoint: pulumi.Input[str]
         if found:
-            account_id = pulumi.Output.from_input(found.id)
-            self.account_name = pulumi.Output.from_input(found.name)
-            self.endpoint = pulumi.Output.from_input(found.endpoint)
+            account_id, endpoint = found.id, found.endpoint
         else:
             account = self._account(
                 region,
@@ -58,8 +56,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 protect=protect,
             )
             account_id = account.id
-            self.account_name = account.name
-            self.endpoint = account.properties.apply(lambda properties: properties.endpoint)
+            endpoint = account.properties.apply(lambda properties: properties.endpoint)
 
         authorization.RoleAssignment(
             f"{region.name}-openai-user",
@@ -72,14 +69,10 @@ class RegionalOpenAI(pulumi.ComponentResource):
             opts=children,
         )
 
-        self.backend_url = self.endpoint.apply(lambda endpoint: f"{endpoint.rstrip('/')}/openai")
-        self.register_outputs(
-            {
-                "accountName": self.account_name,
-                "endpoint": self.endpoint,
-                "backendUrl": self.backend_url,
-            }
+        self.backend_url = pulumi.Output.from_input(endpoint).apply(
+            lambda known: f"{known.rstrip('/')}/openai"
         )
+        self.register_outputs({"backendUrl": self.backend_url})
 
     def _account(
         self,

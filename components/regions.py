@@ -66,6 +66,19 @@ class Locations:
         return f"there is no such Azure location; {remedy}{self._reason}"
 
 
+def of_subscription() -> Mapping[str, str]:
+    """List the locations of the subscription that azure-native deploys to; see `Locations`."""
+    from pulumi_azure_native import authorization  # noqa: PLC0415 - most stacks need no list
+
+    from components.resource_manager import ResourceManager  # noqa: PLC0415
+
+    azure = ResourceManager(lambda: authorization.get_client_token().token)
+    try:
+        return azure.locations(authorization.get_client_config().subscription_id)
+    except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
+        raise UnlistedError(" ".join(str(error).split())) from None
+
+
 def display_name(location: str) -> str:
     """Name a location as Azure displays it; one newer than the table is shown as given."""
     return Locations().display_name(location)

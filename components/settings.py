@@ -134,6 +134,7 @@ _GROUP = (
     "write the name of its resource group: {} letters, digits, `_`, `.`, `(`, `)` and `-`, no `.` "
     "last"
 )
+_IN = "Resource group it is in."
 _SUFFIX = (
     "write {} lower-case letters, digits and hyphens, no hyphen first or last: it ends the "
     "accounts' subdomains and the service's name. Left out, it is random"
@@ -151,41 +152,43 @@ Duration = Annotated[
 class AccountReference(_Section):
     """Names an Azure OpenAI account that is there already, to be taken as it is."""
 
-    resource_group: str = _text(r"[\w.()-]*[\w()-]", _GROUP, high=90, description="Its group.")
+    resource_group: str = _text(r"[\w.()-]*[\w()-]", _GROUP, high=90, description=_IN)
     account_name: str = _text(
         "[A-Za-z0-9][A-Za-z0-9_.-]*",
         "write the account's name: {} letters, digits, `_`, `.` and `-`",
         low=2,
         high=64,
-        description="Its name.",
+        description="Name of the account.",
     )
 
 
 class ServiceReference(_Section):
     """Names an API Management service that is there already, to be deployed into."""
 
-    resource_group: str = _text(r"[\w.()-]*[\w()-]", _GROUP, high=90, description="Its group.")
+    resource_group: str = _text(r"[\w.()-]*[\w()-]", _GROUP, high=90, description=_IN)
     service_name: str = _text(
         "[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?",
         "write the service's name: {} letters, digits and hyphens, a letter first",
         high=50,
-        description="Its name.",
+        description="Name of the service.",
     )
 
 
 class Region(_Section):
     """A region of the pool: the name of its backend, and the place of its Azure OpenAI account."""
 
-    name: RegionName = Field(description="Names the backend and begins the account's subdomain.")
-    location: Location = Field(description="The account's Azure location, as uksouth.")
-    priority: int = _whole(0, 100, default=1, description="The lowest number is preferred.")
+    name: RegionName = Field(
+        description="Name of the backend; also starts the account's subdomain."
+    )
+    location: Location = Field(description="Azure location of the account.")
+    priority: int = _whole(0, 100, default=1, description="Lower numbers are preferred.")
     weight: Annotated[int, BeforeValidator(_no_zero)] = _whole(
-        1, 100, default=1, description="The part of the traffic, among regions of one priority."
+        1, 100, default=1, description="Part of the traffic, among regions of the same priority."
     )
     existing: AccountReference | None = Field(
         default=None,
-        description="An account to use with its deployments as they are; the stack adds the "
-        "gateway's role on it.",
+        description="Existing account to use, with its deployments. The stack adds the gateway's "
+        "role to it and changes nothing else.",
     )
     _display_name: str = PrivateAttr("")
 
@@ -206,13 +209,13 @@ class Model(_Section):
         "[A-Za-z0-9][A-Za-z0-9_.-]*",
         "write {} letters, digits, `_`, `.` and `-`, a letter or digit first",
         high=64,
-        description="The deployment's name, by which clients call it.",
+        description="Name of the deployment, by which clients call it.",
     )
-    model: str = _text(r"\S+", "write a model's name, as gpt-5.4-mini", description="Its name.")
+    model: str = _text(r"\S+", "write a model's name, as gpt-5.4-mini", description="Its model.")
     version: str = _text(
         r"\S+",
         'write the model\'s version in quotes, as "2026-03-17"',
-        description="The model's version: text, in quotes.",
+        description="Version of the model, in quotes.",
     )
     sku: str = _text(
         "[A-Za-z]+", "write a deployment type, as GlobalStandard", description="Deployment type."
@@ -228,30 +231,30 @@ _CHAT: Final = Model.model_construct(
 class Gateway(_Section):
     """The API Management service to create, or the `existing` one to deploy into."""
 
-    sku: str = _one_of(TIERS, default="BasicV2", description="The service's tier.")
+    sku: str = _one_of(TIERS, default="BasicV2", description=f"One of {', '.join(TIERS)}.")
     capacity: int = _whole(
         0,
         default_factory=lambda data: 0 if data.get("sku") == "Consumption" else 1,
-        description="The number of units: 1 unless given, 0 on Consumption.",
+        description="Number of units; by default 1, or 0 on Consumption.",
     )
     publisher_name: str = _text(
         r".*\S.*",
         "write a name of {} characters",
         high=100,
         default="Platform team",
-        description="The publisher.",
+        description="Publisher that developers see.",
     )
     publisher_email: str = _text(
         r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+",
         "write an e-mail address of at most 100 characters: Azure sends notices there",
         high=100,
         default="platform-team@example.com",
-        description="Azure sends its notices there.",
+        description="Address for Azure's notices.",
     )
-    location: Location | None = Field(default=None, description="The same as the key `location`.")
+    location: Location | None = Field(default=None, description="Same as the top-level `location`.")
     existing: ServiceReference | None = Field(
         default=None,
-        description="A service with a system-assigned identity, instead of all other keys.",
+        description="Existing service with a system-assigned identity; no other key then.",
     )
 
 
@@ -259,11 +262,11 @@ class Breaker(_Section):
     """A backend's circuit breaker: it trips after `count` failures within `interval`."""
 
     # What harmed clients least in the failover drills: docs/decisions/0013.
-    count: int = _whole(1, default=10, description="So many failures (429 or 5xx) trip it.")
-    interval: Duration = Field("PT10S", description="Failures are counted over this time.")
-    trip_duration: Duration = Field("PT10S", description="A tripped backend is left out so long.")
+    count: int = _whole(1, default=10, description="Number of failures (429 or 5xx) that trip it.")
+    interval: Duration = Field("PT10S", description="Period over which failures count.")
+    trip_duration: Duration = Field("PT10S", description="How long it stays tripped.")
     accept_retry_after: bool = Field(
-        default=False, description="A response's Retry-After says how long, instead."
+        default=False, description="Whether a response's `Retry-After` decides how long instead."
     )
 
 
@@ -286,25 +289,26 @@ class Settings(_Section):
     regions: Annotated[tuple[Region, ...], _Listed, AfterValidator(_by_name)] = _key(
         _LIST_REGIONS,
         {"minItems": 2, "maxItems": 30},
-        description="The members of the pool. Names and locations are unique; their order means "
-        "nothing.",
+        description="2 to 30 members of the pool. Names and locations are unique; the order has no "
+        "meaning.",
     )
     routing: str = _one_of(
         traffic.ROUTINGS,
         default="round-robin",
-        description="round-robin: every region has the same priority and weight. weighted: weights "
-        "may differ. priority: both may differ.",
+        description="`round-robin`: every region has the same priority and weight. `weighted`: "
+        "weights may differ. `priority`: both may differ.",
     )
     accept_starved: Annotated[tuple[RegionName, ...], _Listed] = _key(
         _LIST_NAMES,
         default=(),
-        description="Regions that are meant to get no traffic while the others are up.",
+        description="Names of regions that may get no traffic while others are up; the preview "
+        "warns of any other.",
     )
     models: Annotated[tuple[Model, ...], _Listed] = _key(
         _LIST_MODELS,
         {"minItems": 1},
         default=(_CHAT,),
-        description="The deployments made on every account.",
+        description="Deployed on every account.",
     )
     gateway: Gateway = Field(
         default_factory=Gateway.model_construct, description="The API Management service."
@@ -312,31 +316,31 @@ class Settings(_Section):
     location: Annotated[Location | None, AfterValidator(_or_gateways)] = Field(
         default=None,
         validate_default=True,
-        description="Of the resource group and the service. Left out, a new stack begins in the "
-        "location of the first region, and one that is deployed stays where it is.",
+        description="Location of the resource group and the service. Without it, a new stack uses "
+        "that of the first region, and a deployed one stays where it is.",
     )
     protect: Annotated[
         Protection | None, BeforeValidator(_exceptions, json_schema_input_type=bool | Protection)
     ] = _key(
         "write true, false, or a mapping whose `except` lists names",
         default_factory=lambda: Protection.model_construct(unprotected=()),
-        description="Keep accounts and service from being deleted or replaced by a change of the "
-        "config: true, false, or true except for those named.",
+        description="Whether accounts and service are protected from deletion and replacement: "
+        "`true`, `false`, or `{except: [foundry2, gateway]}`.",
     )
     resource_suffix: Annotated[Suffix | None, BeforeValidator(lambda text: text or None)] = Field(
         default=None,
-        description="What the names that are unique in all of Azure end in. Left out or empty: a "
-        "random one, kept in the stack's state.",
+        description="End of every name that must be unique in all of Azure. Without it, the stack "
+        "generates one and keeps it.",
     )
     breaker: Breaker | None = Field(
         default_factory=Breaker.model_construct,
-        description="Every backend's circuit breaker; null switches it off, as the Consumption "
-        "tier requires.",
+        description="Circuit breaker of each backend; `null` switches it off, as Consumption "
+        "requires.",
     )
     reveal_backend: bool = Field(
         default=True,
-        description="Name the host that answered and the attempts in response headers, which the "
-        "probe needs.",
+        description="Whether response headers name the host that answered and what each attempt "
+        "met; the probe needs them.",
     )
     _order: tuple[str, ...] = PrivateAttr(())
 
@@ -460,8 +464,10 @@ def load(
 def _decode(key: str, text: str) -> Any:
     if not text:  # what `key: null` in the stack's file becomes
         return None
+    if key in ("routing", "location", "resourceSuffix") and text[0] not in "[{":
+        return text
     try:
-        return text if key in ("routing", "location", "resourceSuffix") else json.loads(text)
+        return json.loads(text)
     except ValueError:  # parse says what belongs here
         return text
 

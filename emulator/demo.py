@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator import server
+from emulator import identity, server
 from emulator.local import STATE_VARIABLE, LocalAzureError, pulumi_variables
 
 # The incident's own response times, in seconds (its report, "Cell 47 Output").
@@ -33,9 +33,12 @@ def run(project: Path) -> int:
         options = server.Options(port=0, latency=LATENCY, providers=cli is not None)
         with server.running(state, options) as endpoint:
             commands = _pulumi(project, state) if cli else _embedded(project)
-            story = _Story(
-                project, {STATE_VARIABLE: str(state), "ARM_ENDPOINT": endpoint}, commands
-            )
+            variables = {
+                STATE_VARIABLE: str(state),
+                "ARM_ENDPOINT": endpoint,
+                **identity.variables(state, endpoint),
+            }
+            story = _Story(project, variables, commands)
             story.tell()
     print(f"\nDemo done in {time.monotonic() - began:.0f} s; nothing was left behind.")
     return 0

@@ -179,6 +179,11 @@ def pulumi_variables(state: Path) -> dict[str, str]:
     }
 
 
+def outputs_file(state: Path, stack: str) -> Path:
+    """Return where the outputs of a stack are, from the `up` that deployed it to its `destroy`."""
+    return state / "outputs" / f"{stack}.json"
+
+
 def authority_certificate(state: Path) -> Path:
     """Return where the certificate authority of the local Azure is, once it has been made."""
     return state / "authority.pem"

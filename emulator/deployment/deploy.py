@@ -29,6 +29,7 @@ from emulator.deployment.journal import Journal
 from emulator.deployment.provider import ResourceManager
 from emulator.deployment.state import ROOT_TYPE, Checkpoint, StackState
 from emulator.deployment.values import plain, without_unknowns
+from emulator.identity import signing_in
 from emulator.local import SUBSCRIPTION_ID, LocalAzureError
 
 P = ParamSpec("P")
@@ -44,22 +45,27 @@ def run(
     stack: str,
     state_dir: Path,
     arm_endpoint: Callable[[], str],
+    token: Callable[[str], str] | None = None,
     config_file: Path | None = None,
     json: bool = False,
     show_sames: bool = False,
     policy_pack: Path | None = None,
+    ignore_protect: bool = False,
+    listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
     """Preview, deploy or destroy a stack; return the exit code: 0, 1, or 130 after Ctrl-C.
 
     `arm_endpoint` is called when the first request is due: a preview of a new stack needs none.
+    `token` signs in at a resource, by default as the state folder's own service principal.
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
     unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
     pack, which are components/guardrails.py, judge a preview; `up` then begins with one, and
-    changes nothing when it breaks a rule.
+    changes nothing when it breaks a rule. Unless a server goes on `listening`, `up` shows no
+    outputs, since nobody answers at their urls.
     """
     out = out or sys.stdout
-    text = display.Text(out, show_sames=show_sames)
+    text = display.Text(out, show_sames=show_sames, listening=listening)
     started = time.monotonic()
     try:
         if policy_pack:
@@ -81,12 +87,16 @@ def run(
                         stack=stack,
                         checkpoint=state.load(read_only=done == "preview"),
                         arm_endpoint=arm_endpoint,
+                        token=token or signing_in(state_dir),
                         journal=journal,
+                        ignore_protect=ignore_protect,
                     )
                 if policy_pack and done == "preview" and not interrupted:
                     _judge(journal)
                 if interrupted or journal.failed:
                     break
+            else:
+                _hand_over(operation, state)
     except LocalAzureError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -109,6 +119,14 @@ def run(
     return 1 if journal.failed else 0
 
 
+def _hand_over(operation: Operation, state: StackState) -> None:
+    """Leave the outputs for the probe, or nothing at all of a stack that is destroyed."""
+    if operation == "up":
+        state.publish()
+    elif operation == "destroy":
+        state.forget()
+
+
 def _deploy(
     operation: Operation,
     *,
@@ -116,12 +134,16 @@ def _deploy(
     stack: str,
     checkpoint: Checkpoint,
     arm_endpoint: Callable[[], str],
+    token: Callable[[str], str],
     journal: Journal,
+    ignore_protect: bool,
 ) -> bool:
     """Carry the operation out; return whether Ctrl-C cut it off."""
     is_preview = operation == "preview"
     with _interruptible() as stop:
-        azure = ResourceManager(arm_endpoint, subscription_id=SUBSCRIPTION_ID, stop=stop)
+        azure = ResourceManager(
+            arm_endpoint, token=token, subscription_id=SUBSCRIPTION_ID, stop=stop
+        )
         engine = Engine(
             project=project.name,
             stack=stack,
@@ -130,6 +152,7 @@ def _deploy(
             resource_manager=azure,
             journal=journal,
             stop=stop,
+            ignore_protect=ignore_protect,
         )
         if checkpoint.interrupted and not is_preview:
             names = ", ".join(sorted(entry.resource.title for entry in checkpoint.interrupted))
