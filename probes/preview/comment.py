@@ -26,7 +26,7 @@ _END: Final = ["", "</details>"]
 """What closes a folded section."""
 
 
-def render(preview: Preview | None, verdict: Verdict, prices: costs.Prices | None = None) -> str:
+def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -> str:
     """Return the comment; None is a preview that could not be read."""
     lines = [
         MARKER,
@@ -45,7 +45,7 @@ def render(preview: Preview | None, verdict: Verdict, prices: costs.Prices | Non
     for what, of in (("resources that go down", verdict.goes_down), ("reasons", verdict.reasons)):
         if len(of) > _REASONS:
             cut.append(f"{len(of) - _REASONS} {what}")
-    for title, section in _sections(preview, verdict.reasons, prices) if preview else ():
+    for title, section in _sections(preview, verdict.reasons, prices=prices) if preview else ():
         kept = _fitting(section, LIMIT - 2_000 - _length(lines))
         if len(kept) < len(section):
             cut.append(f"{len(section) - len(kept)} lines of {title}")
@@ -76,7 +76,7 @@ def _fitting(section: list[str], room: int) -> list[str]:
 
 
 def _sections(
-    preview: Preview, reasons: Collection[str], prices: costs.Prices | None
+    preview: Preview, reasons: Collection[str], *, prices: bool
 ) -> Iterator[tuple[str, list[str]]]:
     """Give each section with what it is called when some of it is left out."""
     for pool in preview.pools:
@@ -94,7 +94,8 @@ def _sections(
     if preview.counts and not preview.failures:
         counted = ", ".join(f"{n} to {_text(op)}" for op, n in sorted(preview.counts.items()))
         yield "the counts", ["", f"**Resources:** {counted.replace('to same', 'unchanged')}"]
-    if added := costs.lines(preview.changes, prices):
+    if any(each.operation == "create" for each in preview.changes):
+        added = costs.lines(preview.changes, ask=prices)
         yield "the costs", ["", "**Costs of what is added**", "", *added]
     for change in preview.changes:
         if diff := _policy(change):

@@ -1,12 +1,13 @@
 """What the comment says first, and the exit code that goes with it."""
 
-import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from components import guardrails, traffic
 from components.traffic import listed, percent
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
-from probes.preview.model import LOSABLE, Loss, PoolChange, Preview
+from probes.preview.model import LOSABLE, Change, PoolChange, Preview
 
 _GRAVITY = {AS_DECLARED: 0, INCONCLUSIVE: 1, UNBALANCED: 2}
 _RUN_WITH = "run it with --show-sames"
@@ -39,7 +40,7 @@ def judge(preview: Preview) -> Verdict:
     """Judge the pool that there would be, what else moves traffic, and what would be lost."""
     verdict = _with_drift(_traffic(preview), preview)
     if preview.violations:
-        verdict = dataclasses.replace(verdict, warns=True)
+        verdict = replace(verdict, warns=True)
     return _with_losses(verdict, preview) if preview.losses else verdict
 
 
@@ -100,7 +101,7 @@ def _pools(preview: Preview) -> Verdict:
 
 
 def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
-    wrong = preview.wrong(pool)
+    wrong = preview.stack.wrong(pool)
     reasons = (*(f"{each.message}; {each.remedy}" for each in wrong), *pool.untold)
     shares = pool.by_label(preview.labels("after"))
     is_even = len(set(shares.values())) == 1 and len(shares) == len(pool.members)
@@ -143,68 +144,76 @@ def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
         return verdict
     remedy = "`pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged"
     reasons = (*(f"Changed in Azure since the last `up`: {each}" for each in found), remedy)
-    return dataclasses.replace(verdict, reasons=(*reasons, *verdict.reasons), warns=True)
+    return replace(verdict, reasons=(*reasons, *verdict.reasons), warns=True)
 
 
 def _drift(preview: Preview, pool: PoolChange) -> str:
     live = pool.live or traffic.Pool()
     forecast = live.forecast(preview.labels("live"))
-    reasons = [each.message for each in preview.wrong(live)]
+    reasons = [each.message for each in preview.stack.wrong(live)]
     return f"{pool.name}: {forecast or '; '.join(reasons)}"
 
 
 def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     """Put first what goes down: that is green for nobody, and stops unless allowed by name."""
-    losses = preview.losses
-    groups: dict[tuple[str, str], list[Loss]] = {}
-    for each in losses:
-        groups.setdefault((each.change.operation, each.change.type), []).append(each)
+    groups: dict[str, dict[str, list[Change]]] = {}
+    for each in preview.losses:
+        groups.setdefault(each.operation, {}).setdefault(each.type, []).append(each)
+    place = partial(_place, preview.labels("before"))
     doing = "; ".join(
-        f"{listed([each.place for each in losses if each.change.operation == operation])} "
+        f"{listed([place(each) for those in by_type.values() for each in those])} "
         f"would be {operation}d"
-        for operation in dict.fromkeys(operation for operation, _ in groups)
+        for operation, by_type in groups.items()
     )
-    refused = any(each.refused for each in losses)
-    names = [each.change.name for each in losses if not each.allowed]
-    how = (
-        "To allow it, write in the stack's config"
-        + refused * ", and deploy that before this change"
-    )
+    is_refused = any(each.refused for each in preview.losses)
+    names = [each.name for each in preview.losses if each.name not in preview.allowed]
+    how = "To allow it, write in the stack's config"
     line = f"openai-gateway:protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
-    return dataclasses.replace(
+    if is_refused:
+        how += ", and deploy that before this change"
+        if verdict.code == UNBALANCED:
+            verdict = replace(verdict, reasons=(verdict.sentence, *verdict.reasons))
+    return replace(
         verdict,
-        code=UNBALANCED if names or refused else verdict.code,
+        code=UNBALANCED if names or is_refused else verdict.code,
         sentence=f"Refused, as protected: {doing}"
-        if refused
+        if is_refused
         else f"Downtime: {doing}; then: {verdict.sentence}",
-        goes_down=tuple(_goes_down(those) for those in groups.values()),
-        reasons=(
-            *((verdict.sentence,) if refused and verdict.code == UNBALANCED else ()),
-            *verdict.reasons,
+        goes_down=tuple(
+            _goes_down(those, listed([place(each) for each in those]))
+            for by_type in groups.values()
+            for those in by_type.values()
         ),
         accept=(*(((how, line),) if names else ()), *verdict.accept),
         warns=True,
     )
 
 
-def _goes_down(losses: list[Loss]) -> str:
+def _place(regions: Mapping[str, str], change: Change) -> str:
+    if change.type == guardrails.SERVICE:
+        return f"API Management service {change.azure_name}"
+    region = regions.get(change.name)
+    return f"{change.name} ({region})" if region else change.described
+
+
+def _goes_down(losses: list[Change], who: str) -> str:
     """Say what would answer no more, for how long, and which names stay taken."""
-    change, several = losses[0].change, len(losses) > 1
-    if change.operation == "delete":
+    first, several = losses[0], len(losses) > 1
+    if first.operation == "delete":
         lasts = "for good"
-    elif change.type == guardrails.SERVICE:
+    elif first.type == guardrails.SERVICE:
         # API Management documentation, "Create an instance" and "v2 tiers overview".
-        tier = losses[0].tier
+        tier = first.sku[0]
         took = "minutes" if tier.endswith("V2") or tier == "Consumption" else "30 to 45 minutes"
-        lasts = f"for all regions until the new service is there: {took} on {tier or 'its tier'}"
+        lasts = f"for all regions until the new service is there: {took} on {tier}"
     else:
         # Azure RBAC documentation, "Troubleshoot": a role may take effect late.
         lasts = "until a new account answers: minutes, and up to 30 until its role takes effect"
-    said = f"{listed([each.place for each in losses])} would go down {lasts}."
-    if change.type not in LOSABLE:
+    said = f"{who} would go down {lasts}."
+    if first.type not in LOSABLE:
         return said
     names = listed([each.azure_name for each in losses])
     said += f" The name{'s' * several} {names} stay{'s' * (not several)} taken for 48 hours"
-    if change.operation == "delete":
+    if first.operation == "delete":
         return f"{said} (soft delete), unless purged."
     return f"{said} (soft delete): until purged, Azure refuses what would replace it."

@@ -411,19 +411,19 @@ def added(kind, **inputs):
     ("kind", "sku", "said"),
     [
         (SERVICE, {"name": "BasicV2", "capacity": 2}, "2 × BasicV2, [API Management prices](https"),
-        (SERVICE, UNKNOWN, "its tier, [API Management prices](https"),
+        (SERVICE, UNKNOWN, "1 × unknown tier, [API Management prices](https"),
         ("cognitiveservices:Deployment", {"name": "x"}, "by the tokens used, nothing while idle"),
-        ("compute:VirtualMachine", UNKNOWN, "[price calculator](https"),
+        ("compute:VirtualMachine", UNKNOWN, None),
         ("apimanagement:Api", None, None),
     ],
 )
 def test_what_is_added_and_costs_has_the_page_that_says_it_and_no_number(comment, kind, sku, said):
     text = plain(comment(preview(step(ROUND), added(kind, sku=sku)))[1])
     assert (f"\n- it: {said}" in text) == (said is not None)
-    assert ("**Costs of what is added**" in text) == (said is not None)
+    assert "\n- what else is added: [price calculator](https" in text
     assert "$" not in text
     same = {**added(kind, sku=sku), "op": "same"}
-    assert "- it:" not in comment(preview(step(ROUND), same))[1]
+    assert "**Costs of what is added**" not in comment(preview(step(ROUND), same))[1]
 
 
 def test_prices_are_asked_for_and_dated_and_a_failure_is_a_line(comment, prices, monkeypatch):
@@ -447,9 +447,9 @@ def test_prices_are_asked_for_and_dated_and_a_failure_is_a_line(comment, prices,
     prices.items = [{}]
     assert " answers something else than prices (" in said()
     prices.status = 500
-    assert " cannot be read (HTTPStatusError, " in said()
+    assert " cannot be read (HTTPStatusError) (" in said()
     monkeypatch.setenv("RETAIL_PRICES_ENDPOINT", "http://127.0.0.1:9/")
-    assert " cannot be read (ConnectError, " in said()
+    assert " cannot be read (ConnectError) (" in said()
 
 
 def price(meter, retail):
