@@ -278,3 +278,92 @@ def test_one_answer_and_one_attempt_are_counted_in_the_singular(judge):
         ),
     )
     assert report.next_step == "look at the health of Norway East, which the gateway still tries"
+
+
+def details(report: Report) -> dict[str, str]:
+    return {criterion.name: criterion.detail for criterion in report.criteria}
+
+
+def test_the_verdict_has_words_of_its_own(judge):
+    assert [judge(*n).words for n in ((4, 4, 4), (6, 0, 0), (4, 4, 3))] == [
+        "balanced",
+        "not balanced",
+        "inconclusive",
+    ]
+    assert [judge(*n).exit_code for n in ((4, 4, 4), (6, 0, 0), (4, 4, 3))] == [0, 1, 3]
+
+
+def test_each_criterion_tells_what_it_is_decided_by(judge, stack):
+    assert details(judge(4, 4, 4)) == {
+        "at least 2 of 3 regions answer": "3 answered",
+        SEVENTY: "highest is UK South with 33.3 %",
+        "pool equal": "all backends have priority=1, weight=1",
+        "pool as declared": "all backends have priority=1, weight=1",
+        "traffic as expected": "proved in 12 answers",
+    }
+    told = details(judge(6, 0, 0, live=members((1, 1), (2, 1), (2, 1))))
+    assert told["traffic as expected"] == (
+        "UK South got 6 of 6 requests (100.0 %) where 33.3 % is expected"
+    )
+    assert passed(judge(6, 0, 0))["traffic as expected"] is False
+    assert told["pool equal"] == "foundry2 and foundry3 have priority 2, foundry1 has priority 1"
+    assert told["pool as declared"] == (
+        "foundry2 has priority 2, declared is 1, foundry3 has priority 2, declared is 1"
+    )
+    report = judge(1, 0, 0, outputs=stack(((1, 2), (1, 1), (1, 1)), "weighted"), live="declared")
+    assert details(report)["pool as declared"] == (
+        "foundry1 has priority=1, weight=2, foundry2 has priority=1, weight=1, "
+        "foundry3 has priority=1, weight=1"
+    )
+    assert details(report)["traffic as expected"] == "not proved in 1 answer"
+    assert passed(report)["traffic as expected"] is None
+
+
+def test_half_of_the_requests_is_told_as_such(judge, stack):
+    report = judge(20, 80, 20, outputs=stack(((1, 4), (1, 2), (1, 2)), "weighted"))
+    assert report.reasons[:2] == (
+        "UK South got 20 of 120 requests (16.7 %) where 50.0 % is expected",
+        "East US got 80 of 120 requests (66.7 %) where 25.0 % is expected",
+    )
+
+
+def test_shares_of_a_balanced_run_are_its_reason(judge):
+    assert judge(4, 4, 4).reasons == (
+        "UK South 33.3 %, East US 33.3 %, Norway East 33.3 % of 12 answers, as round robin",
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "reason"),
+    [
+        (
+            members((1, 1), (1, 2), (1, 1)),
+            "the pool is not as declared: foundry2 has weight 2, declared is 1",
+        ),
+        (
+            members((1, 1), (1, 1)),
+            "the pool is not round robin: foundry3 is not in the pool",
+        ),
+    ],
+)
+def test_a_round_robin_that_differs_is_told_once(judge, live, reason):
+    assert judge(4, 4, 4, live=live).reasons == (reason,)
+
+
+def test_an_uneven_stack_whose_pool_differs_is_not_as_declared(judge, stack):
+    live = members((1, 100), (2, 50))
+    report = judge(14, 0, 0, outputs=stack(INCIDENT, "priority"), live=live)
+    assert report.reasons == ("the pool is not as declared: foundry3 is not in the pool",)
+
+
+@pytest.mark.parametrize(("extra", "end"), [(0, "declared is 1"), (1, "and 1 more")])
+def test_six_problems_are_named_and_what_is_more_is_counted(judge, extra, end):
+    live = members(*[(7, 9)] * 3) + [{"id": "other", "priority": 1, "weight": 1}] * extra
+    (reason,) = judge(4, 4, 4, live=live).reasons
+    assert reason.endswith(end)
+    assert reason.count("foundry") == 6 - extra
+
+
+def test_latency_has_four_decimals(judge):
+    answer = Answer(outcome="answered", backend="foundry1", seconds=0.123456)
+    assert judge(others=[answer]).latency("foundry1") == {"p50": 0.1235, "p95": 0.1235}
