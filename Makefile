@@ -43,7 +43,7 @@ catch-table: $(READY) ## which stage catches which mistake first: prints it, and
 	@$(BIN)/python benchmarks/catch_table.py --write
 
 docs: $(READY) ## the reference of the config, and the README's pictures from real runs
-	@$(BIN)/python -m docs.config_reference
+	@$(BIN)/python -m docs.reference
 	@$(BIN)/python docs/picture.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays
