@@ -237,7 +237,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         cells = [_cell(row.unprotected.touched[word]) for word in words]
         if not any(cells):
-            cells[0] = "nothing"
+            cells[0] = "refused" if row.unprotected.refused else "nothing"
         lines.append(
             f"| {row.change.title} | {_refusal(row.protected.refused)} | {' | '.join(cells)} |"
         )
