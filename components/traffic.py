@@ -363,33 +363,3 @@ def refused(error: str) -> str:
     """Read from an error the forecast of a pool that was refused; empty where it has none."""
     found = re.search(unlike(r"[\w-]+", r"(.+?\))(?=: |$)"), error, re.MULTILINE)
     return found[1] if found else ""
-
-
-# Until their last caller decides by Pool:
-
-
-def expected_shares(members: Sequence[Member]) -> dict[str, Fraction]:
-    """Share of each member by name. Raises ValueError for a name that occurs twice."""
-    if len({member.name for member in members}) != len(members):
-        raise ValueError(f"Two members of the pool have one name: {[m.name for m in members]}")
-    return Pool(members=tuple(members)).by_label({})
-
-
-def not_round_robin(members: Sequence[Member]) -> list[str]:
-    """Why these members are no round robin."""
-    return [p.message for p in Pool(members=tuple(members)).problems("round-robin")]
-
-
-def is_as_declared(members: Sequence[Member], routing: str) -> bool:
-    """Whether members spread traffic in the way that the routing is called."""
-    return (
-        routing in EQUAL
-        and len(members) > 1
-        and all(len({getattr(member, key) for member in members}) == 1 for key in EQUAL[routing])
-    )
-
-
-def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:
-    """Write the shares as one line."""
-    expected_shares(members)
-    return Pool(members=tuple(members)).forecast(labels)

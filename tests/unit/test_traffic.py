@@ -5,9 +5,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from components.traffic import Member, expected_shares, forecast, not_round_robin, percent
+from components.traffic import Member, Pool, percent
 
 LABELS = {"foundry1": "UK South", "foundry2": "East US", "foundry3": "Norway East"}
+
+
+def expected_shares(members):
+    return Pool(members=tuple(members)).by_label({})
+
+
+def not_round_robin(members):
+    return [each.message for each in Pool(members=tuple(members)).problems("round-robin")]
+
+
+def forecast(members, labels):
+    return Pool(members=tuple(members)).forecast(labels)
 
 
 def pool(priorities, weights=None, down=()):
@@ -138,10 +150,9 @@ def test_the_reasons_name_the_members_and_their_numbers(members, reasons):
     assert not_round_robin(members) == reasons
 
 
-@pytest.mark.parametrize("function", [expected_shares, lambda members: forecast(members, {})])
-def test_two_members_of_one_name_have_no_forecast(function):
-    with pytest.raises(ValueError, match="'foundry1', 'foundry1'"):
-        function([*pool([1]), *pool([1])])
+def test_two_members_of_one_name_are_no_round_robin():
+    members = [*pool([1, 1]), *pool([1])]
+    assert not_round_robin(members) == ["foundry1 is a member 2 times"]
 
 
 def test_the_forecast_of_a_round_robin():
