@@ -240,7 +240,7 @@ def _in_azure(stack: Stack) -> Findings:
             continue
         fault = Locations().fault(str(location))
         if fault and normalise(str(location)) not in stack.vouched:
-            yield each, f"is in {location}: {fault} A newer one: add it to components/regions.py"
+            yield each, f"is in {location}: {fault}"
 
 
 @_rule("regions-are-different", "No two accounts are in one region.", moves_traffic=True)

@@ -20,7 +20,6 @@ if str(ROOT) not in sys.path:  # run as a script, from anywhere
 
 from probes import exit_codes  # noqa: E402
 from probes.exit_codes import INCONCLUSIVE, InputError  # noqa: E402
-from probes.preview import costs  # noqa: E402
 from probes.preview.comment import render  # noqa: E402
 from probes.preview.model import PreviewError, parse  # noqa: E402
 from probes.preview.verdict import Verdict, judge  # noqa: E402
@@ -97,8 +96,7 @@ def _judged(
     if round_robin:
         preview = dataclasses.replace(preview, routing="round-robin")
     verdict = judge(preview)
-    listed = costs.read(preview.changes) if prices else None
-    return render(preview, verdict, listed), verdict.code
+    return render(preview, verdict, prices=prices), verdict.code
 
 
 def _redacted(log: str) -> str:

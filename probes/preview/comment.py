@@ -8,7 +8,7 @@ from components import guardrails
 from components.traffic import percent
 from probes.formats.markdown_text import bar, escape, fenced
 from probes.preview import costs
-from probes.preview.model import Change, PoolChange, Preview
+from probes.preview.model import Change, PoolChange, Preview, is_told
 from probes.preview.verdict import Verdict
 
 MARKER: Final = "<!-- openai-gateway: where traffic will go -->"
@@ -26,7 +26,7 @@ _END: Final = ["", "</details>"]
 """What closes a folded section."""
 
 
-def render(preview: Preview | None, verdict: Verdict, prices: costs.Prices | None = None) -> str:
+def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -> str:
     """Return the comment; None is a preview that could not be read."""
     lines = [
         MARKER,
@@ -39,11 +39,13 @@ def render(preview: Preview | None, verdict: Verdict, prices: costs.Prices | Non
         ),
         *(f"- {_text(reason)}" for reason in verdict.reasons[:_REASONS]),
     ]
+    for how, line in verdict.accept:  # as code, to be copied as it is
+        lines += ["", f"{how}:", *fenced([line], "yaml", 10 * _LONGEST)]
     cut: list[str] = []
     for what, of in (("resources that go down", verdict.goes_down), ("reasons", verdict.reasons)):
         if len(of) > _REASONS:
             cut.append(f"{len(of) - _REASONS} {what}")
-    for title, section in _sections(preview, verdict.reasons, prices) if preview else ():
+    for title, section in _sections(preview, verdict.reasons, prices=prices) if preview else ():
         kept = _fitting(section, LIMIT - 2_000 - _length(lines))
         if len(kept) < len(section):
             cut.append(f"{len(section) - len(kept)} lines of {title}")
@@ -74,26 +76,26 @@ def _fitting(section: list[str], room: int) -> list[str]:
 
 
 def _sections(
-    preview: Preview, reasons: Collection[str], prices: costs.Prices | None
+    preview: Preview, reasons: Collection[str], *, prices: bool
 ) -> Iterator[tuple[str, list[str]]]:
     """Give each section with what it is called when some of it is left out."""
     for pool in preview.pools:
         yield "the pool", _pool(pool, preview)
-    violations = [
-        (each.rule, f"{each.resource.name}: {each.message}") for each in preview.violations
-    ]
-    if violations:
-        listed = [f"- {_text(rule)}: {_text(message)}" for rule, message in violations]
-        yield "the policy violations", ["", "**Policy violations**", "", *listed]
-    told = {f"[mandatory] {rule}: {message}" for rule, message in violations}
-    told |= {*reasons}
+    if broken := _violations(preview):
+        yield "the policy violations", ["", "**Policy violations**", "", *broken]
+    told = {*reasons}
+    told |= {
+        f"[mandatory] {each.rule}: {each.resource.name}: {each.message}"
+        for each in preview.violations
+    }
     errors = [each for each in preview.explained if not {each, *each.splitlines()} & told]
     if errors:
         yield "the errors", _folded(f"{len(errors)} error(s)", list(map(_lines, errors)))
     if preview.counts and not preview.failures:
         counted = ", ".join(f"{n} to {_text(op)}" for op, n in sorted(preview.counts.items()))
         yield "the counts", ["", f"**Resources:** {counted.replace('to same', 'unchanged')}"]
-    if added := costs.lines(preview.changes, prices):
+    if any(each.operation == "create" for each in preview.changes):
+        added = costs.lines(preview.changes, ask=prices)
         yield "the costs", ["", "**Costs of what is added**", "", *added]
     for change in preview.changes:
         if diff := _policy(change):
@@ -108,6 +110,17 @@ def _sections(
     if preview.warnings:
         said = list(map(_lines, preview.warnings))
         yield "the warnings", _folded(f"{len(said)} warning(s)", said)
+
+
+def _violations(preview: Preview) -> list[str]:
+    """List the broken rules, each with the resources of which it says the same."""
+    broken: dict[tuple[str, str], list[str]] = {}
+    for each in preview.violations:
+        broken.setdefault((each.rule, each.message), []).append(each.resource.name)
+    return [
+        f"- {_text(rule)}: {_text(', '.join(names))}: {_text(message)}"
+        for (rule, message), names in broken.items()
+    ]
 
 
 def _folded(title: str, lines: list[str]) -> list[str]:
@@ -158,7 +171,7 @@ def _called(name: str, labels: dict[str, dict[str, str]], cells: Collection[str]
 def _policy(change: Change) -> list[str]:
     """Return the lines of a policy that change, with those around them."""
     was, will = ((side or {}).get("value") for side in (change.before, change.after))
-    if change.type != guardrails.POLICY or not isinstance(was, str) or not isinstance(will, str):
+    if change.type != guardrails.POLICY or not is_told(was) or not is_told(will):
         return []
     diff = list(difflib.unified_diff(was.splitlines(), will.splitlines(), n=2, lineterm=""))[2:]
     count = sum(line.startswith(("+", "-")) for line in diff)

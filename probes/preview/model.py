@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from components import guardrails
 from components.regions import display_name
@@ -20,7 +20,6 @@ from components.traffic import (
     UNKNOWN,
     Member,
     Pool,
-    Problem,
     as_services,
 )
 
@@ -51,7 +50,8 @@ class Change:
     """What would become of one resource, however many steps the engine takes for it.
 
     `before` is what the state has, `live` what a refresh found, `after` what there would be: inputs
-    each, or None where there is no resource.
+    each, or None where there is no resource. `refused` says that it is protected, so that the
+    engine neither deletes nor replaces it.
     """
 
     urn: str
@@ -62,6 +62,7 @@ class Change:
     after: Json | None = None
     properties: tuple[str, ...] = ()
     protect: bool = False
+    refused: bool = False
 
     @property
     def name(self) -> str:
@@ -78,37 +79,17 @@ class Change:
         """Whether a refresh found nothing of it in Azure."""
         return self.before is not None and self.live is None
 
-
-@dataclass(frozen=True, kw_only=True)
-class Loss:
-    """An account or the service that would be deleted or replaced.
-
-    `refused` says that it is protected, so that the engine does not do it; `allowed` that the
-    config allows it by name.
-    """
-
-    change: Change
-    region: str = ""
-    refused: bool = False
-    allowed: bool = False
-
-    @property
-    def place(self) -> str:
-        """The name with its region."""
-        if self.change.type == guardrails.SERVICE:
-            return f"the API Management service {self.azure_name}"
-        return f"{self.change.name} ({self.region})" if self.region else self.change.described
-
     @property
     def azure_name(self) -> str:
-        """The name that stays taken."""
-        key = "serviceName" if self.change.type == guardrails.SERVICE else "accountName"
-        return str((self.change.before or {}).get(key) or self.change.name)
+        """The name that stays taken once an account or a service is deleted."""
+        key = "serviceName" if self.type == guardrails.SERVICE else "accountName"
+        return str((self.before or {}).get(key) or self.name)
 
     @property
-    def tier(self) -> str:
-        """The tier of a service."""
-        return str(_mapping((self.change.before or {}).get("sku")).get("name", ""))
+    def sku(self) -> tuple[str, str]:
+        """A service's tier and units."""
+        sku = _mapping((self.after or self.before or {}).get("sku"))
+        return str(sku.get("name", "unknown tier")), str(sku.get("capacity", 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +141,7 @@ class Preview:
             "routing": self.routing,
             "unprotected": [*(each.get("name") for each in regions), "gateway"]
             if protect is False
-            else self._allowed,
+            else self.allowed,
             "accept_starved": self.config.get("acceptStarved"),
             "backends": as_services(regions) if regions else None,
         }
@@ -176,7 +157,8 @@ class Preview:
         ]
 
     @property
-    def _allowed(self) -> list[str]:
+    def allowed(self) -> list[str]:
+        """Names whose account or service may be deleted or replaced."""
         names = _mapping(self.config.get("protect")).get("except")
         return [str(each) for each in names] if isinstance(names, list) else []
 
@@ -200,33 +182,27 @@ class Preview:
         return tuple(error for error in self.errors if error not in _ECHOES)
 
     @cached_property
-    def losses(self) -> tuple[Loss, ...]:
+    def losses(self) -> list[Change]:
         """The accounts and the service that would be deleted or replaced, and what is refused."""
-        refused = {m["urn"]: m for error in self.errors for m in _PROTECTED.finditer(error)}
         known = {each.urn: each for each in self.resources}
-        for urn, match in refused.items():
-            operation = "delete" if match["deleted"] else "replace"
-            found = known.get(urn) or Change(urn=urn, operation="", type=_type_of(urn))
-            known[urn] = replace(found, operation=operation)
-        return tuple(
-            Loss(
-                change=each,
-                region=self.labels("before").get(each.name, ""),
-                refused=each.urn in refused,
-                allowed=each.name in self._allowed,
-            )
+        for error in self.errors:
+            for match in _PROTECTED.finditer(error):
+                urn, operation = match["urn"], "delete" if match["deleted"] else "replace"
+                found = known.get(urn) or Change(urn=urn, operation="", type=_type_of(urn))
+                known[urn] = replace(found, operation=operation, refused=True)
+        return [
+            each
             for each in sorted(known.values(), key=lambda each: (each.type, each.name))
-            if each.urn in refused
-            or (each.type in LOSABLE and each.operation in ("delete", "replace"))
-        )
+            if each.refused or (each.type in LOSABLE and each.operation in ("delete", "replace"))
+        ]
 
     def labels(self, side: str) -> dict[str, str]:
         """Return what a member is called, by its backend: its account's region, or the config's."""
         places = {str(each.get("name")): str(each.get("location")) for each in self.regions}
         for each in self.resources:
             location = (getattr(each, side) or {}).get("location")
-            if each.type == guardrails.ACCOUNT and _is_told(location):
-                places[each.name] = str(location)
+            if each.type == guardrails.ACCOUNT and is_told(location):
+                places[each.name] = location
         return {name: display_name(location) for name, location in places.items()}
 
     @property
@@ -263,26 +239,22 @@ class Preview:
         names = {m.name: each.name for m, each in zip(nameless, missing, strict=True)}
         return Pool(members=tuple(replace(m, name=names.get(m.name, m.name)) for m in pool.members))
 
-    def wrong(self, pool: Pool) -> list[Problem]:
-        """Return what keeps a pool from spreading traffic as declared."""
-        return self.stack.wrong(pool)
-
 
 def parse(text: str, log: str = "") -> Preview:
     """Read a preview, and what was printed beside it. Raises PreviewError for what is none."""
     document = _document(text, log)
     steps, said = _mappings(document.get("steps")), _mappings(document.get("diagnostics"))
-    counts = {
-        str(operation): number
-        for operation, number in _mapping(document.get("changeSummary")).items()
-        if isinstance(number, int)
-    }
+    counts = _mapping(document.get("changeSummary"))
+    counts = {operation: n for operation, n in counts.items() if isinstance(n, int)}
     config = {
         key.removeprefix(_NAMESPACE): _decoded(value)
         for key, value in _mapping(document.get("config")).items()
         if key.startswith(_NAMESPACE)
     }
-    resources = tuple(_resources(steps))
+    by_urn: dict[str, list[Json]] = {}
+    for step in steps:
+        by_urn.setdefault(str(step.get("urn", "")), []).append(step)
+    resources = tuple(_change(urn, those) for urn, those in by_urn.items())
     return Preview(
         resources=resources,
         counts=counts,
@@ -300,28 +272,20 @@ def _document(text: str, log: str) -> Json:
     except (ValueError, RecursionError):
         first = text.strip().partition("\n")[0]
         why = f"no JSON: it begins with {first[:120]!r}" if first else "nothing: it is empty"
-        raise PreviewError("\n".join(errors_of(log) or [why])) from None
+        raise PreviewError(_errors_of(log) or why) from None
     if isinstance(document, dict) and {"steps", "changeSummary"} & document.keys():
         return document
     said = _mappings(document.get("diagnostics")) if isinstance(document, dict) else []
-    failed = errors_of("\n".join(str(each.get("message", "")) for each in said)) or errors_of(log)
+    failed = _errors_of("\n".join(str(each.get("message", "")) for each in said))
     why = "JSON, but no preview: it has neither steps nor changeSummary"
-    raise PreviewError("\n".join(failed or [why]))
+    raise PreviewError(failed or _errors_of(log) or why)
 
 
-def errors_of(log: str) -> list[str]:
-    """Return the errors that the CLI printed, each with the lines that belong to it."""
+def _errors_of(log: str) -> str:
+    """Return what the CLI printed from its first error on."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), len(lines))
-    return [line.removeprefix("error: ") for line in lines[begin:]]
-
-
-def _resources(steps: Sequence[Json]) -> Iterator[Change]:
-    by_urn: dict[str, list[Json]] = {}
-    for step in steps:
-        by_urn.setdefault(str(step.get("urn", "")), []).append(step)
-    for urn, those in by_urn.items():
-        yield _change(urn, those)
+    return "\n".join(line.removeprefix("error: ") for line in lines[begin:])
 
 
 def _change(urn: str, steps: Sequence[Json]) -> Change:
@@ -365,7 +329,8 @@ def _type_of(urn: str) -> str:
     return guardrails.unversioned(urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2])
 
 
-def _is_told(value: object) -> bool:
+def is_told(value: object) -> TypeGuard[str]:
+    """Whether a text is neither unknown nor secret."""
     return isinstance(value, str) and value not in (UNKNOWN, SECRET)
 
 

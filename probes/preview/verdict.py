@@ -1,12 +1,13 @@
 """What the comment says first, and the exit code that goes with it."""
 
-import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from components import guardrails, traffic
 from components.traffic import listed, percent
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
-from probes.preview.model import LOSABLE, Loss, PoolChange, Preview
+from probes.preview.model import LOSABLE, Change, PoolChange, Preview
 
 _GRAVITY = {AS_DECLARED: 0, INCONCLUSIVE: 1, UNBALANCED: 2}
 _RUN_WITH = "run it with --show-sames"
@@ -16,13 +17,15 @@ _RUN_WITH = "run it with --show-sames"
 class Verdict:
     """The sentence, what goes down, the reasons, and the exit code of `exit_codes.COMMENT`.
 
-    One that `warns` is as declared, and still nothing to merge unread.
+    One that `warns` is as declared, and still nothing to merge unread. `accept` has what to do with
+    a line of the stack's config, and the line.
     """
 
     code: int
     sentence: str
     goes_down: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    accept: tuple[tuple[str, str], ...] = ()
     warns: bool = False
 
     @property
@@ -37,8 +40,8 @@ def judge(preview: Preview) -> Verdict:
     """Judge the pool that there would be, what else moves traffic, and what would be lost."""
     verdict = _with_drift(_traffic(preview), preview)
     if preview.violations:
-        verdict = dataclasses.replace(verdict, warns=True)
-    return _with_losses(verdict, preview.losses) if preview.losses else verdict
+        verdict = replace(verdict, warns=True)
+    return _with_losses(verdict, preview) if preview.losses else verdict
 
 
 def _traffic(preview: Preview) -> Verdict:
@@ -98,7 +101,7 @@ def _pools(preview: Preview) -> Verdict:
 
 
 def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
-    wrong = preview.wrong(pool)
+    wrong = preview.stack.wrong(pool)
     reasons = (*(f"{each.message}; {each.remedy}" for each in wrong), *pool.untold)
     shares = pool.by_label(preview.labels("after"))
     is_even = len(set(shares.values())) == 1 and len(shares) == len(pool.members)
@@ -120,11 +123,15 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
         sentence += f" (declared: routing is {preview.routing})"
     accepted = {str(each).lower() for each in preview.stack.names("accept_starved")}
     starved = [name for name in pool.starved if name.lower() not in accepted]
+    accept: tuple[tuple[str, str], ...] = ()
     if starved:
         names = listed([preview.labels("after").get(name, name) for name in starved])
-        remedy = f"openai-gateway:acceptStarved: [{', '.join(starved)}]"
-        reasons = (f"{names} would get nothing; to accept that, write `{remedy}`",)
-    return Verdict(code=AS_DECLARED, sentence=sentence, reasons=reasons, warns=bool(starved))
+        reasons = (f"{names} would get nothing as long as all is well",)
+        line = f"openai-gateway:acceptStarved: [{', '.join(pool.starved)}]"
+        accept = (("To accept that, write in the stack's config", line),)
+    return Verdict(
+        code=AS_DECLARED, sentence=sentence, reasons=reasons, accept=accept, warns=bool(starved)
+    )
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
@@ -137,63 +144,76 @@ def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
         return verdict
     remedy = "`pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged"
     reasons = (*(f"Changed in Azure since the last `up`: {each}" for each in found), remedy)
-    return dataclasses.replace(verdict, reasons=(*reasons, *verdict.reasons), warns=True)
+    return replace(verdict, reasons=(*reasons, *verdict.reasons), warns=True)
 
 
 def _drift(preview: Preview, pool: PoolChange) -> str:
     live = pool.live or traffic.Pool()
     forecast = live.forecast(preview.labels("live"))
-    reasons = [each.message for each in preview.wrong(live)]
+    reasons = [each.message for each in preview.stack.wrong(live)]
     return f"{pool.name}: {forecast or '; '.join(reasons)}"
 
 
-def _with_losses(verdict: Verdict, losses: tuple[Loss, ...]) -> Verdict:
+def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     """Put first what goes down: that is green for nobody, and stops unless allowed by name."""
-    groups: dict[tuple[str, str], list[Loss]] = {}
-    for each in losses:
-        groups.setdefault((each.change.operation, each.change.type), []).append(each)
+    groups: dict[str, dict[str, list[Change]]] = {}
+    for each in preview.losses:
+        groups.setdefault(each.operation, {}).setdefault(each.type, []).append(each)
+    place = partial(_place, preview.labels("before"))
     doing = "; ".join(
-        f"would be {operation}d: "
-        + listed([each.place for each in losses if each.change.operation == operation])
-        for operation in dict.fromkeys(operation for operation, _ in groups)
+        f"{listed([place(each) for those in by_type.values() for each in those])} "
+        f"would be {operation}d"
+        for operation, by_type in groups.items()
     )
-    refused = any(each.refused for each in losses)
-    names = ", ".join(each.change.name for each in losses if not each.allowed)
-    remedy = f"to allow it, write `openai-gateway:protect: {{except: [{names}]}}`"
-    remedy += ", deploy that, and then this change" if refused else ""
-    sentence = f"W{doing[1:]}; then: {verdict.sentence}"
-    return dataclasses.replace(
+    is_refused = any(each.refused for each in preview.losses)
+    names = [each.name for each in preview.losses if each.name not in preview.allowed]
+    how = "To allow it, write in the stack's config"
+    line = f"openai-gateway:protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
+    if is_refused:
+        how += ", and deploy that before this change"
+        if verdict.code == UNBALANCED:
+            verdict = replace(verdict, reasons=(verdict.sentence, *verdict.reasons))
+    return replace(
         verdict,
-        code=UNBALANCED if names or refused else verdict.code,
-        sentence=f"Refused, since it is protected: {doing}" if refused else sentence,
-        goes_down=tuple(_goes_down(those) for those in groups.values()),
-        reasons=(
-            *((verdict.sentence,) if refused and verdict.code == UNBALANCED else ()),
-            *((remedy,) if names else ()),
-            *verdict.reasons,
+        code=UNBALANCED if names or is_refused else verdict.code,
+        sentence=f"Refused, as protected: {doing}"
+        if is_refused
+        else f"Downtime: {doing}; then: {verdict.sentence}",
+        goes_down=tuple(
+            _goes_down(those, listed([place(each) for each in those]))
+            for by_type in groups.values()
+            for those in by_type.values()
         ),
+        accept=(*(((how, line),) if names else ()), *verdict.accept),
         warns=True,
     )
 
 
-def _goes_down(losses: list[Loss]) -> str:
+def _place(regions: Mapping[str, str], change: Change) -> str:
+    if change.type == guardrails.SERVICE:
+        return f"API Management service {change.azure_name}"
+    region = regions.get(change.name)
+    return f"{change.name} ({region})" if region else change.described
+
+
+def _goes_down(losses: list[Change], who: str) -> str:
     """Say what would answer no more, for how long, and which names stay taken."""
-    change, several = losses[0].change, len(losses) > 1
-    if change.operation == "delete":
+    first, several = losses[0], len(losses) > 1
+    if first.operation == "delete":
         lasts = "for good"
-    elif change.type == guardrails.SERVICE:
+    elif first.type == guardrails.SERVICE:
         # API Management documentation, "Create an instance" and "v2 tiers overview".
-        tier = losses[0].tier
+        tier = first.sku[0]
         took = "minutes" if tier.endswith("V2") or tier == "Consumption" else "30 to 45 minutes"
-        lasts = f"for all regions until the new service is there: {took} on {tier or 'its tier'}"
+        lasts = f"for all regions until the new service is there: {took} on {tier}"
     else:
         # Azure RBAC documentation, "Troubleshoot": a role may take effect late.
         lasts = "until a new account answers: minutes, and up to 30 until its role takes effect"
-    said = f"{listed([each.place for each in losses])} would go down {lasts}."
-    if change.type not in LOSABLE:
+    said = f"{who} would go down {lasts}."
+    if first.type not in LOSABLE:
         return said
     names = listed([each.azure_name for each in losses])
     said += f" The name{'s' * several} {names} stay{'s' * (not several)} taken for 48 hours"
-    if change.operation == "delete":
+    if first.operation == "delete":
         return f"{said} (soft delete), unless purged."
     return f"{said} (soft delete): until purged, Azure refuses what would replace it."

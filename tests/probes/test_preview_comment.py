@@ -95,17 +95,21 @@ def first(text: str) -> str:
         ("location-typo", 3, "❔ The preview failed: where traffic would go cannot be told"),
         ("three", 3, "❔ The preview failed: where traffic would go cannot be told"),
         ("wrong-type", 3, "❔ The preview failed: where traffic would go cannot be told"),
-        ("moved", 1, "❌ Refused, since it is protected: would be replaced: foundry2 \\(East US"),
-        ("moved-allowed", 0, "⚠️ Would be replaced: foundry2 \\(East US\\); then: Round robin"),
+        ("moved", 1, "❌ Refused, as protected: foundry2 \\(East US\\) would be replaced"),
+        (
+            "moved-allowed",
+            0,
+            "⚠️ Downtime: foundry2 \\(East US\\) would be replaced; then: Round robin",
+        ),
         (
             "removed",
             1,
-            "❌ Refused, since it is protected: would be deleted: foundry2 \\(East US",
+            "❌ Refused, as protected: foundry2 \\(East US\\) would be deleted",
         ),
         (
             "service-replaced",
             1,
-            "❌ Would be replaced: the API Management service apim\\-l2tmzebd, fou",
+            "❌ Downtime: API Management service apim\\-l2tmzebd, foundry1 ",
         ),
         ("unchecked-typo", 1, "Unbalanced traffic: foundry1: is in uksoth: there is no such Az"),
     ],
@@ -148,7 +152,8 @@ def test_the_engines_own_previews(comment, file, code, said):
             [
                 "**foundry2 (East US) would go down until a new account answers: minutes, and ",
                 "The name foundry2-l2tmzebd stays taken for 48 hours (soft delete)",
-                "- to allow it, write `openai-gateway:protect: {except: [foundry2]}`, deploy that",
+                "\nTo allow it, write in the stack's config, and deploy that before this change:\n",
+                "\nopenai-gateway:protect: {except: [foundry2]}\n",
                 "| France Central, was East US | 1 / 1 |",
             ],
         ),
@@ -180,7 +185,9 @@ def test_a_loss_is_allowed_by_name_alone(comment):
     document = json.loads((PREVIEWS / "moved-allowed.json").read_text("utf-8"))
     for protect in ("true", "false", '{"except": ["foundry1"]}', '{"except": "foundry2"}', "x"):
         document["config"]["openai-gateway:protect"] = protect
-        assert comment(document)[0] == 1
+        code, text, _ = comment(document)
+        names = "foundry1, foundry2" if "foundry1" in protect else "foundry2"
+        assert (code, f"protect: {{except: [{names}]}}\n" in text) == (1, True)
 
 
 def test_a_live_pool_is_shown_only_where_a_refresh_found_another(comment):
@@ -238,11 +245,15 @@ def test_what_the_stack_declares_is_no_mistake_unless_round_robin_is_expected(co
 
 def test_a_region_without_traffic_is_green_only_when_it_is_accepted_by_name(comment):
     config = {"openai-gateway:routing": "priority"}
-    text = plain(comment(preview(step(INCIDENT), config=config))[1])
-    assert "foundry2 and foundry3 would get nothing; to accept that, write" in text
-    assert "`openai-gateway:acceptStarved: [foundry2, foundry3]`" in text
+    text = comment(preview(step(INCIDENT), config=config))[1]
+    assert "- foundry2 and foundry3 would get nothing as long as all is well" in text
+    assert "\nTo accept that, write in the stack's config:\n```yaml\n" in text
+    assert "\nopenai-gateway:acceptStarved: [foundry2, foundry3]\n" in text  # to be copied
     config["openai-gateway:acceptStarved"] = '["foundry2"]'
-    assert "acceptStarved: [foundry3]`" in plain(comment(preview(step(INCIDENT), config=config))[1])
+    assert (
+        "acceptStarved: [foundry2, foundry3]\n"
+        in comment(preview(step(INCIDENT), config=config))[1]
+    )
     config["openai-gateway:acceptStarved"] = ["foundry2", "foundry3"]
     code, text, _ = comment(preview(step(INCIDENT), config=config))
     assert (code, first(text)[:6]) == (0, "### ✅ ")
@@ -400,19 +411,19 @@ def added(kind, **inputs):
     ("kind", "sku", "said"),
     [
         (SERVICE, {"name": "BasicV2", "capacity": 2}, "2 × BasicV2, [API Management prices](https"),
-        (SERVICE, UNKNOWN, "its tier, [API Management prices](https"),
+        (SERVICE, UNKNOWN, "1 × unknown tier, [API Management prices](https"),
         ("cognitiveservices:Deployment", {"name": "x"}, "by the tokens used, nothing while idle"),
-        ("compute:VirtualMachine", UNKNOWN, "[price calculator](https"),
+        ("compute:VirtualMachine", UNKNOWN, None),
         ("apimanagement:Api", None, None),
     ],
 )
 def test_what_is_added_and_costs_has_the_page_that_says_it_and_no_number(comment, kind, sku, said):
     text = plain(comment(preview(step(ROUND), added(kind, sku=sku)))[1])
     assert (f"\n- it: {said}" in text) == (said is not None)
-    assert ("**Costs of what is added**" in text) == (said is not None)
+    assert "\n- what else is added: [price calculator](https" in text
     assert "$" not in text
     same = {**added(kind, sku=sku), "op": "same"}
-    assert "- it:" not in comment(preview(step(ROUND), same))[1]
+    assert "**Costs of what is added**" not in comment(preview(step(ROUND), same))[1]
 
 
 def test_prices_are_asked_for_and_dated_and_a_failure_is_a_line(comment, prices, monkeypatch):
@@ -436,9 +447,9 @@ def test_prices_are_asked_for_and_dated_and_a_failure_is_a_line(comment, prices,
     prices.items = [{}]
     assert " answers something else than prices (" in said()
     prices.status = 500
-    assert " cannot be read (HTTPStatusError, " in said()
+    assert " cannot be read (HTTPStatusError) (" in said()
     monkeypatch.setenv("RETAIL_PRICES_ENDPOINT", "http://127.0.0.1:9/")
-    assert " cannot be read (ConnectError, " in said()
+    assert " cannot be read (ConnectError) (" in said()
 
 
 def price(meter, retail):

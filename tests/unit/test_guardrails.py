@@ -172,9 +172,7 @@ MISTAKES = {
         "pool-has-every-region": "foundry2 is not in the pool",
     },
     together: {"regions-are-different": "foundry1 and foundry2 are in uksouth"},
-    mistyped: {
-        "locations-are-azure-s": "is in uksoth: there is no such Azure location; did you mean uksouth?"
-    },
+    mistyped: {"locations-are-azure-s": "is in uksoth: there is no such Azure location; did you"},
     unprotected: {"accounts-and-gateway-are-protected": "is not protected"},
     fragile: {"backends-have-a-breaker": "has no circuit breaker"},
     with_keys: {"accounts-take-no-keys": "set disableLocalAuth to true"},
