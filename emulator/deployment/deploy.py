@@ -51,6 +51,7 @@ def run(
     show_sames: bool = False,
     policy_pack: Path | None = None,
     ignore_protect: bool = False,
+    refresh: bool = False,
     listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
@@ -61,8 +62,9 @@ def run(
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
     unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
     pack, which are components/guardrails.py, judge a preview; `up` then begins with one, and
-    changes nothing when it breaks a rule. Unless a server goes on `listening`, `up` shows no
-    outputs, since nobody answers at their urls.
+    changes nothing when it breaks a rule. With `refresh`, what was changed in Azure is taken over
+    first, so that what the program declares is put back. Unless a server goes on `listening`, `up`
+    shows no outputs, since nobody answers at their urls.
     """
     out = out or sys.stdout
     text = display.Text(out, show_sames=show_sames, listening=listening)
@@ -90,6 +92,7 @@ def run(
                         token=token or signing_in(state_dir),
                         journal=journal,
                         ignore_protect=ignore_protect,
+                        refresh=refresh,
                     )
                 if policy_pack and done == "preview" and not interrupted:
                     _judge(journal)
@@ -137,6 +140,7 @@ def _deploy(
     token: Callable[[str], str],
     journal: Journal,
     ignore_protect: bool,
+    refresh: bool,
 ) -> bool:
     """Carry the operation out; return whether Ctrl-C cut it off."""
     is_preview = operation == "preview"
@@ -158,9 +162,11 @@ def _deploy(
             names = ", ".join(sorted(entry.resource.title for entry in checkpoint.interrupted))
             journal.say("info", f"An earlier run was cut off; this one brings to an end: {names}")
         with contextlib.closing(azure), contextlib.suppress(KeyboardInterrupt):
+            if refresh:
+                engine.refresh()
             if operation == "destroy":
                 engine.delete_everything()
-            else:
+            elif not journal.failed:
                 _run_program(project, stack, engine, journal, is_preview=is_preview)
                 engine.delete_what_is_gone()
         return stop.is_set()

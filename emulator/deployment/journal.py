@@ -9,7 +9,7 @@ from typing import Literal, Protocol, Self
 from emulator.deployment.state import ResourceState
 from emulator.deployment.values import Change, Json
 
-Op = Literal["same", "create", "update", "replace", "delete"]
+Op = Literal["refresh", "same", "create", "update", "replace", "delete"]
 Severity = Literal["info", "warning", "error"]
 
 
@@ -72,8 +72,8 @@ class Journal:
 
     @property
     def counts(self) -> Counter[Op]:
-        """How many resources took each course."""
-        return Counter(step.op for step in self.steps if not step.failed)
+        """How many resources took each course; to be read again is none."""
+        return Counter(step.op for step in self.steps if not step.failed and step.op != "refresh")
 
     def say(self, severity: Severity, message: str, urn: str = "") -> None:
         """Add a message, once."""

@@ -939,6 +939,78 @@ def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("nowhere: has no PulumiPolicy.yaml\n")
 
 
+def drift(arm, **changed) -> None:
+    """What one can do to the pool's first member in the portal."""
+    pool_of(arm)[0].update(changed)
+
+
+def test_what_was_changed_in_azure_is_seen_by_a_refresh_and_put_back(project, arm):
+    project.up()
+    declared = [dict(each) for each in pool_of(arm)]
+    before = steps(project.preview(refresh=True))
+    assert before == steps(project.preview())
+    drift(arm, weight=9, priority=2)
+    assert "6 unchanged" in project.up().text  # as with the engine: state and program agree
+    assert pool_of(arm)[0]["weight"] == 9
+
+    preview = project.preview(refresh=True)
+    refreshed = [each for each in preview["steps"] if each["op"] == "refresh"]
+    assert preview["steps"][: len(refreshed)] == refreshed
+    assert len(refreshed) == 6
+    assert all(each["oldState"] == each["newState"] for each in refreshed)
+    assert preview["changeSummary"] == {"same": 5, "update": 1}
+    (update,) = [each for each in preview["steps"] if each["op"] == "update"]
+    assert update["detailedDiff"] == {
+        "pool.services[0].priority": {"inputDiff": True, "kind": "update"},
+        "pool.services[0].weight": {"inputDiff": True, "kind": "update"},
+    }
+    assert update["oldState"]["inputs"]["pool"]["services"][0]["weight"] == 9
+    assert "~ pool.services[0].weight: 9 => 1" in project.up(refresh=True).text
+    assert pool_of(arm) == declared
+    assert "6 unchanged" in project.up(refresh=True).text
+
+
+def test_what_was_deleted_in_azure_is_made_again_by_a_refresh(project, arm):
+    project.up()
+    for gone in ("pool", "foundry1"):
+        del arm.bodies[f"{BACKENDS}/{gone}".lower()]
+    preview = project.preview(refresh=True)
+    assert preview["changeSummary"] == {"same": 4, "create": 2}
+    assert "2 created" in project.up(refresh=True).text
+    assert len(pool_of(arm)) == 2
+
+
+def test_a_refresh_that_fails_stops_the_run(project, arm):
+    project.up()
+    arm.log.clear()
+    arm.intercept = lambda method, path: (500, error("No", "No.")) if "/pool" in path else None
+    project.config(weight=3)
+    for operation in ("preview", "up"):
+        result = project.run(operation, refresh=True)
+        assert result.code == 1
+        assert "pool: 500 No: No." in result.text
+    assert arm.writes == []
+
+
+def test_a_refresh_keeps_secrets_secret(project):
+    project.program(
+        """
+        import pulumi
+        from pulumi_azure_native import apimanagement
+        apimanagement.Backend(
+            "b", backend_id="b", resource_group_name="rg", service_name="apim", protocol="http",
+            url=pulumi.Output.secret("https://x"), title="t",
+            opts=pulumi.ResourceOptions(additional_secret_outputs=["title"]),
+        )
+        """
+    )
+    project.up()
+    before = project.checkpoint
+    project.up(refresh=True)
+    assert project.checkpoint == before
+    assert "https://x" not in json.dumps(project.preview(refresh=True))
+
+
 def test_the_program_is_told_who_is_signed_in_and_gets_a_token_that_azure_takes(tmp_path):
     with arm_server.serving(tmp_path) as arm:
         project = StackProject(tmp_path, str(arm.client.base_url))
