@@ -149,6 +149,7 @@ class Engine:
             state = None
         if state is None:
             return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
+        self._journal.states[urn] = state
         return resource_pb2.RegisterResourceResponse(
             urn=urn, id=state.id, object=to_struct(state.outputs) if state.custom else None
         )
@@ -159,6 +160,9 @@ class Engine:
         """Take over what a component, or the stack, exports."""
         state = self._checkpoint.get(request.urn)
         outputs = from_struct(request.outputs)
+        if request.urn in self._journal.states:
+            declared = self._journal.states[request.urn]
+            self._journal.states[request.urn] = replace(declared, outputs=outputs)
         if not self._preview:  # what a failed resource left unknown is no output
             outputs = {key: value for key, value in outputs.items() if not has_unknown(value)}
         if state and state.type == ROOT_TYPE:

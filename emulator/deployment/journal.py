@@ -63,6 +63,8 @@ class Journal:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     outputs: dict[str, Json] = field(default_factory=dict)
     old_outputs: dict[str, Json] = field(default_factory=dict)
+    states: dict[str, ResourceState] = field(default_factory=dict)
+    """What the program's resources will be, in a preview as far as that is known."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
