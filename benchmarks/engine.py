@@ -96,7 +96,6 @@ def main() -> None:
 
 def measured(state: Path, variables: Mapping[str, str]) -> list[dict[str, float]]:
     """Make a project of each program, and time the previews of all of them."""
-    (state / "pulumi").mkdir()
     folders = {DEV: state / "project"}
     demo.copy_program(ROOT, folders[DEV])
     for program, text in PROGRAMS.items():

@@ -409,6 +409,10 @@ At most {100 * SHARE_OF_WRONG_VERDICTS:.0f} % of the verdicts may be wrong; inco
 are counted apart.
 "Wald" is what his tests of a region's share take on average, without the overshoot of whole
 answers; balanced needs besides that every region has answered, hence 30 requests for 30 regions.
+A region that throttles behind this program's policy answers nothing, since the gateway tries again
+elsewhere and lists each failed attempt in `x-backend-tried`. It is proved by the bound of silence,
+so the error stays what it is, and it is called degraded, with a next step of its own. A failed
+attempt shows that the pool chose the region: it never makes another one's share look too great.
 The loops are today's practice: a fixed count, accepted when each region's share of all requests is
 within {100 * LOOP_TOLERANCE:.0f} points of what is expected.
 

@@ -121,14 +121,16 @@ def changes(regions: Regions) -> list[Change]:
 
 
 class Project:
-    """A copy of the program with a stack `dev`, and the Pulumi CLI in it."""
+    """A copy of the program with a stack that is configured as `dev`, and the Pulumi CLI in it."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], stack: str = "dev") -> None:
         self.folder = folder
-        self.file = folder / "Pulumi.dev.yaml"
+        self.stack = stack
+        self.file = folder / f"Pulumi.{stack}.yaml"
         self.environment = {**environment, "PULUMI_HOME": str(folder / "home")}
         if not folder.exists():
             demo.copy_program(ROOT, folder)
+            (folder / "Pulumi.dev.yaml").rename(self.file)
 
     def pulumi(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the CLI."""
@@ -144,7 +146,7 @@ class Project:
 
     def deploy(self) -> None:
         """Make the stack and deploy it. Raises RuntimeError with what the CLI printed."""
-        for command in ("stack init dev", "up --yes --skip-preview"):
+        for command in (f"stack init {self.stack}", "up --yes --skip-preview"):
             done = self.pulumi(command)
             if done.returncode:
                 raise RuntimeError(f"pulumi {command}\n{done.stdout}{done.stderr}")
@@ -209,11 +211,7 @@ def previews() -> list[Row]:
             variables = {**os.environ, **pulumi_variables(state), "ARM_ENDPOINT": endpoint}
             stacks = []
             for stack, protect in (("protected", True), ("unprotected", False)):
-                backend = state / f"{stack}-stacks"
-                backend.mkdir()
-                project = Project(
-                    state / stack, {**variables, "PULUMI_BACKEND_URL": backend.as_uri()}
-                )
+                project = Project(state / f"{stack}-project", variables, stack)
                 project.set(PROTECT, protect)
                 stacks.append(project)
             with ThreadPoolExecutor() as pool:
@@ -237,7 +235,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         cells = [_cell(row.unprotected.touched[word]) for word in words]
         if not any(cells):
-            cells[0] = "nothing"
+            cells[0] = "refused" if row.unprotected.refused else "nothing"
         lines.append(
             f"| {row.change.title} | {_refusal(row.protected.refused)} | {' | '.join(cells)} |"
         )

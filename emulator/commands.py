@@ -114,7 +114,6 @@ def env(options: argparse.Namespace) -> int:
         # What evaluates this goes on: the Pulumi CLI would deploy to wherever it is signed in.
         print(export("PULUMI_BACKEND_URL", environment.NOWHERE))
         raise LocalAzureError(f"no local Azure runs on {state}; start it: python -m emulator serve")
-    (state / "pulumi").mkdir(mode=0o700, exist_ok=True)
     for name, value in environment.to_set(state, stack=options.stack).items():
         print(export(name, value))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emulator import identity
 from emulator.local import (
+    HOST,
     STATE_VARIABLE,
     SUBSCRIPTION_ID,
     TENANT_ID,
@@ -32,14 +33,18 @@ BEFORE = "LOCAL_AZURE_BEFORE_"
 NOWHERE = "file:///no local Azure runs/start it: python -m emulator serve"
 
 
+# Where the Pulumi CLI keeps stacks, by which token, and where it keeps that one.
+_LOGIN = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CREDENTIALS_PATH")
+
+
 def to_set(state: Path, *, stack: str) -> dict[str, str]:
     """Return the variables that point tools at the running server on this folder, and a stack.
 
-    A backend and a passphrase that the user has chosen are left as they are.
+    A backend that the user has chosen is left as it is.
     """
     variables = _variables(state, stack)
     own = _restorable(state)
-    if own:
+    if authority_certificate(state).exists():
         _write_roots(state)
     before = {f"{BEFORE}{name}": value for name, value in _users(own, state)}
     return {name: value for name, value in (variables | own | before).items() if value}
@@ -81,21 +86,25 @@ def _variables(state: Path, stack: str) -> dict[str, str]:
         "AZURE_CORE_COLLECT_TELEMETRY": "false",
         **pulumi_variables(state),
     }
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
-        if os.environ.get(name, NOWHERE) not in (variables[name], NOWHERE):
-            del variables[name]
-    if "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ:  # a passphrase would go before it
-        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    for name in _LOGIN if _has_own_backend() else ():
+        del variables[name]
     return variables
 
 
+def _has_own_backend() -> bool:
+    """Whether the user has chosen where the Pulumi CLI keeps its stacks."""
+    backend = os.environ.get("PULUMI_BACKEND_URL", NOWHERE)
+    return backend != NOWHERE and not backend.startswith(f"http://{HOST}:")
+
+
 def _restorable(state: Path) -> dict[str, str]:
-    """Return the variables whose former values come back; none before the first `serve`."""
-    if not authority_certificate(state).exists():
-        return {}
+    """Return the variables whose former values come back; those of trust once there is any."""
+    trust = TRUST_VARIABLES if authority_certificate(state).exists() else ()
+    pulumi = pulumi_variables(state)
     return {
-        **dict.fromkeys(TRUST_VARIABLES, str(_roots(state))),
+        **dict.fromkeys(trust, str(_roots(state))),
         "AZURE_CONFIG_DIR": str(state / "az"),
+        **({} if _has_own_backend() else {name: pulumi[name] for name in _LOGIN[1:]}),
     }
 
 
@@ -104,7 +113,10 @@ def _users(own: Mapping[str, str], state: Path) -> Iterator[tuple[str, str]]:
     folders = (state, Path(os.environ.get(STATE_VARIABLE) or state))
     for name in own:
         value = os.environ.get(name, "")
-        if value and not any(Path(value).is_relative_to(folder) for folder in folders):
+        is_ours = value.startswith(identity.ACCESS_TOKEN_PREFIX) or any(
+            Path(value).is_relative_to(folder) for folder in folders
+        )
+        if value and not is_ours:
             yield name, value
 
 

@@ -22,6 +22,7 @@ from emulator.local import TENANT_ID, LocalAzureError
 CLIENT_ID: Final = "00000000-0000-0000-0000-000000000002"
 PRINCIPAL_ID: Final = "00000000-0000-0000-0000-000000000003"
 MANAGED_IDENTITY_PATH: Final = "/msi/token"
+ACCESS_TOKEN_PREFIX: Final = "local-azure-"  # noqa: S105 - what it begins with
 RESOURCE_MANAGER: Final = "https://management.azure.com"
 ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
 
@@ -39,6 +40,12 @@ class Secrets:
     signing_key: str
     client_secret: str
     identity_header: str
+
+    @property
+    def pulumi_access_token(self) -> str:
+        """What the Pulumi CLI signs in with where its stacks are kept."""
+        derived = hmac.digest(bytes.fromhex(self.signing_key), b"pulumi", sha256)
+        return f"{ACCESS_TOKEN_PREFIX}{derived.hex()}"
 
     @classmethod
     def of(cls, state: Path) -> "Secrets":

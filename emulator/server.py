@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emulator import entra, faults, gateway, openai_region, resource_manager
+from emulator import entra, faults, gateway, openai_region, pulumi_service, resource_manager
 from emulator.gateway import policy
 from emulator.hardening import Site
 from emulator.identity import Secrets, Tokens
@@ -90,7 +90,10 @@ class LocalAzure:
             on_change=self._reconcile,
             compile_policy=policy.check,
             tokens=self.tokens,
-            other_routes=entra.routes(self.tokens, self._secrets),
+            other_routes=[
+                *entra.routes(self.tokens, self._secrets),
+                *pulumi_service.routes(self._state / "pulumi", self._secrets),
+            ],
             locations=self._locations,
         )
         faults.add_routes(

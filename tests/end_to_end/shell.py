@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator import identity
+from emulator.local import outputs_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,6 +72,7 @@ class Shell:
             endpoint = line.split(" at ")[1].split(",")[0]
             self.environment |= {
                 "ARM_ENDPOINT": endpoint,
+                "PROBE_OUTPUTS": str(outputs_file(self.state, "dev")),
                 **identity.variables(self.state, endpoint),
             }
             yield endpoint

@@ -69,7 +69,7 @@ def announced(state: Path) -> Iterator[None]:
 
 
 def test_env_names_the_running_server_in_each_shell_s_words(tmp_path, monkeypatch, capsys):
-    for name in ("BACKEND_URL", "CONFIG_PASSPHRASE", "CONFIG_PASSPHRASE_FILE"):
+    for name in ("BACKEND_URL", "ACCESS_TOKEN", "CREDENTIALS_PATH"):
         monkeypatch.delenv(f"PULUMI_{name}", raising=False)
 
     def env(*flags):
@@ -81,7 +81,8 @@ def test_env_names_the_running_server_in_each_shell_s_words(tmp_path, monkeypatc
     assert "export ARM_ENDPOINT=http://127.0.0.1:8700" in lines
     assert f"export LOCAL_AZURE_STATE={tmp_path}" in lines
     assert f"export PROBE_OUTPUTS={tmp_path}/outputs/dev.json" in lines
-    assert f"export PULUMI_BACKEND_URL=file://{tmp_path}/pulumi" in lines
+    assert "export PULUMI_BACKEND_URL=http://127.0.0.1:8700" in lines
+    assert f"export PULUMI_CREDENTIALS_PATH={tmp_path}/pulumi" in lines
     assert "export PULUMI_DEBUG_PROVIDERS=azure-native:1,random:2" in lines
     assert all(line.startswith("export ") for line in lines)
     assert "set -gx ARM_ENDPOINT http://127.0.0.1:8700;" in fish
@@ -95,7 +96,9 @@ def test_env_leaves_a_backend_that_the_user_chose_and_forgets_only_its_own(
     monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///elsewhere")
     with announced(tmp_path):
         assert main(["env", "--state", str(tmp_path)]) == 0
-    assert "PULUMI_BACKEND_URL" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "PULUMI_BACKEND_URL" not in shown
+    assert "PULUMI_ACCESS_TOKEN" not in shown
     assert main(["env", "--state", str(tmp_path), "--unset"]) == 0
     unset = set(capsys.readouterr().out.splitlines())
     assert {"unset ARM_ENDPOINT", "unset PULUMI_DEBUG_PROVIDERS", "unset PROBE_OUTPUTS"} <= unset
@@ -116,7 +119,7 @@ def test_env_without_a_server_leads_the_pulumi_cli_nowhere(tmp_path, monkeypatch
     monkeypatch.setenv(name, value)
     with announced(tmp_path):
         assert main(["env", "--state", str(tmp_path)]) == 0
-        assert f"{name}=file://{tmp_path}/pulumi\n" in capsys.readouterr().out
+        assert f"{name}=http://127.0.0.1:8700\n" in capsys.readouterr().out
         monkeypatch.setenv(name, "file:///elsewhere")
         assert main(["env", "--state", str(tmp_path), "--stack", "prod"]) == 0
         assert f"PROBE_OUTPUTS={tmp_path}/outputs/prod.json\n" in capsys.readouterr().out
@@ -152,14 +155,19 @@ def test_a_full_disk_is_one_line(first_up, command):
     assert (done.returncode, said) == (1, ["error: standard output: No space left on device"])
 
 
-def test_env_gives_no_passphrase_to_who_has_one_in_a_file(tmp_path, monkeypatch, capsys):
-    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    for expected in (True, False):
+def test_env_gives_the_user_s_own_pulumi_token_back(tmp_path, monkeypatch, capsys):
+    name = "PULUMI_ACCESS_TOKEN"
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setenv(name, "pul-of-the-user")
+    for _ in range(2):  # evaluated twice
         with announced(tmp_path):
             assert main(["env", "--state", str(tmp_path)]) == 0
-        assert ("PULUMI_CONFIG_PASSPHRASE=local" in capsys.readouterr().out) is expected
-        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "own"))
+        shown = dict(line[7:].split("=", 1) for line in capsys.readouterr().out.splitlines())
+        assert shown[name].startswith("local-azure-")
+        for each, value in shown.items():
+            monkeypatch.setenv(each, value)
+    assert main(["env", "--state", str(tmp_path), "--unset"]) == 0
+    assert f"export {name}=pul-of-the-user\n" in capsys.readouterr().out
 
 
 def in_bash(script, shell):

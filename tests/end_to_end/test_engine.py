@@ -15,6 +15,7 @@ from shell import Shell
 
 from docs import changing_regions
 from docs.changing_regions import PROTECT, REGIONS, Project
+from emulator.identity import authorization
 
 ROOT = Path(__file__).parents[2]
 CHANCE = (
@@ -47,6 +48,7 @@ class Cli(Project):
             for line in shlex.split(exports.replace("\n", " "))
             if "=" in line
         )
+        self.shell = shell
         super().__init__(folder, {**shell.environment, "PATH": os.environ["PATH"], **variables})
         if new:
             for name in ("policies", "probes"):
@@ -74,6 +76,22 @@ class Cli(Project):
 
     def probe(self, *flags: str, expected: int, **more) -> str:
         return self.run("distribution.py", *flags, expected=expected, **more)
+
+    def portal(self) -> httpx.Client:
+        """Resource Manager, as one who is signed in sees it."""
+        return httpx.Client(
+            base_url=self.environment["ARM_ENDPOINT"],
+            headers=authorization(self.shell.state),
+            trust_env=False,
+        )
+
+    def change_weight(self) -> None:
+        """What one can do in the portal."""
+        url = f"{json.loads(self('stack output --json'))['pool']['id']}?api-version=2024-05-01"
+        with self.portal() as portal:
+            pool = portal.get(url).raise_for_status().json()["properties"]["pool"]
+            pool["services"][1]["weight"] = 7
+            portal.put(url, json={"properties": {"type": "Pool", "pool": pool}}).raise_for_status()
 
     def comment(self, preview: str, *flags: str, expected: int) -> str:
         (self.folder / "preview.json").write_text(preview, encoding="utf-8")
@@ -104,12 +122,11 @@ def cli(up_once, tmp_path):
     with shell.serving("--provisioning", "0"):
         copy = Cli(shell, folder / "project")
         copy("stack select dev")
-        copy.shell = shell
         yield copy
 
 
 def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
-    with shell.serving("--provisioning", "0") as endpoint:
+    with shell.serving("--provisioning", "0"):
         cli = Cli(shell, tmp_path / "project")
         cli("stack init dev")
         assert "+ 36 to create" in cli("preview")
@@ -123,7 +140,7 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         cli("preview --refresh --expect-no-changes")
         outputs = json.loads(cli("stack output --json"))
         assert outputs["subscription_key"] == "[secret]"
-        change_weight(f"{endpoint}{outputs['pool']['id']}?api-version=2024-05-01")
+        cli.change_weight()
         cli("preview --refresh --expect-no-changes", expected=DRIFT)
         assert "foundry2 has weight 7" in judge(cli, 1)
         assert "36 unchanged" in cli(UP)
@@ -258,11 +275,10 @@ def assert_azure_has_what_the_state_says(cli, *, changed: bool = False) -> None:
 
 
 def listed(cli, path: str, version: str) -> set[str]:
-    with httpx.Client(trust_env=False) as azure:
-        answer = azure.get(f"{cli.environment['ARM_ENDPOINT']}{path}?api-version={version}")
-    assert answer.status_code == 200, answer.text
-    assert not answer.json().get("nextLink")
-    return {each["id"].lower() for each in answer.json()["value"]}
+    with cli.portal() as portal:
+        page = portal.get(path, params={"api-version": version}).raise_for_status().json()
+    assert not page.get("nextLink")
+    return {each["id"].lower() for each in page["value"]}
 
 
 def test_the_bare_probe_judges_the_selected_stack_from_any_folder(cli, tmp_path):
@@ -299,8 +315,7 @@ def test_a_refresh_preview_of_a_healthy_stack_is_no_fault_and_drift_is(cli):
     command = "preview --refresh --json --show-sames"
     healthy = cli.comment(cli(command), expected=0)
     assert "33.3 %" in healthy
-    endpoint, pool = cli.environment["ARM_ENDPOINT"], json.loads(cli("stack output --json"))["pool"]
-    change_weight(f"{endpoint}{pool['id']}?api-version=2024-05-01")
+    cli.change_weight()
     assert "33.3 %" in cli.comment(cli(command), expected=0)
     assert "36 unchanged" in cli(UP)
     told = cli.probe(expected=1)
@@ -364,12 +379,3 @@ def changes_in(log: Path) -> list[tuple[str, ...]]:
         for each in entries
         if each["method"] != "GET"
     ]
-
-
-def change_weight(url: str) -> None:
-    """What one can do in the portal."""
-    with httpx.Client(trust_env=False) as portal:
-        pool = portal.get(url).json()["properties"]
-        pool["pool"]["services"][1]["weight"] = 7
-        answer = portal.put(url, json={"properties": {"type": "Pool", "pool": pool["pool"]}})
-        assert answer.status_code == 200, answer.text
