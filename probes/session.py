@@ -81,8 +81,8 @@ def run(options: Options) -> int:
 def _watch(options: Options, source: sources.Source, interval: float, ticker: Ticker) -> int:
     from probes.watch import REQUESTS_A_MINUTE, Budget, watch  # noqa: PLC0415
 
-    def now() -> str:
-        return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    def stamped(line: str) -> str:
+        return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
 
     def once(left: int) -> Report:
         report, interrupted = probe(replace(options, max_requests=left), source, _silent)
@@ -92,7 +92,7 @@ def _watch(options: Options, source: sources.Source, interval: float, ticker: Ti
 
     def show(report: Report, changed: bool) -> None:  # noqa: FBT001
         if changed:
-            ticker.news(f"{report.started:%Y-%m-%dT%H:%M:%SZ} {report.sentence}")
+            ticker.news(stamped(report.sentence))
         _write_files(options, report)
 
     if not options.quiet:
@@ -103,7 +103,7 @@ def _watch(options: Options, source: sources.Source, interval: float, ticker: Ti
         budget=Budget(options.max_requests or REQUESTS_A_MINUTE),
         fail_fast=options.fail_fast,
         show=show,
-        say=_silent if options.quiet else lambda line: ticker.life(f"{now()} {line}"),
+        say=_silent if options.quiet else lambda line: ticker.life(stamped(line)),
     )
 
 
