@@ -125,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
             "--ignore-protect", action="store_true", help="delete or replace what is protected, too"
         )
         if name != "destroy":
+            deploy.add_argument(
+                "--refresh", action="store_true", help="look first what was changed in Azure"
+            )
             deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
         if name == "preview":
             deploy.add_argument("--json", action="store_true", help="as `pulumi preview --json`")

@@ -127,12 +127,13 @@ def preview(options: argparse.Namespace) -> int:
         as_json=options.json,
         show_sames=options.show_sames,
         policy_pack=options.policy_pack,
+        refresh=options.refresh,
     )
 
 
 def up(options: argparse.Namespace) -> int:
     """Deploy the program in the current folder."""
-    return _deploy("up", options, policy_pack=options.policy_pack)
+    return _deploy("up", options, policy_pack=options.policy_pack, refresh=options.refresh)
 
 
 def destroy(options: argparse.Namespace) -> int:
@@ -147,6 +148,7 @@ def _deploy(
     as_json: bool = False,
     show_sames: bool = False,
     policy_pack: str | None = None,
+    refresh: bool = False,
 ) -> int:
     from emulator import deployment
 
@@ -163,6 +165,7 @@ def _deploy(
             show_sames=show_sames,
             policy_pack=Path(policy_pack) if policy_pack else None,
             ignore_protect=options.ignore_protect,
+            refresh=refresh,
             listening=find_server(state) is not None,
         )
 

@@ -14,23 +14,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import ParamSpec, TextIO, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TextIO, TypeVar
 
 from pulumi import RunError
 from pulumi.runtime import Settings, configure, run_in_stack
 from pulumi.runtime.config import set_all_config
 
-from components import guardrails
 from emulator.deployment import display, sdk
 from emulator.deployment.config import Project, load
 from emulator.deployment.display import Operation, Run
 from emulator.deployment.engine import PARALLEL, Engine
 from emulator.deployment.journal import Journal
+from emulator.deployment.policy_pack import PolicyPack
 from emulator.deployment.provider import ResourceManager
 from emulator.deployment.state import ROOT_TYPE, Checkpoint, StackState
-from emulator.deployment.values import plain, without_unknowns
 from emulator.identity import signing_in
 from emulator.local import SUBSCRIPTION_ID, LocalAzureError
+
+if TYPE_CHECKING:
+    from emulator.deployment.policy_pack import PolicyPack
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +53,7 @@ def run(
     show_sames: bool = False,
     policy_pack: Path | None = None,
     ignore_protect: bool = False,
+    refresh: bool = False,
     listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
@@ -59,21 +62,20 @@ def run(
     `arm_endpoint` is called when the first request is due: a preview of a new stack needs none.
     `token` signs in at a resource, by default as the state folder's own service principal.
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
-    unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
-    pack, which are components/guardrails.py, judge a preview; `up` then begins with one, and
-    changes nothing when it breaks a rule. Unless a server goes on `listening`, `up` shows no
-    outputs, since nobody answers at their urls.
+    unchanged, too. What the program prints becomes a message. A `policy_pack`, which is a folder,
+    judges a preview; `up` then begins with one, and changes nothing when it breaks a rule. With
+    `refresh`, what was changed in Azure is taken over first, so that what the program declares is
+    put back. Unless a server goes on `listening`, `up` shows no outputs, since nobody answers at
+    their urls.
     """
     out = out or sys.stdout
     text = display.Text(out, show_sames=show_sames, listening=listening)
     started = time.monotonic()
     try:
-        if policy_pack:
-            _check_is_pack(policy_pack)
         project = load(project_dir.absolute(), stack, config_file)
         state = StackState(state_dir, stack)
         lock = contextlib.nullcontext() if operation == "preview" else state.held(operation)
-        with lock:
+        with lock, _started(policy_pack) as pack:
             if not json:
                 text.header(operation, stack)
             is_judged = policy_pack and operation == "up"
@@ -90,9 +92,10 @@ def run(
                         token=token or signing_in(state_dir),
                         journal=journal,
                         ignore_protect=ignore_protect,
+                        refresh=refresh,
                     )
-                if policy_pack and done == "preview" and not interrupted:
-                    _judge(journal)
+                if pack and done == "preview" and not interrupted and not journal.failed:
+                    _judge(pack, journal, project, stack)
                 if interrupted or journal.failed:
                     break
             else:
@@ -137,6 +140,7 @@ def _deploy(
     token: Callable[[str], str],
     journal: Journal,
     ignore_protect: bool,
+    refresh: bool,
 ) -> bool:
     """Carry the operation out; return whether Ctrl-C cut it off."""
     is_preview = operation == "preview"
@@ -158,36 +162,38 @@ def _deploy(
             names = ", ".join(sorted(entry.resource.title for entry in checkpoint.interrupted))
             journal.say("info", f"An earlier run was cut off; this one brings to an end: {names}")
         with contextlib.closing(azure), contextlib.suppress(KeyboardInterrupt):
+            if refresh:
+                engine.refresh()
             if operation == "destroy":
                 engine.delete_everything()
-            else:
+            elif not journal.failed:
                 _run_program(project, stack, engine, journal, is_preview=is_preview)
                 engine.delete_what_is_gone()
         return stop.is_set()
 
 
-def _check_is_pack(folder: Path) -> None:
-    if not (folder / "PulumiPolicy.yaml").is_file():
-        raise LocalAzureError(f"--policy-pack {folder}: has no PulumiPolicy.yaml")
+def _started(policy_pack: Path | None) -> "contextlib.AbstractContextManager[PolicyPack | None]":
+    """Start the policy pack, if there is one: it loads while the program runs."""
+    if policy_pack is None:
+        return contextlib.nullcontext()
+    from emulator.deployment.policy_pack import running  # noqa: PLC0415 - most runs have none
+
+    return running(policy_pack)
 
 
-def _judge(journal: Journal) -> None:
-    """Add an error for each rule of the policy pack that the declared resources break."""
-    declared = [
-        guardrails.Resource(
-            type=step.new.type,
-            name=step.new.urn.rpartition("::")[2],
-            inputs=without_unknowns(
-                plain(journal.outputs if step.new.type == ROOT_TYPE else step.new.inputs)
-            ),
-        )
-        for step in journal.steps
-        if step.new
-    ]
-    for violation in guardrails.violations(declared):
-        journal.say(
-            "error", f"[mandatory] {violation.rule}: {violation.resource.name}: {violation.message}"
-        )
+def _judge(pack: "PolicyPack", journal: Journal, project: Project, stack: str) -> None:
+    """Let the policy pack judge a preview that succeeded."""
+    pack.judge(
+        journal,
+        project=project.name,
+        stack=stack,
+        inputs=[
+            step.new
+            for step in journal.steps
+            if step.new and step.op != "refresh" and step.new.type != ROOT_TYPE
+        ],
+        outputs=journal.states.values(),
+    )
 
 
 def _run_program(

@@ -23,6 +23,7 @@ Operation = Literal["preview", "up", "destroy"]
 
 _HEADERS = {"preview": "Previewing update", "up": "Updating", "destroy": "Destroying"}
 _SIGNS: Mapping[Op, str] = {
+    "refresh": "~ ",
     "same": "= ",
     "create": "+ ",
     "update": "~ ",
@@ -31,6 +32,7 @@ _SIGNS: Mapping[Op, str] = {
 }
 _COLOURS: Mapping[Op, str] = {"create": "32", "update": "33", "replace": "35", "delete": "31"}
 _DONE: Mapping[Op, str] = {
+    "refresh": "refreshed",
     "same": "unchanged",
     "create": "created",
     "update": "updated",
@@ -188,7 +190,7 @@ class _Row:
 
 def _rows(steps: list[Step], *, show_sames: bool) -> Iterator[_Row]:
     """Yield the steps as a tree: each below its parent, what is unchanged only above a change."""
-    by_urn = {step.urn: step for step in steps}
+    by_urn = {step.urn: step for step in steps if step.op != "refresh"}
     children: dict[str, list[Step]] = {}
     for step in by_urn.values():
         parent = step.state.parent
@@ -357,7 +359,7 @@ def _json_step(step: Step) -> dict[str, Any]:
     if step.old:
         entry["oldState"] = _json_state(step.old, is_old=True)
     if step.new:
-        entry["newState"] = _json_state(step.new, is_old=False)
+        entry["newState"] = _json_state(step.new, is_old=step.op == "refresh")
     details: dict[str, Any] | None = None
     if step.changes:
         entry["diffReasons"] = _top_level(change.path for change in step.changes)

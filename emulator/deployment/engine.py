@@ -37,6 +37,7 @@ from emulator.deployment.values import (
     changes,
     from_struct,
     has_unknown,
+    is_secret,
     marked,
     to_struct,
     within,
@@ -148,6 +149,7 @@ class Engine:
             state = None
         if state is None:
             return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
+        self._journal.states[urn] = state
         return resource_pb2.RegisterResourceResponse(
             urn=urn, id=state.id, object=to_struct(state.outputs) if state.custom else None
         )
@@ -158,6 +160,9 @@ class Engine:
         """Take over what a component, or the stack, exports."""
         state = self._checkpoint.get(request.urn)
         outputs = from_struct(request.outputs)
+        if request.urn in self._journal.states:
+            declared = self._journal.states[request.urn]
+            self._journal.states[request.urn] = replace(declared, outputs=outputs)
         if not self._preview:  # what a failed resource left unknown is no output
             outputs = {key: value for key, value in outputs.items() if not has_unknown(value)}
         if state and state.type == ROOT_TYPE:
@@ -221,7 +226,36 @@ class Engine:
             self._journal.say(severity, request.message, request.urn)
         return empty_pb2.Empty()
 
-    # After the program
+    # Before the program, and after it
+
+    def refresh(self) -> None:
+        """Take over what has become of the stack's resources in Azure, as `pulumi refresh` does.
+
+        The steps have the states of before, as the engine's JSON has them.
+        """
+        known = list(self._checkpoint)
+        for state in known:
+            self._journal.add(Step(op="refresh", urn=state.urn, old=state, new=state))
+        custom = [
+            state for state in known if state.custom and not self._checkpoint.pending(state.urn)
+        ]
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            list(pool.map(self._refreshed, custom))
+        if not self._preview:
+            self._checkpoint.save()
+
+    def _refreshed(self, state: ResourceState) -> None:
+        try:
+            found = self._providers[state.type].refreshed(state.id, state.inputs, state.outputs)
+        except (TranslationError, ProviderError) as error:
+            self._fail(state.title, state.urn, error)
+            return
+        if found is None:
+            self._checkpoint.forget(state.urn)
+            return
+        secrets = frozenset(key for key, value in state.outputs.items() if is_secret(value))
+        outputs = marked(found.outputs, found.inputs, secrets)
+        self._checkpoint.note(replace(state, inputs=found.inputs, outputs=outputs))
 
     def delete_what_is_gone(self) -> None:
         """Delete what the program no longer declares, unless something has failed.

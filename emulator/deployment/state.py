@@ -152,6 +152,11 @@ class Checkpoint:
             self._resources.pop(urn, None)
             self._save()
 
+    def forget(self, urn: str) -> None:
+        """Take over that a resource is gone; `save` writes it down."""
+        with self._lock:
+            self._resources.pop(urn, None)
+
     def save(self) -> None:
         """Write the file."""
         with self._lock:

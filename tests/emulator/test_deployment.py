@@ -4,6 +4,7 @@ import json
 import re
 import stat
 import threading
+from pathlib import Path
 
 import arm_server
 import pytest
@@ -903,40 +904,174 @@ def test_the_program_runs_in_its_folder_and_imports_its_own_modules(tmp_path):
     assert project.outputs == {"imported": "imported", "read": "read"}
 
 
-def test_a_policy_pack_fails_a_preview_and_names_each_rule(tmp_path):
+PACK = """
+from pulumi_policy import *
+
+def breaker(args, report):
+    if args.resource_type.endswith(":Backend") and "pool" not in args.props:
+        if "circuitBreaker" not in args.props:
+            report(f"{args.name}: has no circuit breaker")
+        if args.props["url"] == "https://unknown":
+            report("reading an unknown url is an error of the pack's")
+
+def small(args, report):
+    pools = [each for each in args.resources if each.name == "pool"]
+    for pool in pools:
+        count = len(pool.props["pool"]["services"])
+        report(f"{pool.name}: has {count} members, for {len(pool.dependencies)}", pool.urn)
+
+PolicyPack(
+    name="of-a-test",
+    policies=[
+        ResourceValidationPolicy(
+            name="breaker", description="Backends have one.", validate=breaker,
+            enforcement_level=EnforcementLevel.MANDATORY,
+        ),
+        StackValidationPolicy(name="small", description="Pools are small.", validate=small),
+    ],
+)
+"""
+
+
+@pytest.fixture
+def pack(tmp_path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    (folder / "__main__.py").write_text(PACK)
+    return folder
+
+
+def test_the_pack_at_a_path_judges_a_preview_by_its_own_rules(tmp_path, pack):
     project = StackProject(tmp_path, endpoint="")
-    pack = tmp_path / "policies"
-    pack.mkdir()
-    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
     result = project.run("preview", policy_pack=pack)
     assert result.code == 1
     for backend in ("foundry1", "foundry2"):
-        assert (
-            f"[mandatory] backends-have-a-breaker: {backend}: has no circuit breaker" in result.text
-        )
-    assert "pool-is-round-robin" not in result.text
+        assert f"error: [mandatory] breaker: {backend}: has no circuit breaker" in result.text
+    # An advisory rule is a warning; a stack's rule sees what depends on what.
+    assert "warning: [advisory] small: pool: has 2 members, for 4" in result.text
+    (pack / "__main__.py").write_text(PACK.replace("MANDATORY", "ADVISORY"))
+    document = project.run("preview", policy_pack=pack, json=True)
+    assert document.code == 0
+    (said,) = [each for each in document.json["diagnostics"] if "small" in each["message"]]
+    assert said["urn"].endswith("Backend::pool")
     assert project.run("preview").code == 0
 
 
-def test_up_with_a_policy_pack_changes_nothing_when_a_rule_is_broken(project, arm, tmp_path):
-    pack = tmp_path / "policies"
-    pack.mkdir()
-    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
+def test_a_value_that_is_unknown_is_so_to_the_pack(tmp_path, pack):
+    project = StackProject(tmp_path, endpoint="")
+    program = POOL.replace("url=f", "url=group.id.apply(str) if name == 'foundry1' else f")
+    project.program(program)
+    result = project.run("preview", policy_pack=pack)
+    assert "[advisory] breaker: can't run policy 'breaker' from policy pack" in result.text
+    assert "foundry2: has no circuit breaker" in result.text
+
+
+def test_up_with_a_policy_pack_changes_nothing_when_a_rule_is_broken(project, arm, pack):
     stopped = project.run("up", policy_pack=pack)
     assert stopped.code == 1
-    assert "[mandatory] backends-have-a-breaker: foundry1" in stopped.text
+    assert "[mandatory] breaker: foundry1" in stopped.text
     assert arm.bodies == {}
-    breaker = 'circuit_breaker={"rules": [{"name": "b"}]}, protocol='
-    project.program(POOL.replace("protocol=", breaker))
+    project.program(POOL.replace("protocol=", 'circuit_breaker={"rules": []}, protocol='))
     deployed = project.run("up", policy_pack=pack)
     assert deployed.code == 0, deployed.text
     assert len(pool_of(arm)) == 2
 
 
-def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (None, "has no PulumiPolicy.yaml"),
+        ("import nothing_of_this_name", "does not start: ModuleNotFoundError: No module named"),
+        ("print('hello')", "does not start: it ended before it listened"),
+        (
+            PACK.replace("if args.resource_type", "1 / 0\n    if args.resource_type"),
+            "division by zero",
+        ),
+    ],
+)
+def test_a_policy_pack_that_cannot_be_run_is_one_line(tmp_path, capsys, pack, program, said):
     project = StackProject(tmp_path, endpoint="")
-    assert project.run("preview", policy_pack=tmp_path / "nowhere").code == 1
-    assert capsys.readouterr().err.endswith("nowhere: has no PulumiPolicy.yaml\n")
+    if program is None:
+        (pack / "PulumiPolicy.yaml").unlink()
+    else:
+        (pack / "__main__.py").write_text(program)
+    assert project.run("preview", policy_pack=pack).code == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def drift(arm, **changed) -> None:
+    """What one can do to the pool's first member in the portal."""
+    pool_of(arm)[0].update(changed)
+
+
+def test_what_was_changed_in_azure_is_seen_by_a_refresh_and_put_back(project, arm):
+    project.up()
+    declared = [dict(each) for each in pool_of(arm)]
+    before = steps(project.preview(refresh=True))
+    assert before == steps(project.preview())
+    drift(arm, weight=9, priority=2)
+    assert "6 unchanged" in project.up().text  # as with the engine: state and program agree
+    assert pool_of(arm)[0]["weight"] == 9
+
+    preview = project.preview(refresh=True)
+    refreshed = [each for each in preview["steps"] if each["op"] == "refresh"]
+    assert preview["steps"][: len(refreshed)] == refreshed
+    assert len(refreshed) == 6
+    assert all(each["oldState"] == each["newState"] for each in refreshed)
+    assert preview["changeSummary"] == {"same": 5, "update": 1}
+    (update,) = [each for each in preview["steps"] if each["op"] == "update"]
+    assert update["detailedDiff"] == {
+        "pool.services[0].priority": {"inputDiff": True, "kind": "update"},
+        "pool.services[0].weight": {"inputDiff": True, "kind": "update"},
+    }
+    assert update["oldState"]["inputs"]["pool"]["services"][0]["weight"] == 9
+    assert "~ pool.services[0].weight: 9 => 1" in project.up(refresh=True).text
+    assert pool_of(arm) == declared
+    assert "6 unchanged" in project.up(refresh=True).text
+
+
+def test_what_was_deleted_in_azure_is_made_again_by_a_refresh(project, arm):
+    project.up()
+    for gone in ("pool", "foundry1"):
+        del arm.bodies[f"{BACKENDS}/{gone}".lower()]
+    preview = project.preview(refresh=True)
+    assert preview["changeSummary"] == {"same": 4, "create": 2}
+    assert "2 created" in project.up(refresh=True).text
+    assert len(pool_of(arm)) == 2
+
+
+def test_a_refresh_that_fails_stops_the_run(project, arm):
+    project.up()
+    arm.log.clear()
+    arm.intercept = lambda method, path: (500, error("No", "No.")) if "/pool" in path else None
+    project.config(weight=3)
+    for operation in ("preview", "up"):
+        result = project.run(operation, refresh=True)
+        assert result.code == 1
+        assert "pool: 500 No: No." in result.text
+    assert arm.writes == []
+
+
+def test_a_refresh_keeps_secrets_secret(project):
+    project.program(
+        """
+        import pulumi
+        from pulumi_azure_native import apimanagement
+        apimanagement.Backend(
+            "b", backend_id="b", resource_group_name="rg", service_name="apim", protocol="http",
+            url=pulumi.Output.secret("https://x"), title="t",
+            opts=pulumi.ResourceOptions(additional_secret_outputs=["title"]),
+        )
+        """
+    )
+    project.up()
+    before = project.checkpoint
+    project.up(refresh=True)
+    assert project.checkpoint == before
+    assert "https://x" not in json.dumps(project.preview(refresh=True))
 
 
 def test_the_program_is_told_who_is_signed_in_and_gets_a_token_that_azure_takes(tmp_path):
