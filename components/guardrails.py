@@ -18,6 +18,7 @@ from components.traffic import (
     Problem,
     differences,
     last_segment,
+    named,
     percent,
 )
 
@@ -100,18 +101,24 @@ class Stack:
         self.roles = [each for each in by_type.get(ROLE, []) if _is_openai_user(each)]
         self.policies = by_type.get(POLICY, [])
         backends = by_type.get(BACKEND, [])
-        self.pools = [(each, pool_of(each)) for each in backends if _is_pool(each)]
         self.backends = [each for each in backends if not _is_pool(each)]
         self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
         self.routing = str(self._output("routing") or "round-robin")
         declared = Pool.read(self._output("backends"))
         self.declared = None if declared.unread else declared
+        self.pools = [(each, self.pool(each.inputs)) for each in backends if _is_pool(each)]
         self.vouched = {
             str(each.get("location")) for each in self.names("backends") if _has_display_name(each)
         }
 
     def _output(self, key: str) -> Any:
         return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
+
+    def pool(self, inputs: Mapping[str, Any]) -> Pool:
+        """Return the pool of a backend; what is declared names members without a known id."""
+        inner = inputs.get("pool")
+        pool = Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
+        return pool if self.declared is None else named(pool, self.declared)
 
     def names(self, key: str) -> list[Any]:
         """Return an output that is a list."""
@@ -261,8 +268,9 @@ def _apart(stack: Stack) -> Findings:
 @_rule("backends-have-a-breaker", "Every backend of a region has a circuit breaker.", of=(BACKEND,))
 def _breaker(stack: Stack) -> Findings:
     for backend in stack.backends:
-        breaker = backend.inputs.get("circuitBreaker")
-        if not (_is_untold(breaker) or (isinstance(breaker, Mapping) and breaker.get("rules"))):
+        breaker, kind = backend.inputs.get("circuitBreaker"), backend.inputs.get("type")
+        has_rules = isinstance(breaker, Mapping) and breaker.get("rules")
+        if not (has_rules or _is_untold(breaker) or _is_untold(kind)):
             yield (
                 backend,
                 "has no circuit breaker, and keeps its traffic when it fails; declare one rule",
@@ -358,13 +366,7 @@ def _has_display_name(backend: object) -> bool:
 
 
 def _is_pool(backend: Resource) -> bool:
-    return backend.inputs.get("type") == "Pool" or backend.inputs.get("pool") is not None
-
-
-def pool_of(backend: Resource) -> Pool:
-    """Return the pool of a backend of type Pool."""
-    inner = backend.inputs.get("pool")
-    return Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
+    return backend.inputs.get("type") == "Pool" or isinstance(backend.inputs.get("pool"), Mapping)
 
 
 def _backend_id(backend: Resource) -> str:

@@ -9,7 +9,7 @@ the higher ones is down, and within a group traffic is spread in proportion to t
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final, Literal, Self
@@ -256,6 +256,23 @@ def differences(declared: Pool, live: Pool) -> list[Problem]:
             and value != (expected := getattr(wanted, what))
         ),
     ]
+
+
+def named(pool: Pool, declared: Pool) -> Pool:
+    """Name members whose ids are not told yet by those that are declared and missing, in order.
+
+    Where their numbers say otherwise, or there are more or fewer, they keep their positions.
+    """
+    told = {member.name.lower() for member in pool.members if member.id not in _UNTOLD}
+    missing = [member for member in declared.members if member.name.lower() not in told]
+    nameless = [member for member in pool.members if member.id in _UNTOLD]
+    if [(m.priority, m.weight) for m in missing] != [(m.priority, m.weight) for m in nameless]:
+        return pool
+    names = {m.name: each.name for m, each in zip(nameless, missing, strict=True)}
+    return Pool(
+        members=tuple(replace(m, name=names.get(m.name, m.name)) for m in pool.members),
+        unread=pool.unread,
+    )
 
 
 def percent(share: Fraction) -> str:

@@ -14,11 +14,8 @@ from typing import Any, Final, TypeGuard
 from components import guardrails
 from components.regions import display_name
 from components.traffic import (
-    IS_SECRET,
-    NOT_KNOWN,
     SECRET,
     UNKNOWN,
-    Member,
     Pool,
     as_services,
 )
@@ -221,23 +218,7 @@ class Preview:
         )
 
     def _pool(self, inputs: Json | None) -> Pool | None:
-        """Return a pool. Members whose ids are not told yet have the names that are still missing.
-
-        Where their numbers say otherwise, or there are more or fewer, they keep their positions.
-        """
-        if inputs is None:
-            return None
-        resource = guardrails.Resource(type=guardrails.BACKEND, name="", inputs=inputs)
-        pool, declared = guardrails.pool_of(resource), self.stack.declared
-        nameless = [m for m in pool.members if m.id in (NOT_KNOWN, IS_SECRET)]
-        if declared is None or not nameless:
-            return pool
-        told = {member.name.lower() for member in pool.members}
-        missing = [m for m in declared.members if m.name.lower() not in told]
-        if [*map(_numbers, missing)] != [*map(_numbers, nameless)]:
-            return pool
-        names = {m.name: each.name for m, each in zip(nameless, missing, strict=True)}
-        return Pool(members=tuple(replace(m, name=names.get(m.name, m.name)) for m in pool.members))
+        return None if inputs is None else self.stack.pool(inputs)
 
 
 def parse(text: str, log: str = "") -> Preview:
@@ -332,10 +313,6 @@ def _type_of(urn: str) -> str:
 def is_told(value: object) -> TypeGuard[str]:
     """Whether a text is neither unknown nor secret."""
     return isinstance(value, str) and value not in (UNKNOWN, SECRET)
-
-
-def _numbers(member: Member) -> tuple[int | str, int | str]:
-    return member.priority, member.weight
 
 
 def _decoded(value: object) -> object:
