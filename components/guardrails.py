@@ -121,7 +121,6 @@ class Stack:
         return pool if self.declared is None else named(pool, self.declared)
 
     def names(self, key: str) -> list[Any]:
-        """Return an output that is a list."""
         value = self._output(key)
         return [*value] if isinstance(value, Sequence) and not isinstance(value, str) else []
 
@@ -139,7 +138,6 @@ def unversioned(token: str) -> str:
 
 
 def violations(resources: Sequence[Resource]) -> list[Violation]:
-    """Return every violation of every rule that is not advisory."""
     stack = Stack(resources)
     return [
         Violation(
@@ -166,7 +164,6 @@ def _rule(name: str, description: str, **more: Any) -> Callable[[Check], Check]:
 
 
 def _pools(*kinds: Kind) -> Check:
-    """Return a check that finds problems of these kinds in a pool."""
 
     def check(stack: Stack) -> Findings:
         for resource, pool in stack.pools:

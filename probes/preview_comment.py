@@ -47,7 +47,6 @@ environment, for --post:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.run == (options.preview is not None):
@@ -83,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _judged(
     text: str, log: str = "", *, round_robin: bool, prices: bool = False
 ) -> tuple[str, int]:
-    """Return the comment on a preview, and the exit code."""
     try:
         preview = parse(text, log)
     except PreviewError as error:
@@ -167,7 +165,6 @@ def _read(path: str) -> str:
 
 
 def _run() -> tuple[str, str]:
-    """Run the preview; returns what it printed on standard output and standard error."""
     pulumi = shutil.which("pulumi")
     if pulumi is None:
         raise InputError("--run: pulumi is not on PATH; name a file with its preview instead")

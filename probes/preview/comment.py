@@ -23,7 +23,6 @@ _POLICY_LINES: Final = 100
 _HEAD: Final = 6
 """Lines before the first row of a section that has a table."""
 _END: Final = ["", "</details>"]
-"""What closes a folded section."""
 
 
 def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -> str:
@@ -41,11 +40,10 @@ def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -
     ]
     for how, line in verdict.accept:  # as code, to be copied as it is
         lines += ["", f"{how}:", *fenced([line], "yaml", 10 * _LONGEST)]
-    cut: list[str] = []
-    for what, of in (("resources that go down", verdict.goes_down), ("reasons", verdict.reasons)):
-        if len(of) > _REASONS:
-            cut.append(f"{len(of) - _REASONS} {what}")
-    for title, section in _sections(preview, verdict.reasons, prices=prices) if preview else ():
+    more = len(verdict.reasons) - _REASONS
+    cut = [f"{more} reasons"] if more > 0 else []
+    told = {*verdict.reasons[:_REASONS]}
+    for title, section in _sections(preview, told, prices=prices) if preview else ():
         kept = _fitting(section, LIMIT - 2_000 - _length(lines))
         if len(kept) < len(section):
             cut.append(f"{len(section) - len(kept)} lines of {title}")
@@ -60,7 +58,6 @@ def _length(lines: list[str]) -> int:
 
 
 def _fitting(section: list[str], room: int) -> list[str]:
-    """Return as much of a section as fits: whole lines, and closed if it is folded."""
     if _length(section) <= room:
         return section
     end = _END if section[-1] == _END[-1] else []
@@ -75,20 +72,20 @@ def _fitting(section: list[str], room: int) -> list[str]:
     return [*kept, *end] if len(kept) > _HEAD else []
 
 
-def _sections(
-    preview: Preview, reasons: Collection[str], *, prices: bool
-) -> Iterator[tuple[str, list[str]]]:
+def _sections(preview: Preview, told: set[str], *, prices: bool) -> Iterator[tuple[str, list[str]]]:
     """Give each section with what it is called when some of it is left out."""
     for pool in preview.pools:
         yield "the pool", _pool(pool, preview)
     if broken := _violations(preview):
         yield "the policy violations", ["", "**Policy violations**", "", *broken]
-    told = {*reasons}
-    told |= {
-        f"[mandatory] {each.rule}: {each.resource.name}: {each.message}"
-        for each in preview.violations
+    broken_too = {
+        f"[mandatory] {v.rule}: {v.resource.name}: {v.message}" for v in preview.violations
     }
-    errors = [each for each in preview.explained if not {each, *each.splitlines()} & told]
+    errors = [
+        each
+        for each in preview.explained
+        if not {line.strip() for line in each.splitlines()} <= {"", *told, *broken_too}
+    ]
     if errors:
         yield "the errors", _folded(f"{len(errors)} error(s)", list(map(_lines, errors)))
     if preview.counts and not preview.failures:
@@ -113,7 +110,6 @@ def _sections(
 
 
 def _violations(preview: Preview) -> list[str]:
-    """List the broken rules, each with the resources of which it says the same."""
     broken: dict[tuple[str, str], list[str]] = {}
     for each in preview.violations:
         broken.setdefault((each.rule, each.message), []).append(each.resource.name)
@@ -169,7 +165,6 @@ def _called(name: str, labels: dict[str, dict[str, str]], cells: Collection[str]
 
 
 def _policy(change: Change) -> list[str]:
-    """Return the lines of a policy that change, with those around them."""
     was, will = ((side or {}).get("value") for side in (change.before, change.after))
     if change.type != guardrails.POLICY or not is_told(was) or not is_told(will):
         return []
@@ -186,7 +181,6 @@ def _change(change: Change) -> str:
 
 
 def _lines(text: str) -> str:
-    """Return a text of several lines as one item of a list."""
     return "- " + "<br>".join(map(_text, text.splitlines()[:50]))
 
 

@@ -35,7 +35,6 @@ def lines(changes: Sequence[Change], *, ask: bool) -> list[str]:
 
 
 def _price(service: Change) -> str:
-    """Ask the Azure Retail Prices API what a unit of a service costs, in US dollars."""
     import httpx  # noqa: PLC0415 - printing without prices goes without
 
     api, on = "the Azure Retail Prices API", f"({datetime.now(UTC):%Y-%m-%d})"

@@ -63,12 +63,10 @@ class Change:
 
     @property
     def name(self) -> str:
-        """The name that the program gives it."""
         return self.urn.rpartition("::")[2]
 
     @property
     def described(self) -> str:
-        """The name with the type that it is of."""
         return f"{self.name} ({self.type.rpartition(':')[2]})"
 
     @property
@@ -84,7 +82,6 @@ class Change:
 
     @property
     def sku(self) -> tuple[str, str]:
-        """A service's tier and units."""
         sku = _mapping((self.after or self.before or {}).get("sku"))
         return str(sku.get("name", "unknown tier")), str(sku.get("capacity", 1))
 
@@ -116,7 +113,6 @@ class Preview:
 
     @property
     def changes(self) -> list[Change]:
-        """The resources that would not stay as they are."""
         return [each for each in self.resources if each.operation not in _UNCHANGED]
 
     @property
@@ -155,7 +151,6 @@ class Preview:
 
     @property
     def allowed(self) -> list[str]:
-        """Names whose account or service may be deleted or replaced."""
         names = _mapping(self.config.get("protect")).get("except")
         return [str(each) for each in names] if isinstance(names, list) else []
 
@@ -180,7 +175,6 @@ class Preview:
 
     @cached_property
     def losses(self) -> list[Change]:
-        """The accounts and the service that would be deleted or replaced, and what is refused."""
         known = {each.urn: each for each in self.resources}
         for error in self.errors:
             for match in _PROTECTED.finditer(error):
@@ -204,7 +198,6 @@ class Preview:
 
     @property
     def pools(self) -> tuple[PoolChange, ...]:
-        """Every pool that there was or would be."""
         return tuple(
             PoolChange(
                 name=each.name,
@@ -263,7 +256,6 @@ def _document(text: str, log: str) -> Json:
 
 
 def _errors_of(log: str) -> str:
-    """Return what the CLI printed from its first error on."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), len(lines))
     return "\n".join(line.removeprefix("error: ") for line in lines[begin:])
@@ -311,7 +303,6 @@ def _type_of(urn: str) -> str:
 
 
 def is_told(value: object) -> TypeGuard[str]:
-    """Whether a text is neither unknown nor secret."""
     return isinstance(value, str) and value not in (UNKNOWN, SECRET)
 
 

@@ -30,7 +30,6 @@ class Verdict:
 
     @property
     def sign(self) -> str:
-        """A picture for the code."""
         if self.code == AS_DECLARED:
             return "⚠️" if self.warns else "✅"
         return "❌" if self.code == UNBALANCED else "❔"
@@ -71,7 +70,6 @@ def _traffic(preview: Preview) -> Verdict:
 
 
 def _lines(error: str) -> list[str]:
-    """Return the lines of an error, without the frames of a stack trace."""
     lines = error.splitlines()
     is_trace = any(line.startswith("Traceback ") for line in lines)
     kept = (line for line in lines if not (is_trace and line.startswith((" ", "Traceback "))))
@@ -135,7 +133,6 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
-    """Add what a refresh found to differ from the state."""
     found = [_drift(preview, pool) for pool in preview.pools if pool.live is not None]
     gone = [each.described for each in preview.resources if each.is_gone and each.after]
     if gone:

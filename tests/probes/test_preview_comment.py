@@ -175,6 +175,15 @@ def test_what_the_engine_s_previews_are_explained_by(comment, file, said):
     assert "unhandled error" not in lines
 
 
+def test_no_line_of_an_error_is_lost_however_many_there_are(comment):
+    lines = [f"openai-gateway:regions[{n}].weight is wrong" for n in range(30)]
+    said = [{"severity": "error", "message": "error: " + "\n".join(lines)}]
+    code, text, _ = comment(preview(diagnostics=said))
+    assert code == 3
+    assert all(line in plain(text) for line in lines)
+    assert plain(text).count(lines[29]) == 1
+
+
 def test_what_goes_down_is_the_first_line_after_the_verdict(comment):
     for file in ("moved", "moved-allowed", "removed", "service-replaced", "unchecked-typo"):
         _, text, _ = comment((PREVIEWS / f"{file}.json").read_text("utf-8"))
