@@ -40,7 +40,7 @@ class ResourceManagerError(Exception):
 
     def __init__(self, status: int | None, code: str, message: str) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code = status, code
 
 
 def is_loopback(url: str) -> bool:
@@ -100,11 +100,11 @@ class ResourceManager:
             page = self._ask(url)
             items = page.get("value")
             if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
-                raise self._error(200, "", "the answer is no list of resources")
+                raise self._error(200, "the answer is no list of resources")
             yield from items
             url = page.get("nextLink") or ""
             if url and _origin(url) != _origin(self.endpoint):
-                raise self._error(200, "", f"the list goes on at another host: {_shown(url)}")
+                raise self._error(200, f"the list goes on at another host: {_shown(url)}")
 
     def locations(self, subscription: str) -> dict[str, str]:
         """Return the locations that a subscription may use: name to display name."""
@@ -119,7 +119,7 @@ class ResourceManager:
         if not self._headers:
             if not self.endpoint.startswith("https://") and not is_loopback(self.endpoint):
                 problem = "is no https URL: a token would be readable; is ARM_ENDPOINT right?"
-                raise self._error(None, "", problem)
+                raise self._error(None, problem)
             self._headers = {"Authorization": f"Bearer {self._token()}"}
         import httpx  # noqa: PLC0415
 
@@ -134,27 +134,23 @@ class ResourceManager:
                     if len(body) > _LARGEST:
                         break
         except httpx.TimeoutException:
-            raise self._error(None, "", f"no answer within {self._limit:g} s") from None
+            raise self._error(None, f"no answer within {self._limit:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = _shown(str(error)) or type(error).__name__
-            raise self._error(None, "", f"{reason}; is ARM_ENDPOINT right?") from None
+            raise self._error(None, f"{reason}; is ARM_ENDPOINT right?") from None
         document = _json(body)
         if answer.status_code != httpx.codes.OK:
-            raise self._refusal(answer.status_code, answer.reason_phrase, document)
+            told = document.get("error") if isinstance(document, dict) else None
+            named = told.get("code") if isinstance(told, dict) else None
+            code = _shown(named or answer.reason_phrase or answer.status_code)
+            remedy = _REMEDIES.get(answer.status_code, "try again later")
+            raise ResourceManagerError(answer.status_code, code, f"{code}: {remedy}")
         if not isinstance(document, dict):
-            raise self._error(200, "", "the answer is no JSON object; is ARM_ENDPOINT right?")
+            raise self._error(200, "the answer is no JSON object; is ARM_ENDPOINT right?")
         return document
 
-    def _refusal(self, status: int, reason: str, document: object) -> ResourceManagerError:
-        told = document.get("error") if isinstance(document, dict) else None
-        told = told if isinstance(told, dict) else {}
-        code = _shown(str(told.get("code") or reason or status))
-        return ResourceManagerError(
-            status, code, f"{code}: {_REMEDIES.get(status, 'try again later')}"
-        )
-
-    def _error(self, status: int | None, code: str, problem: str) -> ResourceManagerError:
-        return ResourceManagerError(status, code, f"{self.endpoint}: {problem}")
+    def _error(self, status: int | None, problem: str) -> ResourceManagerError:
+        return ResourceManagerError(status, "", f"{self.endpoint}: {problem}")
 
 
 def sign_in(endpoint: str) -> str:
