@@ -8,11 +8,9 @@ from urllib.parse import quote, urlsplit
 from components.resource_manager import is_loopback
 from components.traffic import ROUTINGS, SECRET, Member, Pool, number
 
-WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"
-"""Writes the outputs as `read` takes them."""
+WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"  # writes what `read` takes
 
-T = TypeVar("T")
-"""A text that is known once the stack is deployed: `str`, or `pulumi.Input[str]` before."""
+T = TypeVar("T")  # a text that a deployment makes known: `pulumi.Output[str]` before it, then `str`
 
 
 class OutputsError(Exception):
@@ -58,7 +56,6 @@ class Outputs(Generic[T]):
 
     @property
     def chat_url(self) -> str:
-        """Where one chat completion is asked for."""
         return self._url(f"deployments/{quote(self.deployment, safe='')}/chat/completions")
 
     @property
@@ -72,7 +69,6 @@ class Outputs(Generic[T]):
 
     @property
     def declared(self) -> Pool:
-        """The pool that the stack declares."""
         each = (Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends)
         return Pool(members=tuple(each))
 

@@ -91,7 +91,6 @@ class ResourceManager:
         self._limit = limit
 
     def get(self, path: str, api_version: str) -> dict[str, Any]:
-        """Return the resource at a path, which begins with `/`."""
         return self._ask(f"{self.endpoint}{path}?api-version={api_version}")
 
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
@@ -203,7 +202,7 @@ def sign_in(endpoint: str) -> str:
     tenant, client, secret = (os.environ.get(name, "") for name in names)
     # Microsoft's own list of authorities knows none that somebody names by this variable.
     options = {"disable_instance_discovery": bool(os.environ.get("AZURE_AUTHORITY_HOST"))}
-    credential: ClientSecretCredential | ClientAssertionCredential | DefaultAzureCredential
+    credential: Any
     if tenant and client and secret:
         credential = ClientSecretCredential(tenant, client, secret, **options)
     elif tenant and client and os.environ.get("ARM_USE_OIDC", "").lower() in ("true", "1"):
@@ -212,7 +211,7 @@ def sign_in(endpoint: str) -> str:
         credential = DefaultAzureCredential(**options)
     try:
         with credential:
-            return credential.get_token(f"{audience(endpoint)}/.default").token
+            return str(credential.get_token(f"{audience(endpoint)}/.default").token)
     except ClientAuthenticationError as error:  # CredentialUnavailableError is one
         if tenant and client:
             lines = str(error.message or error).splitlines() or ["no reason given"]

@@ -183,7 +183,6 @@ class Region(_Section):
     _display_name: str = PrivateAttr("")
 
     def model_post_init(self, context: Any) -> None:
-        """Keep the name that Azure shows for the location."""
         self._display_name = (context or Locations()).display_name(self.location)
 
     @property
@@ -273,10 +272,7 @@ class Settings(_Section):
         "warns of any other.",
     )
     models: Annotated[tuple[Model, ...], _Listed] = _key(
-        _LIST_MODELS,
-        {"minItems": 1},
-        default=(_CHAT,),
-        description="Deployed on every account.",
+        _LIST_MODELS, {"minItems": 1}, default=(_CHAT,), description="Deployed on every account."
     )
     gateway: Gateway = Field(
         default_factory=Gateway.model_construct, description="The API Management service."
@@ -320,19 +316,16 @@ class Settings(_Section):
 
     @property
     def default_location(self) -> str:
-        """The location of the region that stands first in the config."""
         return next(each.location for each in self.regions if each.name == self._order[0])
 
     @property
     def unprotected(self) -> tuple[str, ...]:
         """Names of regions, and `gateway`, whose account or service may be deleted or replaced."""
-        if self.protect is None:
-            return (*(region.name for region in self.regions), "gateway")
-        return self.protect.unprotected
+        everything = (*(region.name for region in self.regions), "gateway")
+        return self.protect.unprotected if self.protect else everything
 
     @property
     def pool(self) -> traffic.Pool:
-        """The pool that the regions declare."""
         return traffic.read_config([vars(region) for region in self.regions])
 
     @property
@@ -396,13 +389,12 @@ def parse(
     try:
         settings = Settings.model_validate(config, context=known, by_name=False)
     except pydantic.ValidationError as error:
-        errors = [
-            each
-            for each in error.errors(include_url=False)
-            if each["type"] != "default_factory_not_called"  # since a key before it is wrong
-        ]
-        problems = [_line(each) for each in sorted(errors, key=_rank)]
-        wrong = frozenset(each["loc"] for each in errors)
+        errors = error.errors(include_url=False)
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")
+        errors.sort(key=lambda each: sum(isinstance(step, str) for step in each["loc"]))
+        skipped = "default_factory_not_called"  # since a key before it is wrong
+        problems = [_line(each) for each in errors if each["type"] != skipped]
+        wrong = frozenset(each["loc"] for each in errors if each["type"] != skipped)
     problems += _check(_readable(config, (), wrong), wrong, known)
     if problems:
         raise SettingsError(problems)
@@ -446,12 +438,6 @@ def _decode(key: str, text: str) -> Any:
         return json.loads(text)
     except ValueError:  # parse says what belongs here
         return text
-
-
-def _rank(error: Any) -> tuple[int, bool]:
-    """Sort outer sections first, and in each the keys that there are not."""
-    depth = sum(isinstance(step, str) for step in error["loc"])
-    return depth, error["type"] != "extra_forbidden"
 
 
 def _line(error: Any) -> str:
@@ -575,16 +561,14 @@ def _check_unique(path: str, entries: Sequence[Any], name: str) -> Iterator[str]
 def _check_names(regions: Sequence[Any], suffix: str) -> Iterator[str]:
     for position, region in enumerate(regions):
         path, name = f"regions[{position}].name", region.get("name", "")
+        found = f"is {shown(name)}"
         if name == POOL_NAME:
-            remedy = "the pool itself has this name; choose another"
-            yield mistake(path, f"is {shown(name)}", remedy)
+            yield mistake(path, found, "the pool itself has this name; choose another")
         excess = len(f"{name}-{suffix}") - _SUBDOMAIN_LENGTH
         if excess > 0 and region.get("existing") is None:
-            remedy = (
-                f"with a resourceSuffix of {len(suffix)} characters the account's subdomain is "
-                f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either"
-            )
-            yield mistake(path, f"is {shown(name)}", remedy)
+            longer = f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either"
+            given = f"a resourceSuffix of {len(suffix)} characters"
+            yield mistake(path, found, f"with {given} the account's subdomain is {longer}")
 
 
 def _check_traffic(
