@@ -1,12 +1,12 @@
 """One backend a region, and the load-balanced pool over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components.settings import POOL_NAME, Breaker, Region
+from components.settings import POOL_NAME, Breaker, Settings
 
 
 class BackendPool(pulumi.ComponentResource):
@@ -20,9 +20,8 @@ class BackendPool(pulumi.ComponentResource):
         self,
         *,
         service: Mapping[str, Any],
-        regions: Sequence[Region],
+        settings: Settings,
         backend_urls: Mapping[str, pulumi.Input[str]],
-        breaker: Breaker | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a backend for each region, at `backend_urls[region.name]`, and the pool."""
@@ -36,10 +35,10 @@ class BackendPool(pulumi.ComponentResource):
                 description=f"Azure OpenAI in {region.display_name}",
                 url=backend_urls[region.name],
                 protocol="http",  # Azure's word for REST over HTTP(S); `https` is refused
-                circuit_breaker=_circuit_breaker(breaker),
+                circuit_breaker=_circuit_breaker(settings.breaker),
                 **service,
             )
-            for region in regions
+            for region in settings.regions
         }
         # A pool takes neither url nor protocol. Priority and weight are always written: Azure does
         # not document what null means, and a dropped value would change the traffic unnoticed.
@@ -52,7 +51,7 @@ class BackendPool(pulumi.ComponentResource):
             pool={
                 "services": [
                     {"id": backends[each.name].id, "priority": each.priority, "weight": each.weight}
-                    for each in regions
+                    for each in settings.regions
                 ]
             },
             **service,

@@ -8,19 +8,18 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import apimanagement
 
+from components.settings import Settings
+
 API_NAME = "inference"
 API_PATH = "inference"
 # Backend urls end in /openai, and the gateway appends what follows the API's path.
 OPENAI_PATH = f"{API_PATH}/openai"
 
+_DEPLOYMENT = "/deployments/{deployment-id}"
 # By name: title, method, and path below `<gateway>/inference/openai`.
 OPERATIONS = {
-    "chat-completions": (
-        "Chat completions",
-        "POST",
-        "/deployments/{deployment-id}/chat/completions",
-    ),
-    "embeddings": ("Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
+    "chat-completions": ("Chat completions", "POST", f"{_DEPLOYMENT}/chat/completions"),
+    "embeddings": ("Embeddings", "POST", f"{_DEPLOYMENT}/embeddings"),
     "models": ("List models", "GET", "/models"),
     "v1-chat-completions": ("Chat completions (v1)", "POST", "/v1/chat/completions"),
     "v1-embeddings": ("Embeddings (v1)", "POST", "/v1/embeddings"),
@@ -59,10 +58,9 @@ class InferenceApi(pulumi.ComponentResource):
         self,
         name: str,
         *,
+        settings: Settings,
         service: Mapping[str, Any],
         backend_pool: pulumi.Output[str],
-        members: int,
-        reveal_backend: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the API over the pool named `backend_pool`."""
@@ -101,7 +99,9 @@ class InferenceApi(pulumi.ComponentResource):
             format="rawxml",
             value=backend_pool.apply(
                 lambda pool: policy_xml(
-                    backend_pool=pool, members=members, reveal_backend=reveal_backend
+                    backend_pool=pool,
+                    members=len(settings.regions),
+                    reveal_backend=settings.reveal_backend,
                 )
             ),
             **service,

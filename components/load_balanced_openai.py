@@ -47,42 +47,21 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 ),
             ).name
 
-        gateway = ApiGateway(
-            "gateway",
-            settings=settings,
-            found=existing.service,
-            resource_group_name=own_group,
-            suffix=suffix,
-            opts=children,
-        )
+        shared: dict[str, Any] = {"settings": settings, "opts": children}
+        own: dict[str, Any] = {**shared, "resource_group_name": own_group, "suffix": suffix}
+        gateway = ApiGateway("gateway", found=existing.service, **own)
         regions = {
             region.name: RegionalOpenAI(
                 region,
                 found=existing.accounts.get(region.name),
-                resource_group_name=own_group,
-                suffix=suffix,
-                models=settings.models,
                 gateway_principal_id=gateway.principal_id,
-                protect=region.name not in settings.unprotected,
-                opts=children,
+                **own,
             )
             for region in settings.regions
         }
-        pool = BackendPool(
-            service=gateway.service,
-            regions=settings.regions,
-            backend_urls={key: region.backend_url for key, region in regions.items()},
-            breaker=settings.breaker,
-            opts=children,
-        )
-        api = InferenceApi(
-            API_NAME,
-            service=gateway.service,
-            backend_pool=pool.pool_name,
-            members=len(settings.regions),
-            reveal_backend=settings.reveal_backend,
-            opts=children,
-        )
+        backend_urls = {key: region.backend_url for key, region in regions.items()}
+        pool = BackendPool(service=gateway.service, backend_urls=backend_urls, **shared)
+        api = InferenceApi(API_NAME, service=gateway.service, backend_pool=pool.pool_name, **shared)
 
         outputs = contract.Outputs(
             resource_group=gateway.service["resource_group_name"],

@@ -1,14 +1,12 @@
 """One region's Azure OpenAI account, its model deployments, and the gateway's role on it."""
 
-from collections.abc import Sequence
-
 import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
 from components.existing import FoundAccount
 from components.resource_manager import OPENAI_USER
-from components.settings import Model, Region
+from components.settings import Region, Settings
 
 # Built-in role "Cognitive Services OpenAI User", by its tenant-level id so that no subscription id
 # has to be looked up (Azure built-in roles, AI + machine learning).
@@ -26,12 +24,11 @@ class RegionalOpenAI(pulumi.ComponentResource):
         self,
         region: Region,
         *,
+        settings: Settings,
         found: FoundAccount | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
-        models: Sequence[Model],
         gateway_principal_id: pulumi.Input[str],
-        protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the account `<region name>-<suffix>` in the region's location, and the role.
@@ -52,13 +49,15 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 kind="OpenAI",
                 sku={"name": "S0"},
                 properties={"custom_sub_domain_name": subdomain, "disable_local_auth": True},
-                opts=pulumi.ResourceOptions(parent=self, protect=protect),
+                opts=pulumi.ResourceOptions(
+                    parent=self, protect=region.name not in settings.unprotected
+                ),
             )
             account_id = account.id
             endpoint = account.properties.apply(lambda properties: properties.endpoint)
             # Azure answers 409 RequestConflict when two deployments of an account change at once.
             previous: pulumi.Resource = account
-            for model in models:
+            for model in settings.models:
                 previous = cognitiveservices.Deployment(
                     f"{region.name}-{model.name}",
                     deployment_name=model.name,
