@@ -42,7 +42,8 @@ sweep: $(READY) ## which breaker, retries and timeout harm clients least, simula
 catch-table: $(READY) ## which stage catches which mistake first: prints it, and writes docs/catch-table.md
 	@$(BIN)/python benchmarks/catch_table.py --write
 
-docs: $(READY) ## the README's pictures, from real runs of the demo and the probe
+docs: $(READY) ## the reference of the config, and the README's pictures from real runs
+	@$(BIN)/python -m docs.reference
 	@$(BIN)/python docs/picture.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays

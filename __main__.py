@@ -2,12 +2,13 @@
 
 import pulumi
 
+from components import regions
 from components.existing import look_up
 from components.load_balanced_openai import LoadBalancedOpenAI
 from components.settings import SettingsError, load
 
 try:
-    settings = load(pulumi.Config())
+    settings = load(pulumi.Config(), regions.of_subscription)
     existing = look_up(settings)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None  # a mistake in it earns no stack trace
@@ -15,6 +16,8 @@ except SettingsError as error:
 # Visible in every preview: an unequal pool is a warning, never a surprise.
 report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
 report(f"Expected traffic: {settings.forecast}")
+for warning in settings.warnings:
+    pulumi.log.warn(warning)
 
 openai = LoadBalancedOpenAI("openai", settings=settings, existing=existing)
 

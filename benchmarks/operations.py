@@ -18,6 +18,10 @@ from typing import Any, Final
 import aiohttp
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)
+
+from emulator.identity import authorization  # noqa: E402 - a script finds the repository first
+
 SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000000"
 GROUP: Final = f"{SUBSCRIPTION}/resourceGroups/operations"
 SERVICE: Final = f"{GROUP}/providers/Microsoft.ApiManagement/service/operations"
@@ -100,7 +104,7 @@ class Server:
     """`python -m emulator serve` as a process, on one port and one state folder."""
 
     def __init__(self, state: Path) -> None:
-        self._state = state
+        self.state = state
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
         self.up = asyncio.Event()
@@ -110,7 +114,7 @@ class Server:
         """Start, and wait until it listens."""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "emulator", "serve", "--provisioning", "0"),
-            *("--port", str(self._port), "--https-port", "0", "--state", str(self._state)),
+            *("--port", str(self._port), "--https-port", "0", "--state", str(self.state)),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -135,6 +139,7 @@ class Exercise:
     def __init__(self, server: Server, session: aiohttp.ClientSession, rng: random.Random) -> None:
         self._server = server
         self._session = session
+        self._signed_in = authorization(server.state)
         self._rng = rng
         self.outcome = Outcome()
 
@@ -227,7 +232,7 @@ class Exercise:
         self, method: str, path: str, api_version: str, body: Mapping[str, Any] | None = None
     ) -> tuple[int, Any]:
         url = f"{self._server.url}{path}?api-version={api_version}"
-        async with self._session.request(method, url, json=body) as answer:
+        async with self._session.request(method, url, json=body, headers=self._signed_in) as answer:
             text = await answer.text()
             return answer.status, json.loads(text) if text else None
 

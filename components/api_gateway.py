@@ -3,8 +3,8 @@
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components import settings
-from components.existing import Service
+from components.existing import FoundService
+from components.settings import Settings
 
 
 class ApiGateway(pulumi.ComponentResource):
@@ -23,32 +23,42 @@ class ApiGateway(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        gateway: settings.Gateway | Service,
+        settings: Settings,
+        found: FoundService | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the service `apim-<suffix>`, or nothing where `gateway` is a service already."""
+        """Declare the service `apim-<suffix>`, or nothing where one is `found`.
+
+        `name` is that by which `protect` may leave it out.
+        """
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
 
-        if isinstance(gateway, Service):
-            self.resource_group_name = pulumi.Output.from_input(gateway.resource_group)
-            self.service_name = pulumi.Output.from_input(gateway.name)
-            self.gateway_url = pulumi.Output.from_input(gateway.gateway_url)
-            self.principal_id = pulumi.Output.from_input(gateway.principal_id)
+        if found:
+            self.resource_group_name = pulumi.Output.from_input(found.resource_group)
+            self.service_name = pulumi.Output.from_input(found.name)
+            self.gateway_url = pulumi.Output.from_input(found.gateway_url)
+            self.principal_id = pulumi.Output.from_input(found.principal_id)
         else:
+            gateway = settings.gateway
             service = apimanagement.ApiManagementService(
                 name,
                 service_name=pulumi.Output.concat("apim-", suffix),
                 resource_group_name=resource_group_name,
-                location=gateway.location,
+                location=settings.location or settings.default_location,
                 sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
                     name=gateway.sku, capacity=gateway.capacity
                 ),
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,
                 identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    protect=name not in settings.unprotected,
+                    # One that is deployed stays where it is.
+                    ignore_changes=None if settings.location else ["location"],
+                ),
             )
             self.resource_group_name = pulumi.Output.from_input(resource_group_name)
             self.service_name = service.name

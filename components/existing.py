@@ -1,39 +1,37 @@
 """What is there already and is deployed into: looked up and checked before anything is declared.
 
-Reads alone. The lookups are azure-native's own functions, so they ask as the identity that deploys;
-but no function of azure-native lists the APIs of a service, so that one request is made here.
+It is read from Resource Manager as the identity that deploys, azure-native's own.
 """
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
-from pulumi_azure_native import apimanagement, authorization, cognitiveservices
+from pulumi_azure_native import authorization
 
 from components import regions
-from components.config_reader import Report, shown
-from components.endpoints import PUBLIC_AZURE, connection, is_loopback
 from components.inference_api import API_NAME, OPENAI_PATH
+from components.resource_manager import (
+    API_MANAGEMENT,
+    COGNITIVE_SERVICES,
+    ResourceManager,
+    ResourceManagerError,
+)
 from components.settings import (
-    NAMESPACE,
-    ExistingAccount,
-    ExistingGateway,
-    Gateway,
-    Model,
+    AccountReference,
     Region,
+    Report,
+    ServiceReference,
     Settings,
     SettingsError,
+    shown,
 )
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 
-_APIS_VERSION: Final = "2024-05-01"  # azure-native 3's own for API Management
-_LIMIT: Final = 60.0  # seconds for one page of APIs
 # Azure's codes for a resource that is not there. Others, as SubscriptionNotFound, are told as sent.
-_MISSING: Final = re.compile(r"\b(Resource|ResourceGroup|Deployment)NotFound\b")
+_MISSING: Final = ("ResourceNotFound", "ResourceGroupNotFound")
 # Under what an account of kind AIServices, whose own endpoint is another, names Azure OpenAI's.
 _OPENAI_ENDPOINT: Final = "OpenAI Language Model Instance API"
 
@@ -41,7 +39,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class FoundService:
     """An API Management service; `principal_id` is the object id of its own identity."""
 
     resource_group: str
@@ -51,91 +49,181 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """An Azure OpenAI account: its name, its ARM id and `https://<subdomain>.openai.azure.com/`."""
+class FoundAccount:
+    """An Azure OpenAI account: its ARM id, and `https://<subdomain>.openai.azure.com/`."""
 
-    name: str
     id: str
     endpoint: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Existing:
-    """The service that is there, or the one to make; accounts that are, by their region's name."""
+class Found:
+    """The service, if it is there, and the accounts that are, by their region's name."""
 
-    gateway: Service | Gateway
-    accounts: Mapping[str, Account]
-
-
-class _UnreadableError(Exception):
-    """Azure, or the way there, refused a lookup; the message is its reason, in one line."""
+    service: FoundService | None
+    accounts: Mapping[str, FoundAccount]
 
 
-def look_up(settings: Settings) -> Existing:
+def look_up(settings: Settings) -> Found:
     """Find what `settings` says is there; nothing is asked of Azure if that is nothing.
 
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
-    report = Report(namespace=NAMESPACE)
-    gateway: Service | Gateway | None
-    if isinstance(settings.gateway, ExistingGateway):
-        gateway = _service(settings.gateway, report, has_breaker=settings.breaker is not None)
-    else:
-        gateway = settings.gateway
-    accounts = {}
-    for position, region in enumerate(settings.regions):
-        if region.existing:
-            path = f"regions[{position}]"
-            found = _account(path, region, region.existing, settings.models, report)
-            if found:
-                accounts[region.name] = found
-    if gateway is None or report.problems:
-        raise SettingsError(tuple(report.problems))
-    return Existing(gateway=gateway, accounts=accounts)
-
-
-def _service(wanted: ExistingGateway, report: Report, *, has_breaker: bool) -> Service | None:
-    group, name = wanted.resource_group, wanted.service_name
-    path, found = "gateway.existing.serviceName", f"is {shown(name)}"
-    try:
-        there = _found(
-            lambda: apimanagement.get_api_management_service(
-                resource_group_name=group, service_name=name
-            )
-        )
-        taken = _taken(there.id) if there else None
-    except _UnreadableError as reason:
-        report.refuse(path, f"{found}, which cannot be looked up", reason)
-        return None
-    if there is None:
-        missing = f"{found}, and there is no such API Management service in {shown(group)}"
-        report.refuse(path, missing, "correct either, or leave `existing` out for a new service")
-        return None
-    if has_breaker and there.sku.name == "Consumption":
-        remedy = "set it to null, or choose a service of another tier"
-        report.refuse("breaker", f"is on, and {shown(name)} is a Consumption service", remedy)
-    principal_id = there.identity.principal_id if there.identity else None
-    if not principal_id:
-        report.refuse(
-            path,
-            f"{found}, which has no system-assigned identity",
-            "the regions must know it; switch it on: "
-            f"az apim update -g {group} -n {name} --enable-managed-identity true",
-        )
-    if taken:
-        report.refuse(path, f"{found}, {taken[0]}", taken[1])
-    return Service(
-        resource_group=group,
-        name=there.name,
-        gateway_url=there.gateway_url,
-        principal_id=principal_id or "",
+    look = _LookUp(settings)
+    wanted = settings.gateway.existing
+    service = look.service(wanted) if wanted else None
+    accounts = {
+        region.name: look.account(region, region.existing)
+        for region in settings.regions
+        if region.existing
+    }
+    if look.report.problems:
+        raise SettingsError(look.report.problems)
+    return Found(
+        service=service, accounts={name: found for name, found in accounts.items() if found}
     )
 
 
-def _taken(service_id: str) -> tuple[str, str] | None:
+class _Azure(ResourceManager):
+    """Resource Manager, in the subscription and with the token that azure-native deploys by."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: _told(authorization.get_client_token).token)
+
+    @cached_property
+    def subscription(self) -> str:
+        return _told(authorization.get_client_config).subscription_id
+
+    def one(self, path: str, api_version: str) -> dict[str, Any]:
+        return self.get(f"/subscriptions/{self.subscription}{path}", api_version)
+
+    def all(self, path: str, api_version: str) -> list[dict[str, Any]]:
+        return list(self.pages(f"/subscriptions/{self.subscription}{path}", api_version))
+
+
+class _LookUp:
+    """Looks things up; what cannot be, or does not fit `settings`, is noted in `report`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.report = Report()
+        self._settings = settings
+        self._azure = _Azure()
+
+    def service(self, wanted: ServiceReference) -> FoundService | None:
+        group, name = wanted.resource_group, wanted.service_name
+        path, found = "gateway.existing.serviceName", f"is {shown(name)}"
+        scope = f"/resourceGroups/{group}/providers/Microsoft.ApiManagement/service/{name}"
+        what = f"API Management service in {shown(group)}"
+        there = self._ask(path, found, what, lambda: self._azure.one(scope, API_MANAGEMENT))
+        if there is None:
+            return None
+        if self._settings.breaker and _of(there, "sku").get("name") == "Consumption":
+            remedy = "set it to null, or choose a service of another tier"
+            self.report.refuse(
+                "breaker", f"is on, and {shown(name)} is a Consumption service", remedy
+            )
+        principal_id = _of(there, "identity").get("principalId")
+        if not principal_id:
+            self.report.refuse(
+                path,
+                f"{found}, which has no system-assigned identity",
+                "the regions must know it; switch it on: "
+                f"az apim update -g {group} -n {name} --enable-managed-identity true",
+            )
+        apis = self._ask(
+            path, found, what, lambda: self._azure.all(f"{scope}/apis", API_MANAGEMENT)
+        )
+        if taken := _taken(apis or ()):
+            self.report.refuse(path, f"{found}, {taken[0]}", taken[1])
+        return FoundService(
+            resource_group=group,
+            name=there.get("name", name),
+            gateway_url=_of(there, "properties").get("gatewayUrl", ""),
+            principal_id=principal_id or "",
+        )
+
+    def account(self, region: Region, wanted: AccountReference) -> FoundAccount | None:
+        group, name = wanted.resource_group, wanted.account_name
+        key, found = f"{self._settings.path(region)}.existing.accountName", f"is {shown(name)}"
+        scope = f"/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{name}"
+        what = f"account in {shown(group)}"
+        there = self._ask(key, found, what, lambda: self._azure.one(scope, COGNITIVE_SERVICES))
+        if there is None:
+            return None
+        if there.get("kind") not in KINDS:
+            remedy = f"choose an account of kind {' or '.join(KINDS)}"
+            self.report.refuse(key, f"{found}, which is of kind {there.get('kind')}", remedy)
+            return None  # another kind has neither deployments nor such an endpoint
+        properties = _of(there, "properties")
+        if not properties.get("customSubDomainName"):
+            self.report.refuse(
+                key,
+                f"{found}, which has no custom subdomain",
+                "the gateway's tokens need one: "
+                f"az cognitiveservices account update -g {group} -n {name} --custom-domain {name}",
+            )
+        location = regions.normalise(there.get("location", ""))
+        if location != region.location:
+            self.report.refuse(
+                f"{self._settings.path(region)}.location",
+                f"is {shown(region.location)}, and the account {shown(name)} is in {location}",
+                f"write {location}, or choose another account",
+            )
+        self._check_models(key, found, what, f"{scope}/deployments")
+        return FoundAccount(
+            id=there.get("id", ""),
+            endpoint=_of(properties, "endpoints").get(_OPENAI_ENDPOINT)
+            or properties.get("endpoint", ""),
+        )
+
+    def _check_models(self, key: str, found: str, what: str, path: str) -> None:
+        deployments = self._ask(key, found, what, lambda: self._azure.all(path, COGNITIVE_SERVICES))
+        if deployments is None:
+            return
+        deployed = {
+            str(each.get("name")).lower(): _of(_of(each, "properties"), "model").get("name")
+            for each in deployments
+        }
+        for model in self._settings.models:
+            has = deployed.get(model.name.lower())
+            if has != model.model:
+                self.report.refuse(
+                    key,
+                    f"{found}, whose deployment {shown(model.name)} "
+                    + (f"is of {has}" if has else "is missing"),
+                    f"deploy {model.model} under that name, or change models",
+                )
+
+    def _ask(self, key: str, found: str, what: str, read: Callable[[], T]) -> T | None:
+        """Return what is read; None, with the reason in `report`, where nothing is."""
+        try:
+            return read()
+        except ResourceManagerError as error:
+            if error.code in _MISSING:
+                remedy = "correct either, or leave `existing` out for a new one"
+                self.report.refuse(key, f"{found}, and there is no such {what}", remedy)
+            else:
+                self.report.refuse(key, f"{found}, which cannot be looked up", error)
+        return None
+
+
+def _told(look: Callable[[], T]) -> T:
+    """Return what azure-native says of itself. Raises ResourceManagerError."""
+    try:
+        return look()
+    except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
+        raise ResourceManagerError(None, "", " ".join(str(error).split())[:300]) from None
+
+
+def _of(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return what stands under a key, which Azure may give as null."""
+    return document.get(key) or {}
+
+
+def _taken(apis: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
     """Say which API has the path, or the name, that this stack's has to have, and the remedy."""
-    for api in _apis(service_id):
-        name, path = str(api["name"]), str(api["properties"]["path"]).strip("/")
+    for api in apis:
+        name, path = str(api.get("name")), str(_of(api, "properties").get("path") or "").strip("/")
         is_ours = name.partition(";")[0].lower() == API_NAME  # `;rev=2` is a revision
         has_path = path.lower() == OPENAI_PATH
         if has_path and not is_ours:
@@ -149,125 +237,3 @@ def _taken(service_id: str) -> tuple[str, str] | None:
                 "rename that API, or choose another service",
             )
     return None
-
-
-def _apis(service_id: str) -> Iterator[dict[str, Any]]:
-    """Yield the APIs of a service, read at ARM_ENDPOINT, which is public Azure unless set."""
-    import httpx  # noqa: PLC0415 - a stack that makes its own service does without
-
-    endpoint = os.environ.get("ARM_ENDPOINT", PUBLIC_AZURE).rstrip("/")
-    local = is_loopback(endpoint)
-    if not local and not endpoint.startswith("https://"):
-        raise _UnreadableError(
-            f"ARM_ENDPOINT {endpoint} is no https URL; a token would be readable"
-        )
-    headers = {} if local else {"Authorization": f"Bearer {_token()}"}
-    url = f"{endpoint}{service_id}/apis?api-version={_APIS_VERSION}"
-    try:
-        with httpx.Client(headers=headers, timeout=_LIMIT, **connection(endpoint)) as client:
-            while url:
-                answer = client.get(url)
-                answer.raise_for_status()
-                page = answer.json()
-                yield from page["value"]
-                url = page.get("nextLink") or ""
-                if url and _origin(url) != _origin(endpoint):
-                    raise _UnreadableError(f"the list of its APIs goes on at another host: {url}")
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise _UnreadableError(_one_line(error)) from None
-
-
-def _token() -> str:
-    try:
-        return authorization.get_client_token().token
-    except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
-        raise _UnreadableError(_one_line(error)) from None
-
-
-def _account(
-    path: str,
-    region: Region,
-    wanted: ExistingAccount,
-    models: tuple[Model, ...],
-    report: Report,
-) -> Account | None:
-    group, name = wanted.resource_group, wanted.account_name
-    key, found = f"{path}.existing.accountName", f"is {shown(name)}"
-    try:
-        there = _found(
-            lambda: cognitiveservices.get_account(resource_group_name=group, account_name=name)
-        )
-        if there is None:
-            missing = f"{found}, and there is no such account in {shown(group)}"
-            report.refuse(key, missing, "correct either, or leave `existing` out for a new account")
-            return None
-        if there.kind not in KINDS:
-            remedy = f"choose an account of kind {' or '.join(KINDS)}"
-            report.refuse(key, f"{found}, which is of kind {there.kind}", remedy)
-            return None  # another kind has neither deployments nor such an endpoint
-        deployed = {model.name: _model_of(wanted, model.name) for model in models}
-    except _UnreadableError as reason:
-        report.refuse(key, f"{found}, which cannot be looked up", reason)
-        return None
-    properties = there.properties
-    if not properties.custom_sub_domain_name:
-        report.refuse(
-            key,
-            f"{found}, which has no custom subdomain",
-            "the gateway's tokens need one: "
-            f"az cognitiveservices account update -g {group} -n {name} --custom-domain {name}",
-        )
-    location = regions.normalise(there.location or "")
-    if location != region.location:
-        report.refuse(
-            f"{path}.location",
-            f"is {shown(region.location)}, and the account {shown(name)} is in {location}",
-            f"write {location}, or choose another account",
-        )
-    for model in models:
-        if deployed[model.name] != model.model:
-            has = f"is of {deployed[model.name]}" if deployed[model.name] else "is missing"
-            report.refuse(
-                key,
-                f"{found}, whose deployment {shown(model.name)} {has}",
-                f"deploy {model.model} under that name, or change models",
-            )
-    return Account(
-        name=there.name,
-        id=there.id,
-        endpoint=(properties.endpoints or {}).get(_OPENAI_ENDPOINT) or properties.endpoint,
-    )
-
-
-def _model_of(account: ExistingAccount, deployment: str) -> str | None:
-    """Return the model of an account's deployment; None where there is no such deployment."""
-    there = _found(
-        lambda: cognitiveservices.get_deployment(
-            resource_group_name=account.resource_group,
-            account_name=account.account_name,
-            deployment_name=deployment,
-        )
-    )
-    model = there.properties.model if there else None
-    return model.name if model else None
-
-
-def _found(look: Callable[[], T]) -> T | None:
-    """Return what a function of azure-native finds; None where Azure has no such resource."""
-    try:
-        return look()
-    except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
-        if _MISSING.search(str(error)):
-            return None
-        raise _UnreadableError(_one_line(error)) from None
-
-
-def _origin(url: str) -> tuple[str, str | None]:
-    """Return what must stay for a token to stay safe; Azure's links may name the port, too."""
-    return urlsplit(url).scheme, urlsplit(url).hostname
-
-
-def _one_line(error: Exception) -> str:
-    # Pulumi's SDK appends the property that a provider blames; these lookups have none.
-    line = " ".join(str(error).removesuffix(" ()").split()) or type(error).__name__
-    return line if len(line) <= 300 else f"{line[:297]}..."

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import Any
 
 import pulumi
 from pulumi_azure_native import apimanagement
@@ -13,48 +13,24 @@ API_PATH = "inference"
 OPENAI_PATH = f"{API_PATH}/openai"
 
 
-class Operation(NamedTuple):
-    """One operation of the API; `path` is relative to `<gateway>/inference/openai`."""
-
-    name: str
-    title: str
-    method: str
-    path: str
-
-
-OPERATIONS = (
-    Operation(
-        "chat-completions",
+# By name: title, method, and path below `<gateway>/inference/openai`.
+OPERATIONS = {
+    "chat-completions": (
         "Chat completions",
         "POST",
         "/deployments/{deployment-id}/chat/completions",
     ),
-    Operation("embeddings", "Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
-    Operation("models", "List models", "GET", "/models"),
-    Operation("v1-chat-completions", "Chat completions (v1)", "POST", "/v1/chat/completions"),
-    Operation("v1-embeddings", "Embeddings (v1)", "POST", "/v1/embeddings"),
-    Operation("v1-models", "List models (v1)", "GET", "/v1/models"),
-)
+    "embeddings": ("Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
+    "models": ("List models", "GET", "/models"),
+    "v1-chat-completions": ("Chat completions (v1)", "POST", "/v1/chat/completions"),
+    "v1-embeddings": ("Embeddings (v1)", "POST", "/v1/embeddings"),
+    "v1-models": ("List models (v1)", "GET", "/v1/models"),
+}
 
-_POLICY = Template(Path(__file__).with_name("inference-policy.xml").read_text(encoding="utf-8"))
+_POLICIES = Path(__file__).with_name("policies")
 
 # API Management policy reference, "Retry", attribute `count`.
 _MAX_RETRIES = 50
-
-# No region is named here: what a client cannot act on stays inside.
-_EXHAUSTED = """<return-response>
-          <set-status code="503" reason="Service Unavailable" />
-          <set-header name="Retry-After" exists-action="override"><value>10</value></set-header>
-          <set-header name="Content-Type" exists-action="override"><value>application/json</value></set-header>
-          <set-body>{"error":{"code":"503","message":"No region can answer now. Please retry after 10 seconds."}}</set-body>
-        </return-response>"""  # noqa: E501 - XML whose white space would be part of the value
-
-_REVEAL_BACKEND = """<set-header name="x-backend-host" exists-action="override">
-      <value>@(context.Request.Url.Host)</value>
-    </set-header>
-    <set-header name="x-backend-attempts" exists-action="override">
-      <value>@(((int)context.Variables["attempts"]).ToString())</value>
-    </set-header>"""
 
 
 def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
@@ -63,11 +39,11 @@ def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
     A request is tried twice round the pool: at load the members that its attempts meet are as good
     as drawn, and one round alone can meet the same failing one each time (docs/decisions/0013).
     """
-    return _POLICY.substitute(
+    return Template((_POLICIES / "inference.xml").read_text(encoding="utf-8")).substitute(
         backend_pool=backend_pool,
         retries=min(2 * members - 1, _MAX_RETRIES),
-        exhausted=_EXHAUSTED,
-        reveal_backend=_REVEAL_BACKEND if reveal_backend else "",
+        exhausted=(_POLICIES / "exhausted.xml").read_text(encoding="utf-8").strip(),
+        reveal_backend=str(reveal_backend).lower(),
     )
 
 
@@ -92,13 +68,15 @@ class InferenceApi(pulumi.ComponentResource):
     ) -> None:
         """Declare the API over the pool named `backend_pool`."""
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
-        children = pulumi.ResourceOptions(parent=self)
+        self._children = pulumi.ResourceOptions(parent=self)
+        self._service: dict[str, Any] = {
+            "resource_group_name": resource_group_name,
+            "service_name": service_name,
+        }
 
         api = apimanagement.Api(
             name,
             api_id=name,
-            resource_group_name=resource_group_name,
-            service_name=service_name,
             display_name="Azure OpenAI, all regions",
             path=OPENAI_PATH,
             protocols=["https"],
@@ -106,61 +84,57 @@ class InferenceApi(pulumi.ComponentResource):
             subscription_key_parameter_names=apimanagement.SubscriptionKeyParameterNamesContractArgs(
                 header="api-key", query="api-key"
             ),
-            opts=children,
+            opts=self._children,
+            **self._service,
         )
-
-        for operation in OPERATIONS:
-            apimanagement.ApiOperation(
-                f"{name}-{operation.name}",
-                operation_id=operation.name,
-                api_id=api.name,
-                resource_group_name=resource_group_name,
-                service_name=service_name,
-                display_name=operation.title,
-                method=operation.method,
-                url_template=operation.path,
-                template_parameters=[
-                    apimanagement.ParameterContractArgs(
-                        name="deployment-id", type="string", required=True
-                    )
-                ]
-                if "{deployment-id}" in operation.path
-                else [],
-                opts=children,
-            )
-
+        self._operations(name, api)
         apimanagement.ApiPolicy(
             f"{name}-policy",
             policy_id="policy",
             api_id=api.name,
-            resource_group_name=resource_group_name,
-            service_name=service_name,
             format="rawxml",
             value=pulumi.Output.from_input(backend_pool).apply(
                 lambda pool: policy_xml(
                     backend_pool=pool, members=members, reveal_backend=reveal_backend
                 )
             ),
-            opts=children,
+            opts=self._children,
+            **self._service,
         )
+        self.subscription_key = self._key_of_clients(f"{name}-clients", api)
+        self.register_outputs({"subscriptionKey": self.subscription_key})
 
+    def _operations(self, name: str, api: apimanagement.Api) -> None:
+        for operation, (title, method, path) in OPERATIONS.items():
+            parameter = apimanagement.ParameterContractArgs(
+                name="deployment-id", type="string", required=True
+            )
+            apimanagement.ApiOperation(
+                f"{name}-{operation}",
+                operation_id=operation,
+                api_id=api.name,
+                display_name=title,
+                method=method,
+                url_template=path,
+                template_parameters=[parameter] if "{deployment-id}" in path else [],
+                opts=self._children,
+                **self._service,
+            )
+
+    def _key_of_clients(self, name: str, api: apimanagement.Api) -> pulumi.Output[str]:
+        """Declare the clients' subscription, and return its key."""
         subscription = apimanagement.Subscription(
-            f"{name}-clients",
-            sid=f"{name}-clients",
-            resource_group_name=resource_group_name,
-            service_name=service_name,
+            name,
+            sid=name,
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
-            opts=children,
+            opts=self._children,
+            **self._service,
         )
         secrets = apimanagement.list_subscription_secrets_output(
-            resource_group_name=resource_group_name,
-            service_name=service_name,
-            sid=subscription.name,
+            sid=subscription.name, **self._service
         )
-
-        self.subscription_key = pulumi.Output.secret(
+        return pulumi.Output.secret(
             secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
         )
-        self.register_outputs({"subscriptionKey": self.subscription_key})

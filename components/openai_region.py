@@ -6,56 +6,57 @@ import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
-from components.existing import Account
+from components.existing import FoundAccount
+from components.resource_manager import OPENAI_USER
 from components.settings import Model, Region
 
 # Built-in role "Cognitive Services OpenAI User", by its tenant-level id so that no subscription id
 # has to be looked up (Azure built-in roles, AI + machine learning).
-OPENAI_USER_ROLE = (
-    "/providers/Microsoft.Authorization/roleDefinitions/5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
-)
+OPENAI_USER_ROLE = f"/providers/Microsoft.Authorization/roleDefinitions/{OPENAI_USER}"
 
 
 class RegionalOpenAI(pulumi.ComponentResource):
     """An account that takes Entra tokens only, with the same model deployments as its peers.
 
-    Outputs: `account_name`, `endpoint` (`https://<subdomain>.openai.azure.com/`) and
-    `backend_url`, what a gateway forwards to (`https://<subdomain>.openai.azure.com/openai`).
+    Output: `backend_url`, what a gateway forwards to
+    (`https://<subdomain>.openai.azure.com/openai`).
     """
 
-    account_name: pulumi.Output[str]
-    endpoint: pulumi.Output[str]
     backend_url: pulumi.Output[str]
 
     def __init__(
         self,
         region: Region,
         *,
-        existing: Account | None,
+        found: FoundAccount | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
         models: Sequence[Model],
         gateway_principal_id: pulumi.Input[str],
+        protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the account `<region name>-<suffix>` in the region's location, and the role.
 
-        With an `existing` account it is the role alone: that account is not the stack's.
+        Where an account is `found` it is the role alone: that account is not the stack's.
         """
         super().__init__("openai-gateway:index:RegionalOpenAI", region.name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
 
-        if existing:
-            account_id = pulumi.Output.from_input(existing.id)
-            self.account_name = pulumi.Output.from_input(existing.name)
-            self.endpoint = pulumi.Output.from_input(existing.endpoint)
+        account_id: pulumi.Input[str]
+        endpoint: pulumi.Input[str]
+        if found:
+            account_id, endpoint = found.id, found.endpoint
         else:
             account = self._account(
-                region, resource_group_name=resource_group_name, suffix=suffix, models=models
+                region,
+                resource_group_name=resource_group_name,
+                suffix=suffix,
+                models=models,
+                protect=protect,
             )
             account_id = account.id
-            self.account_name = account.name
-            self.endpoint = account.properties.apply(lambda properties: properties.endpoint)
+            endpoint = account.properties.apply(lambda properties: properties.endpoint)
 
         authorization.RoleAssignment(
             f"{region.name}-openai-user",
@@ -68,14 +69,10 @@ class RegionalOpenAI(pulumi.ComponentResource):
             opts=children,
         )
 
-        self.backend_url = self.endpoint.apply(lambda endpoint: f"{endpoint.rstrip('/')}/openai")
-        self.register_outputs(
-            {
-                "accountName": self.account_name,
-                "endpoint": self.endpoint,
-                "backendUrl": self.backend_url,
-            }
+        self.backend_url = pulumi.Output.from_input(endpoint).apply(
+            lambda known: f"{known.rstrip('/')}/openai"
         )
+        self.register_outputs({"backendUrl": self.backend_url})
 
     def _account(
         self,
@@ -84,6 +81,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
         models: Sequence[Model],
+        protect: bool,
     ) -> cognitiveservices.Account:
         """Declare the account and its model deployments."""
         subdomain = pulumi.Output.concat(region.name, "-", suffix)
@@ -98,7 +96,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 custom_sub_domain_name=subdomain,
                 disable_local_auth=True,
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, protect=protect),
         )
 
         # Azure answers 409 RequestConflict when two deployments of one account are changed at once.

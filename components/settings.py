@@ -1,445 +1,643 @@
 """The stack's config as typed settings; every mistake in it is reported at once.
 
-`parse` reads plain values and imports no Pulumi; `load` reads them from a `pulumi.Config`. The keys
-and their defaults are described in Pulumi.yaml too, which Pulumi reads and its mocks do not.
+A class declares the keys of a section, each once: type, range, default, what to write instead of a
+wrong value, and the description that editors and README.md show (docs.reference.py). Checks
+across keys run over what could be read. Only `load`, which reads a `pulumi.Config`, needs Pulumi.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
 
-from components import regions, traffic
-from components.config_reader import (
-    Field,
-    Report,
-    WrongValueError,
-    boolean,
-    list_of,
-    mapping,
-    one_of,
-    optional,
-    shown,
-    text,
-    whole,
-)
+import pydantic
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from components import traffic
+from components.regions import Locations, normalise
 
 if TYPE_CHECKING:
     import pulumi
 
 NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = "inference-backend-pool"
+_V1_TIERS: Final = ("Consumption", "Developer", "Basic", "Standard", "Premium")
+TIERS: Final = (*_V1_TIERS, "BasicV2", "StandardV2", "PremiumV2")
 # How long a suffix the program generates when `resourceSuffix` is left out.
 GENERATED_SUFFIX_LENGTH: Final = 8
+# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is a character less
+# than an account's name may have. Host names are lower case, so the parts of one have to be.
+_SUBDOMAIN_LENGTH: Final = 63
+_LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
+_LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
+_LIST_NAMES: Final = "list names of regions, as [foundry2, foundry3]"
 
-TIERS: Final = (
-    "Consumption",
-    "Developer",
-    "Basic",
-    "Standard",
-    "Premium",
-    "BasicV2",
-    "StandardV2",
-    "PremiumV2",
-)
+_Path = tuple[int | str, ...]  # of a value in the config, as ("regions", 0, "name")
+_Listed: Final = pydantic.Strict(strict=False)  # a list in the config is a tuple in the settings
+_ByName: Final = AfterValidator(lambda found: tuple(sorted(found, key=attrgetter("name"))))
 
 
 class SettingsError(Exception):
     """The stack's config has mistakes; `problems` has a line for each: key, value and remedy."""
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(problems)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExistingAccount:
-    """An Azure OpenAI account that is there already, to be taken as it is."""
-
-    resource_group: str
-    account_name: str
+# How a key is declared: the remedy is told in the line about a wrong value, and by editors.
 
 
-@dataclass(frozen=True, kw_only=True)
-class Region:
-    """A region of the pool: the name of its backend, and the place of its Azure OpenAI account.
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,  # by this program; `parse` goes by the alias alone
+        validate_by_alias=True,
+        defer_build=True,  # each class would else be built for itself, and once more in the whole
+    )
 
-    `existing` is None for an account that the stack makes.
-    """
 
-    name: str
-    location: str
-    priority: int
-    weight: int
-    existing: ExistingAccount | None = None
+def _key(remedy: str, schema: Mapping[str, Any] | None = None, **field: Any) -> Any:
+    return Field(json_schema_extra={"errorMessage": remedy, **(schema or {})}, **field)
+
+
+def _text(pattern: str, remedy: str, low: int = 1, high: int | None = None, **field: Any) -> Any:
+    """Declare text that a pattern matches as a whole; `{}` in the remedy stands for the lengths."""
+    remedy = remedy.replace("{}", f"{low} to {high}")
+    return _key(remedy, pattern=f"^{pattern}$", min_length=low, max_length=high, **field)
+
+
+def _one_of(words: Collection[str], **field: Any) -> Any:
+    pattern = f"^({'|'.join(words)})$"
+    return _key(f"write one of {', '.join(words)}", {"enum": [*words]}, pattern=pattern, **field)
+
+
+def _whole(low: int, high: int | None = None, **field: Any) -> Any:
+    """Declare a whole number; neither `true` nor 1.0 nor "1" is one."""
+    meant = f"of at least {low}" if high is None else f"from {low} to {high}"
+    return _key(f"write a whole number {meant}", ge=low, le=high, **field)
+
+
+def _location(value: str, info: ValidationInfo) -> str:
+    if fault := (info.context or Locations()).fault(value):
+        raise PydanticCustomError("remedy", "{fault}", {"fault": fault})
+    return normalise(value)
+
+
+def _no_empty(suffix: Any) -> Any:
+    return None if suffix == "" else suffix
+
+
+def _no_zero(weight: Any) -> Any:
+    if type(weight) is int and weight == 0:
+        remedy = "Azure does not document weight 0; write 1 to 100, or remove the region"
+        raise PydanticCustomError("remedy", remedy)
+    return weight
+
+
+def _above_zero(duration: str) -> str:
+    if not re.search("[1-9]", duration) or duration.endswith("T"):
+        raise ValueError
+    return duration
+
+
+def _exceptions(value: Any) -> Any:
+    """Read `protect`: true has no exceptions; false becomes None, and nothing else may be that."""
+    if value is None:
+        raise ValueError
+    return ({"except": []} if value else None) if isinstance(value, bool) else value
+
+
+def _or_gateways(value: str | None, info: ValidationInfo) -> str | None:
+    gateway = info.data.get("gateway")
+    return value or (gateway.location if gateway else None)
+
+
+# The lengths of names: API Management REST API (service 50, backend 80 characters); Azure, "Naming
+# rules and restrictions".
+_PLACE = "write the name of an Azure location, as uksouth"
+_NAME = (
+    "write {} lower-case letters, digits and hyphens, no hyphen first: it names the backend and "
+    "begins the account's subdomain"
+)
+_SUFFIX = (
+    "write {} lower-case letters, digits and hyphens, no hyphen first or last: it ends the "
+    "accounts' subdomains and the service's name. Left out, it is random"
+)
+_GROUP = (
+    "write the name of its resource group: {} letters, digits, `_`, `.`, `(`, `)` and `-`, no `.` "
+    "last"
+)
+_ACCOUNT = "write the account's name: {} letters, digits, `_`, `.` and `-`"
+_SERVICE = "write the service's name: {} letters, digits and hyphens, a letter first"
+_DEPLOYMENT = "write {} letters, digits, `_`, `.` and `-`, a letter or digit first"
+_VERSION = 'write the model\'s version in quotes, as "2026-03-17"'  # else YAML reads a date
+_E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
+_DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
+Location = Annotated[str, _text("[A-Za-z][A-Za-z0-9 ]*", _PLACE), AfterValidator(_location)]
+RegionName = Annotated[str, _text("[a-z0-9][a-z0-9-]*", _NAME, high=80)]
+Suffix = Annotated[str, _text("[a-z0-9]([a-z0-9-]*[a-z0-9])?", _SUFFIX, high=50 - len("apim-"))]
+GroupName = Annotated[str, _text(r"[\w.()-]*[\w()-]", _GROUP, high=90)]
+AccountName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _ACCOUNT, low=2, high=64)]
+ServiceName = Annotated[str, _text("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?", _SERVICE, high=50)]
+DeploymentName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _DEPLOYMENT, high=64)]
+ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
+Version = Annotated[str, _text(r"\S+", _VERSION)]
+DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
+Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
+EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
+_AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
+Duration = Annotated[str, _AnyDuration, AfterValidator(_above_zero)]
+
+
+class AccountReference(_Section):
+    """Names an Azure OpenAI account that is there already, to be taken as it is."""
+
+    resource_group: GroupName = Field(description="Resource group of the account.")
+    account_name: AccountName = Field(description="Name of the account.")
+
+
+class ServiceReference(_Section):
+    """Names an API Management service that is there already, to be deployed into."""
+
+    resource_group: GroupName = Field(description="Resource group of the service.")
+    service_name: ServiceName = Field(description="Name of the service.")
+
+
+class Region(_Section):
+    """A region of the pool: the name of its backend, and the place of its Azure OpenAI account."""
+
+    name: RegionName = Field(description="Name of the backend; also begins the account's.")
+    location: Location = Field(description="Azure location of the account.")
+    priority: int = _whole(0, 100, default=1, description="Lower numbers are preferred.")
+    weight: Annotated[int, BeforeValidator(_no_zero)] = _whole(
+        1, 100, default=1, description="Part of the traffic, among regions of the same priority."
+    )
+    existing: AccountReference | None = Field(
+        None, description="An account to use as it is, with its deployments."
+    )
+    _display_name: str = PrivateAttr("")
+
+    def model_post_init(self, context: Any) -> None:
+        """Keep the name that Azure shows for the location."""
+        self._display_name = (context or Locations()).display_name(self.location)
 
     @property
     def display_name(self) -> str:
-        """The name Azure shows for the location, as `UK South`."""
-        return regions.display_name(self.location)
+        """The name that Azure shows for the location, as `UK South`."""
+        return self._display_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A model deployment made on every account; `capacity` is thousands of tokens a minute."""
+class Model(_Section):
+    """A model deployment made on every account."""
 
-    name: str
-    model: str
-    version: str
-    sku: str
-    capacity: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Breaker:
-    """A backend's circuit breaker: it trips after `count` failures within `interval`.
-
-    `interval` and `trip_duration` are ISO-8601 durations. With `accept_retry_after` a response's
-    `Retry-After` sets how long it stays tripped.
-    """
-
-    count: int
-    interval: str
-    trip_duration: str
-    accept_retry_after: bool
+    name: DeploymentName = Field(description="Name of the deployment, by which clients call it.")
+    model: ModelName = Field(description="Name of the model.")
+    version: Version = Field(description="Version of the model, in quotes.")
+    sku: DeploymentType = Field(description="Deployment type.")
+    capacity: int = _whole(1, description="Thousands of tokens a minute.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gateway:
-    """The API Management service to create; `capacity` is its number of units."""
-
-    sku: str
-    capacity: int
-    publisher_name: str
-    publisher_email: str
-    location: str
+_CHAT: Final = Model.model_construct(
+    name="chat", model="gpt-5.4-mini", version="2026-03-17", sku="GlobalStandard", capacity=50
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExistingGateway:
-    """An API Management service that is there already, to be deployed into."""
+class Gateway(_Section):
+    """The API Management service to create, or the `existing` one to deploy into."""
 
-    resource_group: str
-    service_name: str
+    sku: str = _one_of(TIERS, default="BasicV2", description=f"One of {', '.join(TIERS)}.")
+    capacity: int = _whole(
+        0,
+        default_factory=lambda data: 0 if data.get("sku") == "Consumption" else 1,
+        description="Number of units; by default 1, or 0 on Consumption.",
+    )
+    publisher_name: Publisher = Field("Platform team", description="Shown to developers.")
+    publisher_email: EMail = Field(
+        "platform-team@example.com", description="Azure sends its notices there."
+    )
+    location: Location | None = Field(None, description="Same as the top-level `location`.")
+    existing: ServiceReference | None = Field(
+        None, description="A service to deploy into, with a system-assigned identity."
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Breaker(_Section):
+    """A backend's circuit breaker: it trips after `count` failures within `interval`."""
+
+    # What harmed clients least in the failover drills: docs/decisions/0013.
+    count: int = _whole(1, default=10, description="Number of failures (429 or 5xx) that trip it.")
+    interval: Duration = Field("PT10S", description="Period over which failures count.")
+    trip_duration: Duration = Field("PT10S", description="How long it stays tripped.")
+    accept_retry_after: bool = Field(
+        default=False, description="Whether a response's `Retry-After` decides how long instead."
+    )
+
+
+class Protection(_Section):
+    """Accounts and service are neither deleted nor replaced, but for those named here."""
+
+    unprotected: Annotated[tuple[RegionName, ...], _Listed] = _key(
+        _LIST_NAMES, alias="except", description="Names of regions, and `gateway` for the service."
+    )
+
+
+class Settings(_Section):
     """A whole, valid config.
 
-    `resource_suffix` is None when the program has to generate it, `breaker` when it is off.
+    `resource_suffix` is None when the program has to generate it, `breaker` when it is off, and
+    `location` when it is not given: the stack keeps the one it has, or begins with
+    `default_location`. `protect` is None when nothing is protected.
     """
 
-    regions: tuple[Region, ...]
-    routing: str
-    models: tuple[Model, ...]
-    gateway: Gateway | ExistingGateway
-    resource_suffix: str | None
-    breaker: Breaker | None
-    reveal_backend: bool
+    regions: Annotated[tuple[Region, ...], _Listed, _ByName] = _key(
+        _LIST_REGIONS,
+        {"minItems": 2, "maxItems": 30},
+        description="2 to 30 members of the pool. Names and locations are unique; the order has no "
+        "meaning.",
+    )
+    routing: str = _one_of(
+        traffic.ROUTINGS,
+        default="round-robin",
+        description="`round-robin`: every region has the same priority and weight. `weighted`: "
+        "weights may differ. `priority`: both may differ.",
+    )
+    accept_starved: Annotated[tuple[RegionName, ...], _Listed] = _key(
+        _LIST_NAMES,
+        default=(),
+        description="Names of regions that may get no traffic while others are up; the preview "
+        "warns of any other.",
+    )
+    models: Annotated[tuple[Model, ...], _Listed] = _key(
+        _LIST_MODELS,
+        {"minItems": 1},
+        default=(_CHAT,),
+        description="Deployed on every account.",
+    )
+    gateway: Gateway = Field(
+        default_factory=Gateway.model_construct, description="The API Management service."
+    )
+    location: Annotated[Location | None, AfterValidator(_or_gateways)] = Field(
+        default=None,
+        validate_default=True,
+        description="Location of the resource group and the service. Without it, a new stack uses "
+        "that of the first region, and a deployed one stays where it is.",
+    )
+    protect: Annotated[
+        Protection | None, BeforeValidator(_exceptions, json_schema_input_type=bool | Protection)
+    ] = _key(
+        "write true, false, or a mapping whose `except` lists names",
+        default_factory=lambda: Protection.model_construct(unprotected=()),
+        description="Whether accounts and service are protected from deletion and replacement: "
+        "`true`, `false`, or `{except: [foundry2, gateway]}`.",
+    )
+    resource_suffix: Annotated[Suffix | None, BeforeValidator(_no_empty)] = Field(
+        default=None,
+        description="End of every name that must be unique in all of Azure. Without it, the stack "
+        "generates one and keeps it.",
+    )
+    breaker: Breaker | None = Field(
+        default_factory=Breaker.model_construct,
+        description="Circuit breaker of each backend; `null` switches it off, as Consumption "
+        "requires.",
+    )
+    reveal_backend: bool = Field(
+        default=True,
+        description="Whether response headers name the host that answered and what each attempt "
+        "met; the probe needs them.",
+    )
+    _order: tuple[str, ...] = PrivateAttr(())
+
+    def path(self, region: Region) -> str:
+        """Where a region stands in the config, as `regions[0]`."""
+        return f"regions[{self._order.index(region.name)}]"
 
     @property
-    def location(self) -> str:
-        """Where the stack's own resource group is, if it has any resource to hold."""
-        if isinstance(self.gateway, Gateway):
-            return self.gateway.location
-        return self.regions[0].location
+    def default_location(self) -> str:
+        """The location of the region that stands first in the config."""
+        return next(each.location for each in self.regions if each.name == self._order[0])
 
     @property
-    def members(self) -> tuple[traffic.Member, ...]:
-        """The pool's members, in the order of the regions."""
-        return tuple(
-            traffic.Member(name=region.name, priority=region.priority, weight=region.weight)
-            for region in self.regions
-        )
+    def unprotected(self) -> tuple[str, ...]:
+        """Names of regions, and `gateway`, whose account or service may be deleted or replaced."""
+        if self.protect is None:
+            return (*(region.name for region in self.regions), "gateway")
+        return self.protect.unprotected
+
+    @property
+    def pool(self) -> traffic.Pool:
+        """The pool that the regions declare."""
+        return traffic.read_config([vars(region) for region in self.regions])
 
     @property
     def forecast(self) -> str:
         """The share of traffic each region will get, as one line."""
-        return traffic.forecast(self.members, {r.name: r.display_name for r in self.regions})
+        return self.pool.forecast({region.name: region.display_name for region in self.regions})
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the config asks for and is rarely meant, each in a line with its remedy."""
+        labels = {region.name: region.display_name for region in self.regions}
+        shares = self.pool.by_label({})
+        fed = [labels[name] for name, share in shares.items() if share]
+        starved = [name for name, share in shares.items() if not share]
+        lines = [
+            f"{NAMESPACE}:protect.except names {name}, which is no region: remove the name once "
+            "the region's account is deleted"
+            for name in self.unprotected
+            if name not in {*labels, "gateway"}
+        ]
+        if not set(starved) <= set(self.accept_starved):
+            verb = "gets" if len(starved) == 1 else "get"
+            lines.append(
+                f"{traffic.listed([labels[name] for name in starved])} {verb} 0 % of the traffic "
+                f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
+                f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
+            )
+        return tuple(lines)
 
 
-def _location(value: Any) -> str:
-    return regions.normalise(_LOCATION_NAME(value))
+# What a user reads about a mistake
 
 
-def _weight(value: Any) -> int:
-    if type(value) is int and value == 0:
-        raise WrongValueError(
-            "Azure does not document weight 0; write 1 to 100, or remove the region"
-        )
-    return whole(1, 100)(value)
+class Report:
+    """Gathers mistakes in `problems`, a line for each."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def refuse(self, path: str, found: str, remedy: object) -> None:
+        """Note a mistake: the key, what was found there, and what to do about it."""
+        self.problems.append(f"{NAMESPACE}:{path} {found}: {remedy}")
 
 
-# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is a character less
-# than an account's name may have. Host names are lower case, so the parts of one have to be.
-_SUBDOMAIN_LENGTH: Final = 63
-# API Management REST API, service name: 1 to 50 characters.
-_SUFFIX_LENGTH: Final = 50 - len("apim-")
-_SUFFIX: Final = text(
-    rf"(?=.{{1,{_SUFFIX_LENGTH}}}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-    f"write 1 to {_SUFFIX_LENGTH} lower-case letters, digits and hyphens, no hyphen first or last: "
-    "it ends the accounts' subdomains and the service's name. Left out, it is random",
-)
-# API Management REST API, backend id: 1 to 80 characters.
-_REGION_NAME: Final = text(
-    r"[a-z0-9][a-z0-9-]{0,79}",
-    "write 1 to 80 lower-case letters, digits and hyphens, no hyphen first: it names the backend "
-    "and begins the account's subdomain",
-)
-_LOCATION_NAME: Final = text(
-    r"[A-Za-z][A-Za-z0-9 ]*", "write the name of an Azure location, as uksouth"
-)
-_DEPLOYMENT_NAME: Final = text(
-    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
-    "write 1 to 64 letters, digits, `_`, `.` and `-`, a letter or digit first",
-)
-_PUBLISHER_NAME: Final = text(r"(?=.*\S).{1,100}", "write a name of 1 to 100 characters")
-_PUBLISHER_EMAIL: Final = text(
-    r"(?=.{1,100}\Z)[^@\s]+@[^@\s.]+(\.[^@\s.]+)+",
-    "write an e-mail address of at most 100 characters: Azure sends notices there",
-)
-_DURATION: Final = text(
-    r"(?=.*[1-9])P([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+S)?)?",
-    "write an ISO-8601 duration above zero, as PT1M for a minute",
-)
-# Names of resources that are there already (Azure, "Naming rules and restrictions").
-_GROUP_NAME: Final = text(
-    r"[\w.()-]{0,89}[\w()-]",
-    "write the name of its resource group: 1 to 90 letters, digits, `_`, `.`, `(`, `)` and `-`, "
-    "no `.` last",
-)
-_SERVICE_NAME: Final = text(
-    r"[A-Za-z]([A-Za-z0-9-]{0,48}[A-Za-z0-9])?",
-    "write the service's name: 1 to 50 letters, digits and hyphens, a letter first",
-)
-_ACCOUNT_NAME: Final = text(
-    r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}",
-    "write the account's name: 2 to 64 letters, digits, `_`, `.` and `-`",
-)
-_REGIONS_REMEDY: Final = "list 2 to 30 regions, each with a name and a location"
-_MODELS_REMEDY: Final = "list at least one model, each with name, model, version, sku and capacity"
-
-# What each section may hold, and its defaults.
-_TOP: Final = {
-    "regions": Field(list_of(_REGIONS_REMEDY)),
-    "routing": Field(one_of(traffic.ROUTINGS), "round-robin"),
-    "models": Field(
-        list_of(_MODELS_REMEDY),
-        [
-            {
-                "name": "chat",
-                "model": "gpt-5.4-mini",
-                "version": "2026-03-17",
-                "sku": "GlobalStandard",
-                "capacity": 50,
-            }
-        ],
-    ),
-    "gateway": Field(mapping, {}),
-    "resourceSuffix": Field(optional(_SUFFIX, None, ""), None),
-    "breaker": Field(optional(mapping, None), {}),
-    "revealBackend": Field(boolean, True),
-}
-_REGION: Final = {
-    "name": Field(_REGION_NAME),
-    "location": Field(_location),
-    "priority": Field(whole(0, 100), 1),
-    "weight": Field(_weight, 1),
-    "existing": Field(optional(mapping, None), None),
-}
-_EXISTING_ACCOUNT: Final = {
-    "resourceGroup": Field(_GROUP_NAME),
-    "accountName": Field(_ACCOUNT_NAME),
-}
-_MODEL: Final = {
-    "name": Field(_DEPLOYMENT_NAME),
-    "model": Field(text(r"\S+", "write a model's name, as gpt-5.4-mini")),
-    # YAML reads a bare 2026-03-17 as a date.
-    "version": Field(text(r"\S+", 'write the model\'s version in quotes, as "2026-03-17"')),
-    "sku": Field(text(r"[A-Za-z]+", "write a deployment type, as GlobalStandard")),
-    "capacity": Field(whole(1)),
-}
-_GATEWAY: Final = {
-    "sku": Field(one_of(TIERS), "BasicV2"),
-    "capacity": Field(whole(0), None),
-    "publisherName": Field(_PUBLISHER_NAME, "Platform team"),
-    "publisherEmail": Field(_PUBLISHER_EMAIL, "platform-team@example.com"),
-    "location": Field(_location, None),
-    "existing": Field(optional(mapping, None), None),
-}
-_EXISTING_SERVICE: Final = {
-    "resourceGroup": Field(_GROUP_NAME),
-    "serviceName": Field(_SERVICE_NAME),
-}
-# What harmed clients least in the failover drills: docs/decisions/0013.
-_BREAKER: Final = {
-    "count": Field(whole(1), 10),
-    "interval": Field(_DURATION, "PT10S"),
-    "tripDuration": Field(_DURATION, "PT10S"),
-    "acceptRetryAfter": Field(boolean, False),
-}
+def shown(value: Any) -> str:
+    """Write a value as JSON, short enough for a line."""
+    line = _printable(json.dumps(value, default=str, ensure_ascii=False))
+    return line if len(line) <= 60 else f"{line[:57]}..."
 
 
-def parse(config: Mapping[str, Any]) -> Settings:
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()  # JSON may hold half a surrogate pair
+
+
+def parse(
+    config: Mapping[str, Any], locations: Callable[[], Mapping[str, str]] | None = None
+) -> Settings:
     """Read settings from config by key without namespace; values are as JSON or YAML has them.
 
-    Raises SettingsError with every mistake in the config.
+    `locations` returns the display names of the subscription's locations, by name; it is called
+    once, and only for a location that is not known here. Raises SettingsError with every mistake.
     """
-    report = Report(namespace=NAMESPACE)
-    top = report.section("", config, _TOP)
-    found_regions = report.entries("regions", top.get("regions"), _REGION)
-    found_models = report.entries("models", top.get("models"), _MODEL)
-    if "regions" in top and not 2 <= len(found_regions) <= 30:
-        report.refuse("regions", f"is a list of {len(found_regions)}", _REGIONS_REMEDY)
-    if "models" in top and not found_models:
-        report.refuse("models", "is an empty list", _MODELS_REMEDY)
-    accounts = [
-        report.section(f"regions[{position}].existing", region.get("existing"), _EXISTING_ACCOUNT)
-        for position, region in enumerate(found_regions)
-    ]
-    gateway = report.section("gateway", top.get("gateway"), _GATEWAY)
-    service = report.section("gateway.existing", gateway.get("existing"), _EXISTING_SERVICE)
-    breaker = report.section("breaker", top.get("breaker"), _BREAKER)
-
-    report.unique("regions", found_regions, "name")
-    report.unique("regions", found_regions, "location")
-    report.unique("models", found_models, "name")
-    _check_subdomains(report, found_regions, top.get("resourceSuffix"))
-    _check_traffic(report, found_regions, top.get("routing"))
-    if gateway.get("existing") is None:
-        _check_tier(report, gateway, top.get("breaker"))
-    else:
-        _check_nothing_else(report, top["gateway"])
-
+    report, known = Report(), Locations(locations)
+    wrong: frozenset[_Path] = frozenset()
+    config = _readable(config, (), wrong)  # whose keys are all text, as in JSON
+    try:
+        settings = Settings.model_validate(config, context=known, by_name=False)
+    except pydantic.ValidationError as error:
+        wrong = _report(report, error)
+    _check(report, _readable(config, (), wrong), wrong, known)
     if report.problems:
-        raise SettingsError(tuple(report.problems))
-    return Settings(
-        regions=tuple(
-            Region(**{**region, "existing": _existing_account(account)})
-            for region, account in zip(found_regions, accounts, strict=True)
-        ),
-        routing=top["routing"],
-        models=tuple(Model(**model) for model in found_models),
-        gateway=ExistingGateway(
-            resource_group=service["resourceGroup"], service_name=service["serviceName"]
-        )
-        if service
-        else Gateway(
-            sku=gateway["sku"],
-            capacity=gateway["capacity"],
-            publisher_name=gateway["publisherName"],
-            publisher_email=gateway["publisherEmail"],
-            location=gateway["location"] or found_regions[0]["location"],
-        ),
-        resource_suffix=top["resourceSuffix"],
-        breaker=Breaker(
-            count=breaker["count"],
-            interval=breaker["interval"],
-            trip_duration=breaker["tripDuration"],
-            accept_retry_after=breaker["acceptRetryAfter"],
-        )
-        if breaker
-        else None,
-        reveal_backend=top["revealBackend"],
-    )
+        raise SettingsError(report.problems)
+    settings._order = tuple(region["name"] for region in config["regions"])  # noqa: SLF001
+    return settings
 
 
-def load(config: "pulumi.Config") -> Settings:
+def load(
+    config: "pulumi.Config", locations: Callable[[], Mapping[str, str]] | None = None
+) -> Settings:
     """Read settings from a stack's config, in which Pulumi gives objects and lists as JSON text.
 
-    Raises SettingsError with every mistake in the config, unknown keys of the namespace included.
+    Raises SettingsError as `parse` does; a key of a namespace that is nearly this one is a mistake.
     """
     from pulumi.runtime.config import CONFIG, get_config_env  # noqa: PLC0415 - parse goes without
 
-    prefix = f"{config.name}:"
-    present = {
-        key.removeprefix(prefix)
-        for key in (*CONFIG.get(), *get_config_env())
-        if key.startswith(prefix)
-    }
-    values = {key: config.get(key) for key in sorted(present | set(_TOP))}
-    return parse({key: _decode(key, text) for key, text in values.items() if text is not None})
+    values, problems = {}, []
+    for full, text in sorted({**get_config_env(), **CONFIG.get()}.items()):
+        namespace, _, key = full.partition(":")
+        value = _decode(key, text)
+        if namespace == config.name:
+            values[key] = value
+        elif get_close_matches(namespace.lower(), [config.name], cutoff=0.8):
+            found = f"{full} is {shown(value)}, but there is no such namespace"
+            problems.append(f"{found}: did you mean `{config.name}:{key}`?")
+    try:
+        settings = parse(values, locations)
+    except SettingsError as error:
+        problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return settings
 
 
 def _decode(key: str, text: str) -> Any:
-    if key in ("routing", "resourceSuffix"):
-        return text
     if not text:  # what `key: null` in the stack's file becomes
         return None
+    if key in ("routing", "location", "resourceSuffix") and text[0] not in "[{":
+        return text
     try:
         return json.loads(text)
     except ValueError:  # parse says what belongs here
         return text
 
 
-def _existing_account(found: dict[str, Any]) -> ExistingAccount | None:
-    if not found:
-        return None
-    return ExistingAccount(resource_group=found["resourceGroup"], account_name=found["accountName"])
+def _report(report: Report, error: pydantic.ValidationError) -> frozenset[_Path]:
+    """Report what pydantic found, outer sections first, and return where it was."""
+    errors = [
+        each
+        for each in error.errors(include_url=False)
+        if each["type"] != "default_factory_not_called"  # since a key before it is wrong
+    ]
+
+    def order(each: Any) -> tuple[int, bool]:
+        depth = sum(isinstance(step, str) for step in each["loc"])
+        return depth, each["type"] != "extra_forbidden"
+
+    for each in sorted(errors, key=order):
+        kind, path, value = each["type"], each["loc"], each["input"]
+        declared = _declared(path)
+        found = "is missing" if kind == "missing" else f"is {shown(value)}"
+        remedy = each["msg"] if kind == "remedy" else _remedy(declared)
+        if kind == "extra_forbidden":
+            found += ", but there is no such key"
+            remedy = _nearest(str(path[-1])[:60], _keys(declared), "the keys are")
+        elif kind == "int_type" and isinstance(value, str):
+            remedy += ", without quotes"
+        report.refuse(_written(path), found, remedy + _json_fault(value))
+    return frozenset(each["loc"] for each in errors)
 
 
-def _check_subdomains(report: Report, found: list[dict[str, Any]], suffix: str | None) -> None:
-    suffix_length = len(suffix) if suffix else GENERATED_SUFFIX_LENGTH
-    for position, region in enumerate(found):
+def _declared(path: _Path) -> Any:
+    """Find what a path leads to: the declaration of a key, a list's entries or a section.
+
+    Where there is no such key, it is that of the section.
+    """
+    part: Any = Settings
+    for step in path:
+        inner = [*_inside(part)]
+        if isinstance(step, int):
+            part = next(get_args(each)[0] for each in inner if get_origin(each) is tuple)
+        else:
+            section = next(each for each in inner if hasattr(each, "model_fields"))
+            part = {key.alias: key for key in section.model_fields.values()}.get(step, section)
+    return part
+
+
+def _inside(part: Any) -> Iterator[Any]:
+    """Yield all that a declaration is made of, from the outside in."""
+    yield part
+    for inner in [part.annotation] if isinstance(part, FieldInfo) else get_args(part):
+        yield from _inside(inner)
+
+
+def _remedy(declared: Any) -> str:
+    if isinstance(declared, type) and issubclass(declared, _Section):
+        return f"write a mapping with the keys {', '.join(_keys(declared))}"
+    for part in _inside(declared):
+        if isinstance(part, FieldInfo) and isinstance(part.json_schema_extra, dict):
+            return str(part.json_schema_extra["errorMessage"])
+    is_switch = bool in _inside(declared)
+    return "write true or false" if is_switch else "write a mapping of keys to values"
+
+
+def _keys(section: type[_Section]) -> list[str]:
+    return [str(key.alias) for key in section.model_fields.values()]
+
+
+def _nearest(name: str, valid: Collection[str], all_of_them: str) -> str:
+    by_lower = {key.lower(): key for key in valid}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f"did you mean `{by_lower[near[0]]}`?" if near else f"{all_of_them} {', '.join(valid)}"
+
+
+def _written(path: _Path) -> str:
+    """Write a path as `regions[0].name`; a key that is no word is quoted."""
+    words = [key if re.fullmatch(r"[\w.-]{1,60}", str(key)) else shown(key) for key in path]
+    steps = [f"[{key}]" if isinstance(key, int) else f".{key}" for key in words]
+    return "".join(steps).removeprefix(".")
+
+
+def _json_fault(value: Any) -> str:
+    """Say where JSON breaks off: `pulumi config set` stores any text."""
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        try:
+            json.loads(value)
+        except json.JSONDecodeError as fault:
+            return f" (as JSON: {fault.msg} at character {fault.pos + 1})"
+    return ""
+
+
+def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
+    """Copy a config without what is wrong in it; a wrong entry of a list becomes an empty one."""
+    if isinstance(value, Mapping):
+        items = {_printable(str(key)): each for key, each in value.items()}.items()
+        return {k: _readable(v, (*path, k), wrong) for k, v in items if (*path, k) not in wrong}
+    if isinstance(value, list):
+        entries = ((each, (*path, position)) for position, each in enumerate(value))
+        return [{} if at in wrong else _readable(each, at, wrong) for each, at in entries]
+    return value
+
+
+# Checks across keys, over what could be read
+
+
+def _check(
+    report: Report, config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
+) -> None:
+    regions = [
+        {**each, "location": normalise(each["location"])} if "location" in each else each
+        for each in config.get("regions", ())
+    ]
+    if "regions" in config and not 2 <= len(regions) <= 30:
+        report.refuse("regions", f"is a list of {len(regions)}", _LIST_REGIONS)
+    if config.get("models") == []:
+        report.refuse("models", "is an empty list", _LIST_MODELS)
+    _check_unique(report, "regions", regions, "name")
+    _check_unique(report, "regions", regions, "location")
+    _check_unique(report, "models", config.get("models", ()), "name")
+    _check_names(report, regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
+    labels = {
+        each["name"]: known.display_name(each["location"])
+        for each in regions
+        if "name" in each and "location" in each
+    }
+    unread = any(path[0] in ("regions", "routing") and "existing" not in path for path in wrong)
+    if not unread and len(labels) == len(regions) > 1:
+        _check_traffic(report, config, traffic.read_config(regions), labels)
+    _check_gateway(report, config, wrong)
+
+
+def _check_unique(report: Report, path: str, entries: Sequence[Any], name: str) -> None:
+    """Refuse a text that two entries of a list share; Azure's names ignore case."""
+    first: dict[str, int] = {}
+    for position, text in ((n, each[name]) for n, each in enumerate(entries) if name in each):
+        earlier = first.setdefault(text.lower(), position)
+        if earlier != position:
+            remedy = f"{path}[{earlier}] has this {name} already; give each its own"
+            report.refuse(f"{path}[{position}].{name}", f"is {shown(text)}", remedy)
+
+
+def _check_names(report: Report, regions: Sequence[Any], suffix: str) -> None:
+    for position, region in enumerate(regions):
         path, name = f"regions[{position}].name", region.get("name", "")
         if name == POOL_NAME:
-            report.refuse(
-                path, f"is {shown(name)}", "the pool itself has this name; choose another"
-            )
-        excess = len(name) + len("-") + suffix_length - _SUBDOMAIN_LENGTH
+            remedy = "the pool itself has this name; choose another"
+            report.refuse(path, f"is {shown(name)}", remedy)
+        excess = len(f"{name}-{suffix}") - _SUBDOMAIN_LENGTH
         if excess > 0 and region.get("existing") is None:
-            report.refuse(
-                path,
-                f"is {shown(name)}",
-                f"with a resourceSuffix of {suffix_length} characters the account's subdomain is "
-                f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either",
+            remedy = (
+                f"with a resourceSuffix of {len(suffix)} characters the account's subdomain is "
+                f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either"
             )
+            report.refuse(path, f"is {shown(name)}", remedy)
 
 
-def _check_traffic(report: Report, found: list[dict[str, Any]], routing: str | None) -> None:
-    names = {region.get("name") for region in found}
-    complete = all(region.keys() == _REGION.keys() for region in found)
-    if routing is None or not complete or len(names) < max(len(found), 2):
-        return  # there is no forecast for regions that have mistakes, and those are reported
-    members = [
-        traffic.Member(name=region["name"], priority=region["priority"], weight=region["weight"])
-        for region in found
-    ]
-    if traffic.is_as_declared(members, routing):
-        return
-    labels = {region["name"]: regions.display_name(region["location"]) for region in found}
-    looser = traffic.ROUTINGS[traffic.ROUTINGS.index(routing) + 1 :]
-    others = " or ".join(f'"{other}"' for other in looser)
-    same = " and ".join(traffic.EQUAL[routing])
-    report.refuse(
-        "regions",
-        f'would not be "{routing}", but {traffic.forecast(members, labels)}',
-        f"give every region the same {same}, or set routing to {others}",
-    )
+def _check_traffic(
+    report: Report, config: Mapping[str, Any], pool: traffic.Pool, labels: Mapping[str, str]
+) -> None:
+    routing = config.get("routing", "round-robin")
+    if pool.problems(routing):
+        looser = traffic.ROUTINGS[traffic.ROUTINGS.index(routing) + 1 :]
+        others = traffic.listed([f'"{other}"' for other in looser], "or")
+        same = " and ".join(traffic.EQUAL[routing])
+        found = traffic.unlike(routing, pool.forecast(labels))
+        remedy = f"give every region the same {same}, or set routing to {others}"
+        report.refuse("regions", found, remedy)
+    for position, name in enumerate(config.get("acceptStarved", ())):
+        share = pool.by_label({}).get(name)
+        if share is None:
+            remedy = _nearest(name, labels, "the regions are")
+            report.refuse(f"acceptStarved[{position}]", f"is {shown(name)}", remedy)
+        elif share:
+            gets = f"is {shown(name)}, which gets {traffic.percent(share)} of the traffic"
+            report.refuse(f"acceptStarved[{position}]", gets, "leave it out")
 
 
-def _check_nothing_else(report: Report, given: Mapping[str, Any]) -> None:
-    for key in given:
-        if key in _GATEWAY and key != "existing":
+def _check_gateway(report: Report, config: Mapping[str, Any], wrong: Collection[_Path]) -> None:
+    gateway = config.get("gateway", {})
+    tier, capacity = gateway.get("sku", "BasicV2"), gateway.get("capacity")
+    one, other = config.get("location"), gateway.get("location")
+    if gateway.get("existing") is not None:
+        for key in [key for key in gateway if key != "existing"]:
             remedy = "a service that exists keeps its own; leave out this key, or `existing`"
-            report.refuse(f"gateway.{key}", f"is {shown(given[key])}", remedy)
-
-
-def _check_tier(report: Report, gateway: dict[str, Any], breaker: Any) -> None:
-    tier = gateway.get("sku")
-    if tier is None:
-        return
-    capacity = gateway.get("capacity")
-    if capacity is None:
-        gateway["capacity"] = 0 if tier == "Consumption" else 1
-    if tier != "Consumption":
-        if capacity == 0:
-            report.refuse("gateway.capacity", "is 0", f"a {tier} service has at least 1 unit")
-        return
-    if capacity:
-        remedy = "a Consumption service has no units; write 0, or leave the key out"
-        report.refuse("gateway.capacity", f"is {capacity}", remedy)
-    if breaker is not None:
-        remedy = "a Consumption service has none; set it to null, or choose another gateway.sku"
-        report.refuse("breaker", "is on", remedy)
+            report.refuse(f"gateway.{key}", f"is {shown(gateway[key])}", remedy)
+    elif tier != "Consumption" and capacity == 0 and ("gateway", "sku") not in wrong:
+        report.refuse("gateway.capacity", "is 0", f"a {tier} service has at least 1 unit")
+    elif tier == "Consumption":
+        if capacity:
+            remedy = "a Consumption service has no units; write 0, or leave the key out"
+            report.refuse("gateway.capacity", f"is {capacity}", remedy)
+        if config.get("breaker", ()) is not None and ("breaker",) not in wrong:
+            remedy = "a Consumption service has none; set it to null, or choose another gateway.sku"
+            report.refuse("breaker", "is on", remedy)
+    if one and other and normalise(one) != normalise(other):
+        remedy = f"location is {shown(one)}, and both mean the same; leave this one out"
+        report.refuse("gateway.location", f"is {shown(other)}", remedy)

@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -18,15 +19,32 @@ def main(arguments: list[str] | None = None) -> int:
 
     command: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
     except LocalAzureError as error:
+        sys.stdout.flush()
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        print(
+            f"error: {error.name} is missing; activate the environment: source .venv/bin/activate"
+            " (`make demo` sets it up)",
+            file=sys.stderr,
+        )
+        return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; nothing is left to tell it
         return 1
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Standard output: a disk that is full. Python would try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        return 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "--shell", choices=("bash", "fish", "powershell"), default="bash", help="default: bash"
     )
     environment.add_argument("--unset", action="store_true", help="forget the variables instead")
-    environment.add_argument("--port", type=_port, default=DEFAULT_PORT, help=argparse.SUPPRESS)
+    _stack(environment, "whose outputs PROBE_OUTPUTS names")
 
     for name, text in (
         ("preview", "show what `up` would change, and where traffic would go"),
@@ -103,7 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         deploy = _command(commands, name, text)
         _stack(deploy)
         deploy.add_argument("--config-file", metavar="FILE", help="in place of Pulumi.<stack>.yaml")
+        deploy.add_argument(
+            "--ignore-protect", action="store_true", help="delete or replace what is protected, too"
+        )
         if name != "destroy":
+            deploy.add_argument(
+                "--refresh", action="store_true", help="look first what was changed in Azure"
+            )
             deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
         if name == "preview":
             deploy.add_argument("--json", action="store_true", help="as `pulumi preview --json`")
@@ -111,10 +135,23 @@ def _parser() -> argparse.ArgumentParser:
                 "--show-sames", action="store_true", help="unchanged resources as well"
             )
 
+    unprotect = _command(
+        commands, "unprotect", "take the protection off a stack's resources, until the next `up`"
+    )
+    _stack(unprotect)
+
     output = _command(commands, "output", "print a stack's outputs as JSON, for the probe")
     _stack(output)
     output.add_argument(
         "--show-secrets", action="store_true", help="the subscription key in plain text"
+    )
+
+    token = _command(commands, "token", "print a token of the service principal, for curl")
+    token.add_argument(
+        "--resource",
+        metavar="URL",
+        default="https://management.azure.com",
+        help="what it opens (default: %(default)s)",
     )
 
     fault = _command(commands, "fault", "make a region fail, or list what fails")
@@ -146,9 +183,13 @@ def _command(
     return parser
 
 
-def _stack(parser: argparse.ArgumentParser) -> None:
+def _stack(parser: argparse.ArgumentParser, text: str = "") -> None:
     parser.add_argument(
-        "-s", "--stack", default="dev", type=_stack_name, help="(default: %(default)s)"
+        "-s",
+        "--stack",
+        default="dev",
+        type=_stack_name,
+        help=f"{text} (default: %(default)s)".lstrip(),
     )
 
 

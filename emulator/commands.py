@@ -110,11 +110,12 @@ def env(options: argparse.Namespace) -> int:
         for name, before in environment.to_take_back(state).items():
             print(export(name, before) if before else forget(name))
         return 0
-    (state / "pulumi").mkdir(mode=0o700, exist_ok=True)
-    for name, value in environment.to_set(state, port=options.port).items():
+    if find_server(state) is None:
+        # What evaluates this goes on: the Pulumi CLI would deploy to wherever it is signed in.
+        print(export("PULUMI_BACKEND_URL", environment.NOWHERE))
+        raise LocalAzureError(f"no local Azure runs on {state}; start it: python -m emulator serve")
+    for name, value in environment.to_set(state, stack=options.stack).items():
         print(export(name, value))
-    if not find_server(state):
-        print("note: no local Azure runs; start it: python -m emulator serve", file=sys.stderr)
     return 0
 
 
@@ -126,12 +127,13 @@ def preview(options: argparse.Namespace) -> int:
         as_json=options.json,
         show_sames=options.show_sames,
         policy_pack=options.policy_pack,
+        refresh=options.refresh,
     )
 
 
 def up(options: argparse.Namespace) -> int:
     """Deploy the program in the current folder."""
-    return _deploy("up", options, policy_pack=options.policy_pack)
+    return _deploy("up", options, policy_pack=options.policy_pack, refresh=options.refresh)
 
 
 def destroy(options: argparse.Namespace) -> int:
@@ -146,6 +148,7 @@ def _deploy(
     as_json: bool = False,
     show_sames: bool = False,
     policy_pack: str | None = None,
+    refresh: bool = False,
 ) -> int:
     from emulator import deployment
 
@@ -161,6 +164,9 @@ def _deploy(
             json=as_json,
             show_sames=show_sames,
             policy_pack=Path(policy_pack) if policy_pack else None,
+            ignore_protect=options.ignore_protect,
+            refresh=refresh,
+            listening=find_server(state) is not None,
         )
 
 
@@ -184,14 +190,36 @@ def _endpoint(state: Path, until_done: ExitStack) -> Callable[[], str]:
     return endpoint
 
 
+def unprotect(options: argparse.Namespace) -> int:
+    """Take the protection off all resources of a stack, as `pulumi state unprotect --all` does."""
+    from emulator import deployment
+
+    count = deployment.unprotect(state_folder(options.state), options.stack)
+    print(f"{count} resource{'' if count == 1 else 's'} of stack {options.stack} unprotected")
+    return 0
+
+
 def output(options: argparse.Namespace) -> int:
     """Print a stack's outputs as JSON."""
     from emulator import deployment
 
-    outputs = deployment.outputs(
-        state_folder(options.state), options.stack, show_secrets=options.show_secrets
-    )
+    state = state_folder(options.state)
+    outputs = deployment.outputs(state, options.stack, show_secrets=options.show_secrets)
     print(json.dumps(outputs, indent=2))
+    if find_server(state) is None:
+        print(
+            "note: no local Azure runs: nothing answers at these addresses; start it:"
+            " python -m emulator serve",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def token(options: argparse.Namespace) -> int:
+    """Print a token for a resource, as `az account get-access-token` gets one."""
+    from emulator.identity import signing_in
+
+    print(signing_in(state_folder(options.state))(options.resource))
     return 0
 
 
@@ -199,7 +227,10 @@ def fault(options: argparse.Namespace) -> int:
     """Set, clear or list the faults of the running server."""
     import httpx
 
-    running = find_server(state_folder(options.state))
+    from emulator.identity import authorization
+
+    state = state_folder(options.state)
+    running = find_server(state)
     if running is None:
         raise LocalAzureError("no local Azure runs here; start it: python -m emulator serve")
     wanted = {
@@ -216,7 +247,8 @@ def fault(options: argparse.Namespace) -> int:
     if body and options.clear:
         raise LocalAzureError("--clear heals; it goes with no other fault")
     url = f"{running.endpoint}/_emulator/faults"
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    headers = authorization(state)
+    with httpx.Client(trust_env=False, timeout=10, headers=headers) as client:
         if options.clear:
             answer = client.delete(f"{url}/{options.region}" if options.region else url)
         elif body:
@@ -225,13 +257,7 @@ def fault(options: argparse.Namespace) -> int:
             answer = client.get(url)
     if answer.is_error:
         raise LocalAzureError(answer.json()["error"]["message"])
-    said = answer.json() if answer.content else {}
-    print(json.dumps(said, indent=2))
-    if body and not said["accounts"]:
-        print(
-            f"note: no account '{options.region}' is deployed; it will fail if one is",
-            file=sys.stderr,
-        )
+    print(json.dumps(answer.json() if answer.content else {}, indent=2))
     return 0
 
 

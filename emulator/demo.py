@@ -14,10 +14,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from emulator import server
-from emulator.local import STATE_VARIABLE, LocalAzureError, pulumi_variables
+from emulator import identity, server
+from emulator.local import STATE_VARIABLE, LocalAzureError, outputs_file, pulumi_variables
 
 # The incident's own response times, in seconds (its report, "Cell 47 Output").
 LATENCY = {"uksouth": 0.75, "eastus": 0.82, "norwayeast": 0.91}
@@ -32,10 +31,13 @@ def run(project: Path) -> int:
         state = Path(folder)
         options = server.Options(port=0, latency=LATENCY, providers=cli is not None)
         with server.running(state, options) as endpoint:
-            commands = _pulumi(project, state) if cli else _embedded(project)
-            story = _Story(
-                project, {STATE_VARIABLE: str(state), "ARM_ENDPOINT": endpoint}, commands
-            )
+            commands = _pulumi(state) if cli else _embedded(state)
+            variables = {
+                STATE_VARIABLE: str(state),
+                "ARM_ENDPOINT": endpoint,
+                **identity.variables(state, endpoint),
+            }
+            story = _Story(project, variables, commands)
             story.tell()
     print(f"\nDemo done in {time.monotonic() - began:.0f} s; nothing was left behind.")
     return 0
@@ -43,38 +45,31 @@ def run(project: Path) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Commands:
-    """What deploys and what shows the outputs, the folder and the variables they need."""
+    """What deploys, and the variables by which this and the probe find their way."""
 
     begin: tuple[str, ...] = ()
     up: str
-    outputs: str
-    folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def _embedded(project: Path) -> _Commands:
+def _embedded(state: Path) -> _Commands:
     return _Commands(
         up="python -m emulator up --stack dev",
-        outputs="python -m emulator output --stack dev --show-secrets",
-        folder=project,
+        variables={"PROBE_OUTPUTS": str(outputs_file(state, "dev"))},
     )
 
 
-def _pulumi(project: Path, state: Path) -> _Commands:
-    folder = state / "project"
-    copy_program(project, folder)
-    (state / "pulumi").mkdir()
+def _pulumi(state: Path) -> _Commands:
     return _Commands(
         begin=("pulumi stack init dev",),
         up="pulumi up --stack dev --yes --skip-preview",
-        outputs="pulumi stack output --stack dev --json --show-secrets",
-        folder=folder,
-        variables=pulumi_variables(state),
+        # The CLI notes in its home which stack is selected.
+        variables={**pulumi_variables(state), "PULUMI_HOME": str(state / "home")},
     )
 
 
 def copy_program(project: Path, folder: Path) -> None:
-    """Copy what the CLI runs: it writes the salt of its secrets into the stack's file."""
+    """Copy what the CLI runs, for who changes it."""
     folder.mkdir()
     for path in [*project.glob("Pulumi*.yaml"), project / "__main__.py"]:
         shutil.copy(path, folder)
@@ -99,41 +94,23 @@ class _Story:
             self._command(command)
         self._command(f"{self._commands.up} --config-file Pulumi.incident.yaml")
         _title("2. Every request gets an answer. From where?")
-        self._probe("--expect round-robin", expected_exit=1)
+        self._command("python probes/distribution.py --expect round-robin", expected_exit=1)
         _title("3. The fix: equal priority and weight. One resource changes.")
         self._command(self._commands.up)
         _title("4. The proof: the live pool, read back, and the traffic.")
-        self._probe("", expected_exit=0)
+        self._command("python probes/distribution.py --expect round-robin")
 
-    def _command(self, command: str) -> None:
+    def _command(self, command: str, expected_exit: int = 0) -> None:
         print(f"$ {command}", flush=True)
-        done = self._start(command, self._commands.folder)
-        _expect(command, done.returncode, 0)
-
-    def _probe(self, flags: str, *, expected_exit: int) -> None:
-        """Pipe the outputs into the probe, so that the key is in no file and no argument."""
-        read = self._commands.outputs
-        probe = f"python probes/distribution.py --outputs - {flags}".rstrip()
-        print(f"$ {read} | {probe}", flush=True)
-        outputs = self._start(read, self._commands.folder, stdout=subprocess.PIPE)
-        _expect(read, outputs.returncode, 0, quiet=True)
-        done = self._start(probe, self._project, input=outputs.stdout)
-        _expect(probe, done.returncode, expected_exit)
-
-    def _start(self, command: str, folder: Path, **more: Any) -> subprocess.CompletedProcess[bytes]:
         name, *arguments = shlex.split(command)
         program = sys.executable if name == "python" else name
-        return subprocess.run(
-            [program, *arguments], cwd=folder, env=self._environment, check=False, **more
+        done = subprocess.run(
+            [program, *arguments], cwd=self._project, env=self._environment, check=False
         )
+        if done.returncode != expected_exit:
+            raise LocalAzureError(f"`{command}` ended with {done.returncode}, not {expected_exit}")
+        print(f"(exit {expected_exit})", flush=True)
 
 
 def _title(text: str) -> None:
     print(f"\n== {text}\n", flush=True)
-
-
-def _expect(command: str, code: int, expected: int, *, quiet: bool = False) -> None:
-    if code != expected:
-        raise LocalAzureError(f"`{command}` ended with {code}, not with {expected}")
-    if not quiet:
-        print(f"(exit {code})", flush=True)

@@ -18,7 +18,6 @@ from emulator.identity import (
     CLIENT_ID,
     ISSUER,
     MANAGED_IDENTITY_PATH,
-    PRINCIPAL_ID,
     Secrets,
     Tokens,
 )
@@ -223,9 +222,7 @@ class _Entra:
             "token_type": "Bearer",
             "expires_in": _LIFETIME,
             "ext_expires_in": _LIFETIME,
-            "access_token": self._tokens.issue(
-                PRINCIPAL_ID, resource, _LIFETIME, client_id=CLIENT_ID
-            ),
+            "access_token": self._tokens.of_application(resource, _LIFETIME),
         }
 
     def _issue_v1(self, resource: str) -> Mapping[str, Any]:

@@ -5,15 +5,15 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from emulator.identity import CLIENT_ID, MANAGED_IDENTITY_PATH, Secrets
+from emulator import identity
 from emulator.local import (
-    DEFAULT_PORT,
     HOST,
     STATE_VARIABLE,
     SUBSCRIPTION_ID,
     TENANT_ID,
     authority_certificate,
     find_server,
+    outputs_file,
     pulumi_variables,
     write_private,
 )
@@ -29,16 +29,22 @@ TRUST_VARIABLES = (
 # What a user may have set for all of Azure or the internet comes back with --unset: it is kept in
 # a variable of this prefix meanwhile.
 BEFORE = "LOCAL_AZURE_BEFORE_"
+# A backend that is not there: all that the Pulumi CLI says of it is its name, and at once.
+NOWHERE = "file:///no local Azure runs/start it: python -m emulator serve"
 
 
-def to_set(state: Path, *, port: int = DEFAULT_PORT) -> dict[str, str]:
-    """Return the variables that point tools at the server on this folder, running or not.
+# Where the Pulumi CLI keeps stacks, by which token, and where it keeps that one.
+_LOGIN = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CREDENTIALS_PATH")
 
-    A backend and a passphrase that the user has chosen are left as they are.
+
+def to_set(state: Path, *, stack: str) -> dict[str, str]:
+    """Return the variables that point tools at the running server on this folder, and a stack.
+
+    A backend that the user has chosen is left as it is.
     """
-    variables = _variables(state, port)
+    variables = _variables(state, stack)
     own = _restorable(state)
-    if own:
+    if authority_certificate(state).exists():
         _write_roots(state)
     before = {f"{BEFORE}{name}": value for name, value in _users(own, state)}
     return {name: value for name, value in (variables | own | before).items() if value}
@@ -46,7 +52,7 @@ def to_set(state: Path, *, port: int = DEFAULT_PORT) -> dict[str, str]:
 
 def to_take_back(state: Path) -> dict[str, str | None]:
     """Return each variable with what it was before; None forgets it."""
-    taken: dict[str, str | None] = dict.fromkeys(_variables(state, DEFAULT_PORT))
+    taken: dict[str, str | None] = dict.fromkeys(_variables(state, ""))
     own = _restorable(state)
     users = dict(_users(own, state))
     for name in own:
@@ -58,43 +64,47 @@ def to_take_back(state: Path) -> dict[str, str | None]:
     return taken
 
 
-def _variables(state: Path, port: int) -> dict[str, str]:
+def _variables(state: Path, stack: str) -> dict[str, str]:
     running = find_server(state)
-    endpoint = running.endpoint if running else f"http://{HOST}:{port}"
+    endpoint = running.endpoint if running else ""
     https = running.https_endpoint if running else ""
-    secrets = Secrets.of(state)
     variables = {
         "ARM_ENDPOINT": endpoint,
         "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
         "ARM_TENANT_ID": TENANT_ID,
-        "ARM_CLIENT_ID": CLIENT_ID,
-        "ARM_CLIENT_SECRET": secrets.client_secret,
+        "ARM_CLIENT_ID": identity.CLIENT_ID,
+        "ARM_CLIENT_SECRET": identity.Secrets.of(state).client_secret,
         STATE_VARIABLE: str(state),
         "LOCAL_AZURE_HTTPS": https,
         # azure-identity: whom ClientSecretCredential asks, and what DefaultAzureCredential finds.
         "AZURE_AUTHORITY_HOST": https,
-        "IDENTITY_ENDPOINT": f"{endpoint}{MANAGED_IDENTITY_PATH}",
-        "IDENTITY_HEADER": secrets.identity_header,
+        **identity.variables(state, endpoint),
+        # What the probe reads; there once `up` has deployed the stack.
+        "PROBE_OUTPUTS": str(outputs_file(state, stack)),
         # What the Azure CLI asks of the internet else.
         "AZURE_CORE_INSTANCE_DISCOVERY": "false",
         "AZURE_CORE_COLLECT_TELEMETRY": "false",
         **pulumi_variables(state),
     }
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
-        if os.environ.get(name, variables[name]) != variables[name]:
-            del variables[name]
-    if "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ:  # a passphrase would go before it
-        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    for name in _LOGIN if _has_own_backend() else ():
+        del variables[name]
     return variables
 
 
+def _has_own_backend() -> bool:
+    """Whether the user has chosen where the Pulumi CLI keeps its stacks."""
+    backend = os.environ.get("PULUMI_BACKEND_URL", NOWHERE)
+    return backend != NOWHERE and not backend.startswith(f"http://{HOST}:")
+
+
 def _restorable(state: Path) -> dict[str, str]:
-    """Return the variables whose former values come back; none before the first `serve`."""
-    if not authority_certificate(state).exists():
-        return {}
+    """Return the variables whose former values come back; those of trust once there is any."""
+    trust = TRUST_VARIABLES if authority_certificate(state).exists() else ()
+    pulumi = pulumi_variables(state)
     return {
-        **dict.fromkeys(TRUST_VARIABLES, str(_roots(state))),
+        **dict.fromkeys(trust, str(_roots(state))),
         "AZURE_CONFIG_DIR": str(state / "az"),
+        **({} if _has_own_backend() else {name: pulumi[name] for name in _LOGIN[1:]}),
     }
 
 
@@ -103,7 +113,10 @@ def _users(own: Mapping[str, str], state: Path) -> Iterator[tuple[str, str]]:
     folders = (state, Path(os.environ.get(STATE_VARIABLE) or state))
     for name in own:
         value = os.environ.get(name, "")
-        if value and not any(Path(value).is_relative_to(folder) for folder in folders):
+        is_ours = value.startswith(identity.ACCESS_TOKEN_PREFIX) or any(
+            Path(value).is_relative_to(folder) for folder in folders
+        )
+        if value and not is_ours:
             yield name, value
 
 

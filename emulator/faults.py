@@ -1,13 +1,15 @@
 """Faults to rehearse: what a region does instead of answering."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from aiohttp import web
 
 PATH = "/_emulator/faults"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FaultError(Exception):
@@ -102,10 +104,20 @@ class Faults:
         """Return the fault that applies to an account: the one whose name fits it most closely."""
         if not self._faults:
             return None
-        name = account.lower()
-        while name not in self._faults and "-" in name:
-            name = name.rpartition("-")[0]
-        return self._faults.get(name)
+        names = filter(self._faults.__contains__, _names_of(account))
+        return self._faults.get(next(names, ""))
+
+
+def _names_of(account: str) -> Iterator[str]:
+    """Yield the names an account goes by, the whole one first: `foundry2-abc`, `foundry2`."""
+    name = account.lower()
+    while name:
+        yield name
+        name = name.rpartition("-")[0]
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
 def add_routes(
@@ -114,33 +126,47 @@ def add_routes(
     *,
     on_change: Callable[[], Awaitable[None]],
     accounts: Callable[[], Iterable[str]],
+    guarded: Callable[[Handler], Handler],
 ) -> None:
     """Serve `faults` at `/_emulator/faults[/name]`: GET, PUT a fault's JSON, DELETE.
 
-    `on_change` is awaited after each change, before its answer. What PUT answers names, in
-    `accounts`, which of the deployed ones have the fault: none yet where the name fits none.
+    `on_change` is awaited after each change, before its answer. A name that stands for none of the
+    deployed `accounts` is refused; what PUT answers names those that have the fault. `guarded`
+    makes a handler one that strangers do not reach.
     """
+
+    def unknown(name: str) -> web.Response | None:
+        deployed = sorted(accounts())
+        if any(name.lower() in _names_of(account) for account in deployed):
+            return None
+        there = f"deployed are {', '.join(deployed)}" if deployed else "no account is deployed"
+        return _error(404, "AccountNotFound", f"no account is called {name!r}; {there}")
 
     async def show(_: web.Request) -> web.Response:
         return web.json_response({name: fault.to_json() for name, fault in faults.list().items()})
 
     async def put(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
         try:
             fault = Fault.from_json(json.loads(await request.read()))
         except (FaultError, ValueError, RecursionError) as error:
-            body = {"error": {"code": "InvalidFault", "message": str(error)}}
-            return web.json_response(body, status=400)
-        faults.set(request.match_info["name"], fault)
+            return _error(400, "InvalidFault", str(error))
+        if refusal := unknown(name):
+            return refusal
+        faults.set(name, fault)
         await on_change()
         failing = sorted(name for name in accounts() if faults.of(name) is fault)
         return web.json_response({**fault.to_json(), "accounts": failing})
 
     async def delete(request: web.Request) -> web.Response:
-        faults.clear(request.match_info.get("name"))
+        name = request.match_info.get("name")
+        if name and name.lower() not in faults.list() and (refusal := unknown(name)):
+            return refusal
+        faults.clear(name)
         await on_change()
         return web.Response(status=204)
 
-    app.router.add_get(PATH, show)
-    app.router.add_put(PATH + "/{name}", put)
-    app.router.add_delete(PATH, delete)
-    app.router.add_delete(PATH + "/{name}", delete)
+    app.router.add_get(PATH, guarded(show))
+    app.router.add_put(PATH + "/{name}", guarded(put))
+    app.router.add_delete(PATH, guarded(delete))
+    app.router.add_delete(PATH + "/{name}", guarded(delete))

@@ -1,14 +1,17 @@
 """Entra tokens of the local Azure: what an identity gets, and what services accept."""
 
 import base64
+import contextlib
 import hmac
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +22,8 @@ from emulator.local import TENANT_ID, LocalAzureError
 CLIENT_ID: Final = "00000000-0000-0000-0000-000000000002"
 PRINCIPAL_ID: Final = "00000000-0000-0000-0000-000000000003"
 MANAGED_IDENTITY_PATH: Final = "/msi/token"
+ACCESS_TOKEN_PREFIX: Final = "local-azure-"  # noqa: S105 - what it begins with
+RESOURCE_MANAGER: Final = "https://management.azure.com"
 ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
 
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
@@ -36,23 +41,38 @@ class Secrets:
     client_secret: str
     identity_header: str
 
+    @property
+    def pulumi_access_token(self) -> str:
+        """What the Pulumi CLI signs in with where its stacks are kept."""
+        derived = hmac.digest(bytes.fromhex(self.signing_key), b"pulumi", sha256)
+        return f"{ACCESS_TOKEN_PREFIX}{derived.hex()}"
+
     @classmethod
     def of(cls, state: Path) -> "Secrets":
         """Return those of a state folder, made if needed. Raises LocalAzureError."""
         path = state / "identity.json"
         if not path.exists():
             made = cls(**{name: secrets.token_hex(32) for name in cls.__annotations__})
-            draft = path.with_suffix(".new")
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-                json.dump(asdict(made), new)
-            draft.replace(path)
+            _write_once(path, json.dumps(asdict(made)))
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError) as error:
             raise LocalAzureError(
                 f"{path} cannot be read ({type(error).__name__}); delete it, and a new one is made"
             ) from None
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file that is whole when it is there; of several who do, the first one's stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        Path(draft).unlink()
 
 
 class Reason(Enum):
@@ -103,6 +123,10 @@ class Tokens:
         signed = _HEADER + b"." + _encode(json.dumps(claims, separators=(",", ":")).encode())
         return (signed + b"." + self._signature(signed)).decode()
 
+    def of_application(self, audience: str, lifetime: float = 3600.0) -> str:
+        """Return a token of the service principal: whoever signs in is it."""
+        return self.issue(PRINCIPAL_ID, audience, lifetime, client_id=CLIENT_ID)
+
     def principal(self, token: str, audience: str) -> str | None:
         """Return the object id the token speaks for; None when it is no good for `audience`."""
         try:
@@ -135,6 +159,29 @@ class Tokens:
 
     def _signature(self, signed: bytes) -> bytes:
         return _encode(hmac.digest(self._secret, signed, sha256))
+
+
+def signing_in(state: Path) -> Callable[[str], str]:
+    """Return what gives a token for a resource to who may read the state folder."""
+
+    @cache
+    def tokens() -> Tokens:
+        return Tokens(bytes.fromhex(Secrets.of(state).signing_key))
+
+    return lambda resource: tokens().of_application(resource)
+
+
+def authorization(state: Path) -> dict[str, str]:
+    """Return the header of a request to Resource Manager."""
+    return {"Authorization": f"Bearer {signing_in(state)(RESOURCE_MANAGER)}"}
+
+
+def variables(state: Path, endpoint: str) -> dict[str, str]:
+    """Return what azure-identity signs in by at a server, as in App Service."""
+    return {
+        "IDENTITY_ENDPOINT": f"{endpoint}{MANAGED_IDENTITY_PATH}",
+        "IDENTITY_HEADER": Secrets.of(state).identity_header,
+    }
 
 
 def _encode(data: bytes) -> bytes:

@@ -165,18 +165,29 @@ def find_server(state: Path) -> Server | None:
 def pulumi_variables(state: Path) -> dict[str, str]:
     """Return the variables by which the plain Pulumi CLI deploys to the server on this folder.
 
-    Its stacks are kept in the folder as well, encrypted with a passphrase that is no secret.
+    Its stacks are kept there as well, and so is its login: that of the user is left alone.
     """
+    from emulator.identity import Secrets  # noqa: PLC0415 - which is built on this module
+
     running = find_server(state)
     ports = running.providers if running else {}
     return {
         "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in ports.items()),
-        "PULUMI_BACKEND_URL": (state / "pulumi").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "local",
+        "PULUMI_BACKEND_URL": running.endpoint if running else "",
+        "PULUMI_ACCESS_TOKEN": Secrets.of(state).pulumi_access_token,
+        "PULUMI_CREDENTIALS_PATH": str(state / "pulumi"),
+        # No page shows an update, and `stack rm` leaves the repository's own file alone.
+        "PULUMI_OPTION_SUPPRESS_PERMALINK": "true",
+        "PULUMI_OPTION_PRESERVE_CONFIG": "true",
         # What is asked of the internet else: newer versions, and plug-ins that are here already.
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
+
+
+def outputs_file(state: Path, stack: str) -> Path:
+    """Return where the outputs of a stack are, from the `up` that deployed it to its `destroy`."""
+    return state / "outputs" / f"{stack}.json"
 
 
 def authority_certificate(state: Path) -> Path:

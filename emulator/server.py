@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,11 +19,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emulator import entra, faults, gateway, openai_region, resource_manager
+from emulator import entra, faults, gateway, openai_region, pulumi_service, resource_manager
 from emulator.gateway import policy
 from emulator.hardening import Site
 from emulator.identity import Secrets, Tokens
 from emulator.local import HOST, LocalAzureError, ServerFile
+from emulator.locations import Locations
+from emulator.resource_manager import sign_in
+from emulator.resource_manager.errors import ArmError
 from emulator.store import Resource, Store, StoreError
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ class Options:
     listen: str | None = None
     """An address besides loopback, for Resource Manager and gateways; it asks for the token."""
     access_token: str | None = None
+    locations: Mapping[str, str] = field(default_factory=dict)
+    """Those besides Azure's public ones: names to display names."""
 
 
 class LocalAzure:
@@ -57,12 +63,13 @@ class LocalAzure:
 
     def __init__(self, state: Path, options: Options) -> None:
         self._options = options
+        self._locations = Locations(options.locations)
         try:
             self._store = Store(state / "azure.sqlite3")
         except StoreError as error:
             raise LocalAzureError(str(error)) from None
         self._secrets = Secrets.of(state)
-        self._tokens = Tokens(bytes.fromhex(self._secrets.signing_key))
+        self.tokens = Tokens(bytes.fromhex(self._secrets.signing_key))
         self._faults = faults.Faults()
         self._sites: dict[str, Site] = {}
         self._reserved: dict[str, socket.socket] = {}
@@ -82,14 +89,19 @@ class LocalAzure:
             provisioning_seconds=self._options.provisioning_seconds,
             on_change=self._reconcile,
             compile_policy=policy.check,
-            tokens=self._tokens,
-            other_routes=entra.routes(self._tokens, self._secrets),
+            tokens=self.tokens,
+            other_routes=[
+                *entra.routes(self.tokens, self._secrets),
+                *pulumi_service.routes(self._state / "pulumi", self._secrets),
+            ],
+            locations=self._locations,
         )
         faults.add_routes(
             app,
             self._faults,
             on_change=self._reconcile,
             accounts=lambda: [account.body["name"] for account in self._store.list(ACCOUNT)],
+            guarded=self._guarded,
         )
         self.endpoint = _url(listener)
         self._sites["resource manager"] = await self._open(app, listener)
@@ -121,6 +133,16 @@ class LocalAzure:
             port = listener.getsockname()[1]
             listeners.append(_listen(port, "--listen", host=self._options.listen))
         return await Site.open(app, *listeners, access_token=self._options.access_token)
+
+    def _guarded(self, answer: faults.Handler) -> faults.Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                sign_in.check(request.headers, self.tokens, time.time())
+            except ArmError as error:
+                return web.json_response(error.envelope, status=error.status)
+            return await answer(request)
+
+        return handle
 
     def _gateway_url(self, service_id: str) -> str:
         """Return the url a service answers at: a port is bound for it before it is written down."""
@@ -174,9 +196,10 @@ class LocalAzure:
                     app = openai_region.create_app(
                         self._store,
                         resource.id,
-                        tokens=self._tokens,
+                        tokens=self.tokens,
                         faults=self._faults,
                         latency=self._latency,
+                        locations=self._locations,
                     )
                     self._sites[key] = await Site.open(app, listener)
                 else:
@@ -193,7 +216,8 @@ class LocalAzure:
                         resource.id,
                         instances=self._options.gateway_instances,
                         resolve=self._resolve,
-                        tokens=self._tokens,
+                        tokens=self.tokens,
+                        locations=self._locations,
                     )
                     self._sites[key] = await self._open(app, listener)
 
@@ -267,7 +291,9 @@ async def serve(
                 if options.providers:
                     from emulator import providers  # noqa: PLC0415 - gRPC, for the CLI alone
 
-                    ports = until_done.enter_context(providers.serving(azure.endpoint))
+                    ports = until_done.enter_context(
+                        providers.serving(azure.endpoint, azure.tokens.of_application)
+                    )
                 file.announce(azure.endpoint, ports, https_endpoint=azure.https_endpoint)
                 ready(azure)
                 await stop.wait()

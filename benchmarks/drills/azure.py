@@ -16,6 +16,7 @@ import yaml
 
 from benchmarks.drills.scenarios import Drill
 from emulator.demo import LATENCY
+from emulator.identity import authorization
 from emulator.local import STATE_VARIABLE, SUBSCRIPTION_ID
 
 ROOT = Path(__file__).parents[2]
@@ -43,26 +44,34 @@ class Azure:
             return [await self._take_role(session, region) for region in drill.regions]
         for region in drill.regions:
             url = f"{self.endpoint}/_emulator/faults/{region}"
-            await _send(session, "PUT", url, dict(drill.fault))
+            await self._send(session, "PUT", url, dict(drill.fault))
         return []
 
     async def end(self, session: aiohttp.ClientSession, taken: Any) -> None:
         """Heal every region."""
-        await _send(session, "DELETE", f"{self.endpoint}/_emulator/faults")
+        await self._send(session, "DELETE", f"{self.endpoint}/_emulator/faults")
         for url, assignment in taken:
-            await _send(session, "PUT", url, assignment)
+            await self._send(session, "PUT", url, assignment)
 
     async def _take_role(self, session: aiohttp.ClientSession, region: str) -> tuple[str, Any]:
         provider = "providers/Microsoft.CognitiveServices/accounts"
         group = f"{self.endpoint}/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{self.group}"
-        accounts = await _send(session, "GET", f"{group}/{provider}?api-version=2025-06-01")
+        accounts = await self._send(session, "GET", f"{group}/{provider}?api-version=2025-06-01")
         (account,) = (each for each in accounts["value"] if each["name"].startswith(region))
         scope = f"{self.endpoint}{account['id']}/providers/{_ROLES}?api-version=2022-04-01"
-        (found,) = (await _send(session, "GET", scope))["value"]
+        (found,) = (await self._send(session, "GET", scope))["value"]
         url = f"{self.endpoint}{found['id']}?api-version=2022-04-01"
-        await _send(session, "DELETE", url)
+        await self._send(session, "DELETE", url)
         kept = ("roleDefinitionId", "principalId", "principalType")
         return url, {"properties": {name: found["properties"][name] for name in kept}}
+
+    async def _send(
+        self, session: aiohttp.ClientSession, method: str, url: str, body: Any = None
+    ) -> Any:
+        headers = authorization(self.folder / "state")
+        async with session.request(method, url, json=body, headers=headers) as answer:
+            answer.raise_for_status()
+            return await answer.json() if answer.content_type == "application/json" else None
 
 
 @asynccontextmanager
@@ -131,9 +140,3 @@ async def _run(folder: Path, *arguments: str) -> str:
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
     assert process.stdout is not None
     return process.stdout
-
-
-async def _send(session: aiohttp.ClientSession, method: str, url: str, body: Any = None) -> Any:
-    async with session.request(method, url, json=body) as answer:
-        answer.raise_for_status()
-        return await answer.json() if answer.content_type == "application/json" else None

@@ -7,12 +7,12 @@ that survives `kill -9` at any moment.
 
 from typing import TYPE_CHECKING, Any
 
-from emulator.deployment.state import outputs
+from emulator.deployment.state import outputs, unprotect
 
 if TYPE_CHECKING:
     from emulator.deployment.deploy import run
 
-__all__ = ["outputs", "run"]
+__all__ = ["outputs", "run", "unprotect"]
 
 
 def __getattr__(name: str) -> Any:

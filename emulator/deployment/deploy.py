@@ -14,22 +14,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import ParamSpec, TextIO, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TextIO, TypeVar
 
 from pulumi import RunError
 from pulumi.runtime import Settings, configure, run_in_stack
 from pulumi.runtime.config import set_all_config
 
-from components import guardrails
 from emulator.deployment import display, sdk
 from emulator.deployment.config import Project, load
 from emulator.deployment.display import Operation, Run
 from emulator.deployment.engine import PARALLEL, Engine
 from emulator.deployment.journal import Journal
+from emulator.deployment.policy_pack import PolicyPack
 from emulator.deployment.provider import ResourceManager
 from emulator.deployment.state import ROOT_TYPE, Checkpoint, StackState
-from emulator.deployment.values import plain, without_unknowns
+from emulator.identity import signing_in
 from emulator.local import SUBSCRIPTION_ID, LocalAzureError
+
+if TYPE_CHECKING:
+    from emulator.deployment.policy_pack import PolicyPack
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,30 +47,35 @@ def run(
     stack: str,
     state_dir: Path,
     arm_endpoint: Callable[[], str],
+    token: Callable[[str], str] | None = None,
     config_file: Path | None = None,
     json: bool = False,
     show_sames: bool = False,
     policy_pack: Path | None = None,
+    ignore_protect: bool = False,
+    refresh: bool = False,
+    listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
     """Preview, deploy or destroy a stack; return the exit code: 0, 1, or 130 after Ctrl-C.
 
     `arm_endpoint` is called when the first request is due: a preview of a new stack needs none.
+    `token` signs in at a resource, by default as the state folder's own service principal.
     With `json` the run is printed as `pulumi preview --json` does; `show_sames` shows what is
-    unchanged, too. What the program prints becomes a message. With `policy_pack`, the rules of that
-    pack, which are components/guardrails.py, judge a preview; `up` then begins with one, and
-    changes nothing when it breaks a rule.
+    unchanged, too. What the program prints becomes a message. A `policy_pack`, which is a folder,
+    judges a preview; `up` then begins with one, and changes nothing when it breaks a rule. With
+    `refresh`, what was changed in Azure is taken over first, so that what the program declares is
+    put back. Unless a server goes on `listening`, `up` shows no outputs, since nobody answers at
+    their urls.
     """
     out = out or sys.stdout
-    text = display.Text(out, show_sames=show_sames)
+    text = display.Text(out, show_sames=show_sames, listening=listening)
     started = time.monotonic()
     try:
-        if policy_pack:
-            _check_is_pack(policy_pack)
         project = load(project_dir.absolute(), stack, config_file)
         state = StackState(state_dir, stack)
         lock = contextlib.nullcontext() if operation == "preview" else state.held(operation)
-        with lock:
+        with lock, _started(policy_pack) as pack:
             if not json:
                 text.header(operation, stack)
             is_judged = policy_pack and operation == "up"
@@ -81,12 +89,17 @@ def run(
                         stack=stack,
                         checkpoint=state.load(read_only=done == "preview"),
                         arm_endpoint=arm_endpoint,
+                        token=token or signing_in(state_dir),
                         journal=journal,
+                        ignore_protect=ignore_protect,
+                        refresh=refresh,
                     )
-                if policy_pack and done == "preview" and not interrupted:
-                    _judge(journal)
+                if pack and done == "preview" and not interrupted and not journal.failed:
+                    _judge(pack, journal, project, stack)
                 if interrupted or journal.failed:
                     break
+            else:
+                _hand_over(operation, state)
     except LocalAzureError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -109,6 +122,14 @@ def run(
     return 1 if journal.failed else 0
 
 
+def _hand_over(operation: Operation, state: StackState) -> None:
+    """Leave the outputs for the probe, or nothing at all of a stack that is destroyed."""
+    if operation == "up":
+        state.publish()
+    elif operation == "destroy":
+        state.forget()
+
+
 def _deploy(
     operation: Operation,
     *,
@@ -116,12 +137,17 @@ def _deploy(
     stack: str,
     checkpoint: Checkpoint,
     arm_endpoint: Callable[[], str],
+    token: Callable[[str], str],
     journal: Journal,
+    ignore_protect: bool,
+    refresh: bool,
 ) -> bool:
     """Carry the operation out; return whether Ctrl-C cut it off."""
     is_preview = operation == "preview"
     with _interruptible() as stop:
-        azure = ResourceManager(arm_endpoint, subscription_id=SUBSCRIPTION_ID, stop=stop)
+        azure = ResourceManager(
+            arm_endpoint, token=token, subscription_id=SUBSCRIPTION_ID, stop=stop
+        )
         engine = Engine(
             project=project.name,
             stack=stack,
@@ -130,41 +156,44 @@ def _deploy(
             resource_manager=azure,
             journal=journal,
             stop=stop,
+            ignore_protect=ignore_protect,
         )
         if checkpoint.interrupted and not is_preview:
             names = ", ".join(sorted(entry.resource.title for entry in checkpoint.interrupted))
             journal.say("info", f"An earlier run was cut off; this one brings to an end: {names}")
         with contextlib.closing(azure), contextlib.suppress(KeyboardInterrupt):
+            if refresh:
+                engine.refresh()
             if operation == "destroy":
                 engine.delete_everything()
-            else:
+            elif not journal.failed:
                 _run_program(project, stack, engine, journal, is_preview=is_preview)
                 engine.delete_what_is_gone()
         return stop.is_set()
 
 
-def _check_is_pack(folder: Path) -> None:
-    if not (folder / "PulumiPolicy.yaml").is_file():
-        raise LocalAzureError(f"--policy-pack {folder}: has no PulumiPolicy.yaml")
+def _started(policy_pack: Path | None) -> "contextlib.AbstractContextManager[PolicyPack | None]":
+    """Start the policy pack, if there is one: it loads while the program runs."""
+    if policy_pack is None:
+        return contextlib.nullcontext()
+    from emulator.deployment.policy_pack import running  # noqa: PLC0415 - most runs have none
+
+    return running(policy_pack)
 
 
-def _judge(journal: Journal) -> None:
-    """Add an error for each rule of the policy pack that the declared resources break."""
-    declared = [
-        guardrails.Resource(
-            type=step.new.type,
-            name=step.new.urn.rpartition("::")[2],
-            inputs=without_unknowns(
-                plain(journal.outputs if step.new.type == ROOT_TYPE else step.new.inputs)
-            ),
-        )
-        for step in journal.steps
-        if step.new
-    ]
-    for violation in guardrails.violations(declared):
-        journal.say(
-            "error", f"[mandatory] {violation.rule}: {violation.resource.name}: {violation.message}"
-        )
+def _judge(pack: "PolicyPack", journal: Journal, project: Project, stack: str) -> None:
+    """Let the policy pack judge a preview that succeeded."""
+    pack.judge(
+        journal,
+        project=project.name,
+        stack=stack,
+        inputs=[
+            step.new
+            for step in journal.steps
+            if step.new and step.op != "refresh" and step.new.type != ROOT_TYPE
+        ],
+        outputs=journal.states.values(),
+    )
 
 
 def _run_program(

@@ -1,7 +1,12 @@
 """What a run prints: the tree and the counts that a Pulumi user knows, or the preview's JSON."""
 
+import difflib
 import json
 import os
+import re
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,6 +23,7 @@ Operation = Literal["preview", "up", "destroy"]
 
 _HEADERS = {"preview": "Previewing update", "up": "Updating", "destroy": "Destroying"}
 _SIGNS: Mapping[Op, str] = {
+    "refresh": "~ ",
     "same": "= ",
     "create": "+ ",
     "update": "~ ",
@@ -26,6 +32,7 @@ _SIGNS: Mapping[Op, str] = {
 }
 _COLOURS: Mapping[Op, str] = {"create": "32", "update": "33", "replace": "35", "delete": "31"}
 _DONE: Mapping[Op, str] = {
+    "refresh": "refreshed",
     "same": "unchanged",
     "create": "created",
     "update": "updated",
@@ -35,6 +42,12 @@ _DONE: Mapping[Op, str] = {
 _ORDER: tuple[Op, ...] = ("create", "update", "delete", "replace", "same")
 _KIND_SIGNS = {"add": "+", "delete": "-", "update": "~"}
 _UNKNOWN_TEXT = "[unknown]"
+NOBODY_LISTENS = (
+    "No local Azure runs: nothing answers at the addresses of this stack. Start it with\n"
+    "`python -m emulator serve`; `python -m emulator output` shows the outputs."
+)
+_MARGIN = 5  # columns before a table, with the sign of what is done
+_ROOM_FOR_PACKAGES = 100  # columns
 _LONGEST = 70  # characters of a changed property's value
 
 
@@ -52,9 +65,11 @@ class Run:
 class Text:
     """Prints the tree."""
 
-    def __init__(self, out: TextIO, *, show_sames: bool = False) -> None:
+    def __init__(self, out: TextIO, *, show_sames: bool = False, listening: bool = True) -> None:
         self._out = out
+        self._listening = listening
         self._show_sames = show_sames
+        self._width = shutil.get_terminal_size().columns if out.isatty() else sys.maxsize
         self._coloured = out.isatty() and "NO_COLOR" not in os.environ
 
     def header(self, operation: Operation, stack: str) -> None:
@@ -72,7 +87,9 @@ class Text:
             return
         self._tree(run)
         self._diagnostics(run.journal.diagnostics)
-        if not run.journal.failed and run.operation != "destroy":
+        if run.operation == "up" and not run.journal.failed and not self._listening:
+            self._print(f"\n{NOBODY_LISTENS}")
+        elif run.operation != "destroy" and not run.journal.failed:
             self._outputs(run.journal)
         self._counts(run)
         self._print(f"\nDuration: {max(1, round(run.seconds))}s")
@@ -82,18 +99,33 @@ class Text:
         if not rows:
             return
         status = "Plan" if run.operation == "preview" else "Status"
-        type_width = max(len("Type"), *(len(row.type) for row in rows))
-        name_width = max(len("Name"), *(len(row.step.state.name) for row in rows))
-        self._print(f"     {'Type':<{type_width}}  {'Name':<{name_width}}  {status}")
-        for row in rows:
+        cells = self._fitting([("Type", "Name", status), *_cells(rows, run.operation)])
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+            for line in cells
+        ]
+        self._print(f"     {lines[0].rstrip()}")
+        for row, line in zip(rows, lines[1:], strict=True):
             step = row.step
-            what = _status(step, run.operation)
-            line = f"{row.type:<{type_width}}  {step.state.name:<{name_width}}  {what}".rstrip()
-            self._print(f" {_SIGNS[step.op]}  {line}", step.op)
+            self._print(f" {_SIGNS[step.op]}  {line}".rstrip(), step.op)
             if step.op in ("update", "replace"):
                 for change in step.changes:
                     forces = "  forces replacement" if change.path in step.replaces else ""
-                    self._print(f"     {row.indent}    {_changed(change)}{forces}", step.op)
+                    for changed in _changed(change):
+                        self._print(f"     {row.indent}    {changed}{forces}", step.op)
+
+    def _fitting(self, cells: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """Leave out of a table what a narrow terminal has no room for: packages, then times."""
+        for short in (
+            lambda type_, name, status: (_without_package(type_), name, status),
+            lambda type_, name, status: (type_, name, status.partition(" (")[0]),
+        ):
+            widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+            if _MARGIN + sum(widths) + 2 * (len(widths) - 1) <= self._width:
+                break
+            cells = [short(*line) for line in cells]
+        return cells
 
     def _diagnostics(self, diagnostics: list[Diagnostic]) -> None:
         if not diagnostics:
@@ -101,7 +133,9 @@ class Text:
         self._print("\nDiagnostics:")
         for entry in diagnostics:
             prefix = "" if entry.severity == "info" else f"{entry.severity}: "
-            self._print(_indented(f"{prefix}{entry.message.rstrip()}", "  "))
+            for line in f"{prefix}{entry.message.rstrip()}".splitlines():
+                for part in _wrapped(line, self._width - 4):
+                    self._print(f"  {part}")
 
     def _outputs(self, journal: Journal) -> None:
         if not journal.outputs and not journal.old_outputs:
@@ -142,6 +176,11 @@ class Text:
         print(f"\x1b[{colour}m{line}\x1b[0m" if colour else line, file=self._out)
 
 
+def _cells(rows: list["_Row"], operation: Operation) -> Iterator[tuple[str, str, str]]:
+    for row in rows:
+        yield row.type, row.step.state.name, _status(row.step, operation)
+
+
 @dataclass(frozen=True)
 class _Row:
     type: str  # with the branches of the tree before it
@@ -151,7 +190,7 @@ class _Row:
 
 def _rows(steps: list[Step], *, show_sames: bool) -> Iterator[_Row]:
     """Yield the steps as a tree: each below its parent, what is unchanged only above a change."""
-    by_urn = {step.urn: step for step in steps}
+    by_urn = {step.urn: step for step in steps if step.op != "refresh"}
     children: dict[str, list[Step]] = {}
     for step in by_urn.values():
         parent = step.state.parent
@@ -183,16 +222,31 @@ def _status(step: Step, operation: Operation) -> str:
     return f"{_DONE[step.op]} ({step.seconds:.1f}s)"
 
 
-def _changed(change: Change) -> str:
-    sign = _KIND_SIGNS[change.kind]
-    if change.kind == "update":
-        return f"{sign} {change.path}: {_short(change.old)} => {_short(change.new)}"
-    return f"{sign} {change.path}: {_short(change.old if change.kind == 'delete' else change.new)}"
+def _changed(change: Change) -> Iterator[str]:
+    head = f"{_KIND_SIGNS[change.kind]} {change.path}:"
+    old, new = change.old, change.new
+    if change.kind != "update":
+        yield f"{head} {_short(old if change.kind == 'delete' else new)}"
+    elif isinstance(old, str) and isinstance(new, str) and "\n" in old + new:
+        yield head  # a policy, say: two beginnings would look the same
+        for line in difflib.ndiff(old.splitlines(), new.splitlines()):
+            if line.startswith(("- ", "+ ")):
+                yield f"    {line[:2]}{_cut(line[2:].strip())}"
+    else:
+        yield f"{head} {_short(old)} => {_short(new)}"
+
+
+def _without_package(type_: str) -> str:
+    """`azure-native:apimanagement:Backend` -> `Backend`; what stands before and after stays."""
+    return re.sub(r"[\w-]+:[\w/]*:", "", type_)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
 
 
 def _short(value: Json) -> str:
-    text = _scalar(value) if not isinstance(value, dict | list) else _json_text(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+    return _cut(_scalar(value) if not isinstance(value, dict | list) else _json_text(value))
 
 
 def _json_text(value: Json) -> str:
@@ -222,8 +276,13 @@ def _pretty(value: Json, indent: str) -> str:
     return f"{brackets[0]}{lines}\n{indent}{brackets[1]}"
 
 
-def _indented(text: str, indent: str) -> str:
-    return "\n".join(f"{indent}{line}" for line in text.splitlines())
+def _wrapped(line: str, width: int) -> list[str]:
+    """Break a line between words; what a traceback quotes stays as it is."""
+    if len(line) <= width or line[:1].isspace():
+        return [line]
+    return textwrap.wrap(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 class LiveProgress:
@@ -247,18 +306,22 @@ class LiveProgress:
     def began(self, step: Step) -> None:
         """Show a step."""
         self._tasks[step.urn] = self._progress.add_task(
-            f"{_SIGNS[step.op]} {step.state.title}", total=None
+            f"{_SIGNS[step.op]} {self._title(step)}", total=None
         )
 
     def ended(self, step: Step) -> None:
         """Take a step off the list, and leave a line about it."""
         self._progress.remove_task(self._tasks.pop(step.urn))
         self._progress.console.print(
-            f" {_SIGNS[step.op]} {step.state.title}  {_status(step, 'up')}",
+            f" {_SIGNS[step.op]} {self._title(step)}  {_status(step, 'up')}",
             style="red" if step.failed else "dim",
             highlight=False,
             markup=False,
         )
+
+    def _title(self, step: Step) -> str:
+        narrow = self._progress.console.width < _ROOM_FOR_PACKAGES
+        return _without_package(step.state.title) if narrow else step.state.title
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -296,7 +359,7 @@ def _json_step(step: Step) -> dict[str, Any]:
     if step.old:
         entry["oldState"] = _json_state(step.old, is_old=True)
     if step.new:
-        entry["newState"] = _json_state(step.new, is_old=False)
+        entry["newState"] = _json_state(step.new, is_old=step.op == "refresh")
     details: dict[str, Any] | None = None
     if step.changes:
         entry["diffReasons"] = _top_level(change.path for change in step.changes)

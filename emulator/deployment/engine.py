@@ -37,6 +37,7 @@ from emulator.deployment.values import (
     changes,
     from_struct,
     has_unknown,
+    is_secret,
     marked,
     to_struct,
     within,
@@ -62,6 +63,10 @@ _USE_THE_CLI = "is not supported by the embedded deployment: use the pulumi CLI"
 
 class EngineError(Exception):
     """A registration that cannot be carried out; the message is what a person is shown."""
+
+
+class ProtectedError(EngineError):
+    """A replacement or deletion of what is protected; the message is the engine's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +97,10 @@ class Engine:
         resource_manager: ResourceManager,
         journal: Journal,
         stop: threading.Event,
+        ignore_protect: bool = False,
     ) -> None:
+        self._ignore_protect = ignore_protect
+        self._protections: list[tuple[str, str]] = []  # a preview's: it goes on to its end
         self._project = project
         self._stack = stack
         self._preview = preview
@@ -141,6 +149,7 @@ class Engine:
             state = None
         if state is None:
             return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
+        self._journal.states[urn] = state
         return resource_pb2.RegisterResourceResponse(
             urn=urn, id=state.id, object=to_struct(state.outputs) if state.custom else None
         )
@@ -151,13 +160,15 @@ class Engine:
         """Take over what a component, or the stack, exports."""
         state = self._checkpoint.get(request.urn)
         outputs = from_struct(request.outputs)
+        if request.urn in self._journal.states:
+            declared = self._journal.states[request.urn]
+            self._journal.states[request.urn] = replace(declared, outputs=outputs)
         if not self._preview:  # what a failed resource left unknown is no output
             outputs = {key: value for key, value in outputs.items() if not has_unknown(value)}
         if state and state.type == ROOT_TYPE:
-            if self._failed:
-                outputs = {**state.outputs, **outputs}
+            # The stack's change as a whole, once all has gone well: see `delete_what_is_gone`.
             self._journal.outputs, self._journal.old_outputs = outputs, state.outputs
-        if state:
+        elif state:
             self._checkpoint.note(replace(state, outputs=outputs))
         return empty_pb2.Empty()
 
@@ -215,14 +226,52 @@ class Engine:
             self._journal.say(severity, request.message, request.urn)
         return empty_pb2.Empty()
 
-    # After the program
+    # Before the program, and after it
+
+    def refresh(self) -> None:
+        """Take over what has become of the stack's resources in Azure, as `pulumi refresh` does.
+
+        The steps have the states of before, as the engine's JSON has them.
+        """
+        known = list(self._checkpoint)
+        for state in known:
+            self._journal.add(Step(op="refresh", urn=state.urn, old=state, new=state))
+        custom = [
+            state for state in known if state.custom and not self._checkpoint.pending(state.urn)
+        ]
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            list(pool.map(self._refreshed, custom))
+        if not self._preview:
+            self._checkpoint.save()
+
+    def _refreshed(self, state: ResourceState) -> None:
+        try:
+            found = self._providers[state.type].refreshed(state.id, state.inputs, state.outputs)
+        except (TranslationError, ProviderError) as error:
+            self._fail(state.title, state.urn, error)
+            return
+        if found is None:
+            self._checkpoint.forget(state.urn)
+            return
+        secrets = frozenset(key for key, value in state.outputs.items() if is_secret(value))
+        outputs = marked(found.outputs, found.inputs, secrets)
+        self._checkpoint.note(replace(state, inputs=found.inputs, outputs=outputs))
 
     def delete_what_is_gone(self) -> None:
-        """Delete what the program no longer declares, unless something has failed."""
+        """Delete what the program no longer declares, unless something has failed.
+
+        Only a run without a failure changes the stack's outputs, as with the engine: they are
+        never a mixture of old and new.
+        """
         if not self._failed:
             self._delete_all(
                 state for state in self._everything() if state.urn not in self._registered
             )
+        for urn, message in self._protections:
+            self._journal.say("error", message, urn)
+        for state in self._checkpoint:
+            if state.type == ROOT_TYPE and not self._failed:
+                self._checkpoint.note(replace(state, outputs=self._journal.outputs))
         if not self._failed or any(state.custom for state in self._checkpoint):
             self._checkpoint.save()  # a program that failed before it declared anything leaves none
 
@@ -240,6 +289,8 @@ class Engine:
             return
         if isinstance(error, UnreachableError):  # one line for all that were under way
             self._journal.say("error", str(error))
+        elif isinstance(error, ProtectedError):
+            self._journal.say("error", str(error), urn)
         else:
             self._journal.say("error", f"{title}: {error}", urn)
 
@@ -356,8 +407,40 @@ class Engine:
                 self._checkpoint.commit(adopted)
                 return adopted, not found.succeeded
 
+    def _refuse_replacement(self, plan: _Plan, old: ResourceState) -> None:
+        """Refuse to replace what is protected, or has with it something that is."""
+        new, how = plan.new, "remove the `protect` flag from the resource in your Pulumi program"
+        if old.protect and new.protect:
+            self._refuse(
+                f'unable to replace resource "{new.urn}"\nas it is currently marked for protection.'
+                f" To unprotect the resource, {how} and run `pulumi up`",
+                new.urn,
+            )
+        for part in self._doomed(old)[1:]:
+            if part.protect:
+                self._refuse(
+                    f'unable to replace resource "{part.urn}" as part of replacing "{new.urn}" as'
+                    " it is currently marked for protection. To unprotect the resource,"
+                    f" {how} and run `pulumi up`, or use the command:\n{self._unprotect}",
+                    new.urn,
+                )
+
+    def _refuse(self, message: str, urn: str) -> None:
+        """Say that something is protected, in the engine's words; only a preview goes on."""
+        if self._ignore_protect:
+            return
+        if not self._preview:
+            raise ProtectedError(message)
+        self._protections.append((urn, message))
+
+    @property
+    def _unprotect(self) -> str:
+        return f"`python -m emulator unprotect --stack {self._stack}`"
+
     def _previewed(self, plan: _Plan) -> ResourceState:
         step = _step(plan)
+        if step.op == "replace" and plan.old:
+            self._refuse_replacement(plan, plan.old)
         if step.op == "same" and plan.old:
             outputs = _marked(plan.old.outputs, plan)
             state = replace(plan.new, id=plan.old.id, outputs=outputs)
@@ -378,6 +461,8 @@ class Engine:
             self._checkpoint.note(state)
             self._journal.add(step)
             return state
+        if step.op == "replace" and plan.old:
+            self._refuse_replacement(plan, plan.old)
         if step.op == "create" and (before := self._replaced.get(plan.new.urn)):
             step = replace(step, op="replace", old=before)
         with self._journal.run(step) as running:
@@ -423,18 +508,24 @@ class Engine:
     def _delete_for_replacement(self, old: ResourceState) -> None:
         """Delete a resource that is to be created anew, first all that cannot outlive it.
 
-        azure-native deletes before it creates, since the new resource may have the same name. With
-        an account go its deployments: what has the resource in a property that it cannot change.
+        azure-native deletes before it creates, since the new resource may have the same name.
+        """
+        for state in reversed(self._doomed(old)):  # the checkpoint is in the order of creation
+            self._delete_one(state)
+            self._replaced[state.urn] = state
+
+    def _doomed(self, old: ResourceState) -> list[ResourceState]:
+        """Return what a replacement deletes: the resource, and then what is a part of it.
+
+        With an account go its deployments: what has the resource in a property that it cannot
+        change.
         """
         doomed = [old]
         for state in self._checkpoint:
             gone = {entry.urn for entry in doomed}
             if state.custom and state.urn not in gone and self._is_part_of(state, gone):
                 doomed.append(state)
-        _refuse_protected(doomed)
-        for state in reversed(doomed):  # the checkpoint is in the order of creation
-            self._delete_one(state)
-            self._replaced[state.urn] = state
+        return doomed
 
     def _is_part_of(self, state: ResourceState, urns: set[str]) -> bool:
         provider = self._providers[state.type]
@@ -457,13 +548,11 @@ class Engine:
         ]
 
     def _delete_all(self, states: Iterable[ResourceState]) -> None:
-        """Delete in reverse order of dependency, what is independent in parallel."""
+        """Delete in reverse order of dependency, what is independent in parallel.
+
+        As with the engine, what is protected stops those that it depends on, and not its equals.
+        """
         remaining = {state.urn: state for state in states}
-        try:
-            _refuse_protected(remaining.values())
-        except EngineError as error:
-            self._journal.say("error", str(error))
-            return
         with ThreadPoolExecutor(PARALLEL) as pool:
             while remaining and not self._failed:
                 needed = {
@@ -478,6 +567,19 @@ class Engine:
 
     def _deleted(self, state: ResourceState) -> None:
         step = Step(op="delete", urn=state.urn, old=state)
+        if state.protect:
+            message = (
+                f'{"Preview failed: " if self._preview else ""}resource "{state.urn}" cannot be'
+                " deleted\nbecause it is protected. To unprotect the resource, either remove the"
+                " `protect` flag from the resource in your Pulumi program and run `pulumi up`, or"
+                f" use the command:\n{self._unprotect}"
+            )
+            try:
+                self._refuse(message, state.urn)
+            except ProtectedError as error:
+                self._journal.say("error", str(error), state.urn)
+                self._journal.add(replace(step, failed=True))
+                return
         if self._preview or not state.custom:
             self._journal.add(step)
             if not self._preview:
@@ -584,16 +686,6 @@ def _refuse_options(request: resource_pb2.RegisterResourceRequest) -> None:
         raise EngineError(f"option delete_before_replace=False {_USE_THE_CLI}")
     if request.type.startswith("pulumi:providers:") or request.provider:
         raise EngineError(f"an explicit provider {_USE_THE_CLI}")
-
-
-def _refuse_protected(states: Iterable[ResourceState]) -> None:
-    protected = [state for state in states if state.protect]
-    if protected:
-        names = ", ".join(state.title for state in protected)
-        raise EngineError(
-            f"{names}: protected, so nothing was deleted; take `protect` out of the program and"
-            " run `up` first"
-        )
 
 
 def _keep(inputs: dict[str, Json], old: Mapping[str, Json], path: str) -> None:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, Self
 from emulator.deployment.state import ResourceState
 from emulator.deployment.values import Change, Json
 
-Op = Literal["same", "create", "update", "replace", "delete"]
+Op = Literal["refresh", "same", "create", "update", "replace", "delete"]
 Severity = Literal["info", "warning", "error"]
 
 
@@ -63,6 +63,8 @@ class Journal:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     outputs: dict[str, Json] = field(default_factory=dict)
     old_outputs: dict[str, Json] = field(default_factory=dict)
+    states: dict[str, ResourceState] = field(default_factory=dict)
+    """What the program's resources will be, in a preview as far as that is known."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -72,8 +74,8 @@ class Journal:
 
     @property
     def counts(self) -> Counter[Op]:
-        """How many resources took each course."""
-        return Counter(step.op for step in self.steps if not step.failed)
+        """How many resources took each course; to be read again is none."""
+        return Counter(step.op for step in self.steps if not step.failed and step.op != "refresh")
 
     def say(self, severity: Severity, message: str, urn: str = "") -> None:
         """Add a message, once."""

@@ -20,7 +20,8 @@ from urllib.parse import quote
 from emulator.deployment import translate
 from emulator.deployment.translate import TranslationError
 from emulator.deployment.values import UNKNOWN, Change, Json, plain
-from emulator.local import LocalAzureError
+from emulator.identity import CLIENT_ID, PRINCIPAL_ID, RESOURCE_MANAGER
+from emulator.local import TENANT_ID, LocalAzureError
 
 if TYPE_CHECKING:  # a preview that sends no request does without
     import httpx
@@ -31,15 +32,17 @@ TERMINAL_FAILURES = ("Failed", "Canceled")
 
 # Azure's own codes for "not now": they end by themselves (Resource Manager, "Resolve errors").
 BUSY_CODES = ("RequestConflict", "AnotherOperationInProgress", "ServiceIsBusy")
-SOFT_DELETED = (
-    "a deleted resource keeps its name for 48 hours: purge it, set `restore: true`, or choose"
-    " another name"
-)
+SOFT_DELETED = "a deleted resource keeps its name for 48 hours: purge it, or choose another name"
 REMEDIES = {
     "FlagMustBeSetForRestore": SOFT_DELETED,
     "CustomDomainInUse": "choose another subdomain: it is unique in all of Azure",
     "ServiceAlreadyExistsInSoftDeletedState": SOFT_DELETED,
 }
+
+
+# Who is signed in, and a token of its own: no request to Resource Manager.
+_CLIENT_CONFIG = "azure-native:authorization:getClientConfig"
+_CLIENT_TOKEN = "azure-native:authorization:getClientToken"  # noqa: S105 - a token of Pulumi
 
 
 class ProviderError(Exception):
@@ -126,19 +129,22 @@ class Provider(Protocol):
 class ResourceManager:
     """Requests to Resource Manager, over one shared connection pool made at the first of them.
 
-    `endpoint` is called when it is first needed. `stop` interrupts waiting, never a request.
+    `endpoint` is called when it is first needed; `token` signs in at a resource. `stop` interrupts
+    waiting, never a request.
     """
 
     def __init__(
         self,
         endpoint: Callable[[], str],
         *,
+        token: Callable[[str], str],
         subscription_id: str,
         stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.subscription_id = subscription_id
         self._endpoint = endpoint
+        self._token = token
         self._stop = stop or threading.Event()
         self._clock = clock
         self._lock = threading.Lock()
@@ -151,6 +157,16 @@ class ResourceManager:
 
     def call(self, token: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
         """Return what a function of azure-native returns."""
+        if token == _CLIENT_CONFIG:
+            return {
+                "clientId": CLIENT_ID,
+                "objectId": PRINCIPAL_ID,
+                "subscriptionId": self.subscription_id,
+                "tenantId": TENANT_ID,
+            }
+        if token == _CLIENT_TOKEN:
+            self._connect()  # who asks for a token goes on to where it is good
+            return {"token": self._token(arguments.get("endpoint") or RESOURCE_MANAGER)}
         function = translate.function(token)
         path, query = function.request(plain(arguments), self.subscription_id)
         response = self._send(function.method, path, query)
@@ -232,7 +248,8 @@ class ResourceManager:
         try:
             # A status url is whole already; an ARM id is not.
             url = path if path.startswith("http") else f"{endpoint}{quote(path)}"
-            return client.request(method, url, params=query or None, json=body)
+            headers = {"Authorization": f"Bearer {self._token(RESOURCE_MANAGER)}"}
+            return client.request(method, url, params=query or None, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise UnreachableError(
                 f"Resource Manager at {endpoint} does not answer ({error or type(error).__name__});"

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from emulator.deployment.values import Json, plain, redacted
-from emulator.local import LocalAzureError, write_private
+from emulator.local import LocalAzureError, outputs_file, write_private
 
 ROOT_TYPE = "pulumi:pulumi:Stack"
 
@@ -152,6 +152,11 @@ class Checkpoint:
             self._resources.pop(urn, None)
             self._save()
 
+    def forget(self, urn: str) -> None:
+        """Take over that a resource is gone; `save` writes it down."""
+        with self._lock:
+            self._resources.pop(urn, None)
+
     def save(self) -> None:
         """Write the file."""
         with self._lock:
@@ -192,6 +197,8 @@ class StackState:
         self.stack = stack
         self._folder = state_dir.absolute() / "stacks"
         self._path = self._folder / f"{stack}.json"
+        self._lock = self._folder / f"{stack}.lock"
+        self._outputs = outputs_file(state_dir.absolute(), stack)
 
     @contextmanager
     def held(self, operation: str) -> Iterator[None]:
@@ -200,21 +207,30 @@ class StackState:
         The lock is the kernel's: it ends with the process, however that ends.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / f"{self.stack}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(file, self._lock):
                 raise StateError(
                     f"stack {self.stack} is held by {_holder(file.read())}:"
                     " wait for it to end, then run the command again"
-                ) from None
+                )
             since = time.strftime("%H:%M:%S")
             file.truncate()
             json.dump({"pid": os.getpid(), "operation": operation, "since": since}, file)
             file.flush()
             yield
+
+    def publish(self) -> None:
+        """Write the outputs of what is deployed where the probe finds them."""
+        self._outputs.parent.mkdir(mode=0o700, exist_ok=True)
+        found = _outputs_of(self.load(read_only=True))
+        write_private(self._outputs, json.dumps(plain(found or {}), indent=2))
+
+    def forget(self) -> None:
+        """Leave no file of the stack behind; whoever holds it calls this."""
+        for path in (self._outputs, self._path, self._lock):
+            for each in (path.with_name(f"{path.name}.new"), path):
+                each.unlink(missing_ok=True)
 
     def load(self, *, read_only: bool = False) -> Checkpoint:
         """Return the checkpoint; an empty one when nothing was ever deployed."""
@@ -239,6 +255,15 @@ class StackState:
         return Checkpoint(path, resources, pending)
 
 
+def _locked(file: IO[str], path: Path) -> bool:
+    """Lock a file, unless another run has it, or has taken it away since it was opened."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
 def _holder(text: str) -> str:
     try:
         holder: dict[str, Any] = json.loads(text)
@@ -252,9 +277,35 @@ def outputs(state_dir: Path, stack: str, *, show_secrets: bool = False) -> dict[
 
     Raises StateError when the stack was never deployed.
     """
-    for resource in StackState(state_dir, stack).load(read_only=True):
-        if resource.type == ROOT_TYPE:
-            return dict((plain if show_secrets else redacted)(resource.outputs))
-    raise StateError(
+    found = _outputs_of(StackState(state_dir, stack).load(read_only=True))
+    if found is None:
+        raise _not_deployed(stack)
+    return dict((plain if show_secrets else redacted)(found))
+
+
+def unprotect(state_dir: Path, stack: str) -> int:
+    """Take the protection off every resource of a stack; return how many had it.
+
+    Raises StateError when the stack was never deployed, or is held by another run.
+    """
+    state = StackState(state_dir, stack)
+    with state.held("unprotect"):
+        checkpoint = state.load()
+        if not list(checkpoint):
+            state.forget()
+            raise _not_deployed(stack)
+        protected = [each for each in checkpoint if each.protect]
+        for each in protected:
+            checkpoint.note(replace(each, protect=False))
+        checkpoint.save()
+    return len(protected)
+
+
+def _not_deployed(stack: str) -> StateError:
+    return StateError(
         f"stack {stack} is not deployed here: run `python -m emulator up --stack {stack}`"
     )
+
+
+def _outputs_of(checkpoint: Checkpoint) -> dict[str, Json] | None:
+    return next((each.outputs for each in checkpoint if each.type == ROOT_TYPE), None)

@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 from pulumi import _types as sdk_types
 
-from components import regions
 from emulator.deployment.values import (
     UNKNOWN,
     Change,
@@ -30,6 +29,7 @@ from emulator.deployment.values import (
     secret,
     within,
 )
+from emulator.locations import normalise
 
 # The SDK's modules import each other: threads that begin at once would meet half of one.
 _LOADING = threading.RLock()
@@ -513,4 +513,4 @@ def _without_nulls(value: Json) -> Json:
 
 
 def _location(value: Json) -> Json:
-    return regions.normalise(value) if isinstance(value, str) else value
+    return normalise(value) if isinstance(value, str) else value

@@ -62,15 +62,6 @@ def marked(
     }
 
 
-def without_unknowns(value: Json) -> Json:
-    """Return the value without what is not known yet; an unknown in a list becomes None."""
-    if isinstance(value, dict):
-        return {key: without_unknowns(each) for key, each in value.items() if each != UNKNOWN}
-    if isinstance(value, list):
-        return [without_unknowns(each) for each in value]
-    return None if value == UNKNOWN else value
-
-
 def has_unknown(value: Json) -> bool:
     """Whether an unknown is anywhere in the value."""
     return value == UNKNOWN or any(has_unknown(item) for item in _items(value))

@@ -27,6 +27,7 @@ from emulator.gateway.forwarding import Client, forwardable, relay
 from emulator.gateway.instance import Instance
 from emulator.gateway.services import PolicyServices
 from emulator.identity import Tokens
+from emulator.locations import PUBLIC, Locations
 from emulator.store import Resources
 
 MAX_BODY: Final = 32 * 1024 * 1024
@@ -55,6 +56,7 @@ def create_app(
     tokens: Tokens,
     clock: Callable[[], float] = time.monotonic,
     choose: Callable[[int], int] = random.randrange,
+    locations: Locations = PUBLIC,
 ) -> web.Application:
     """Return the gateway of one API Management service.
 
@@ -71,6 +73,7 @@ def create_app(
         tokens=tokens,
         clock=clock,
         choose=choose,
+        locations=locations,
     )
     app = web.Application(client_max_size=MAX_BODY)
     host = host_name(service_id)
@@ -98,6 +101,7 @@ class _Gateway:
         tokens: Tokens,
         clock: Callable[[], float],
         choose: Callable[[int], int],
+        locations: Locations,
     ) -> None:
         self._resources = resources
         self._service_id = service_id
@@ -106,6 +110,7 @@ class _Gateway:
         self._tokens = tokens
         self._clock = clock
         self._choose = choose
+        self._locations = locations
         self._revision: int | None = None
         self._configuration: Configuration | None = None
         self._client: Client
@@ -153,7 +158,9 @@ class _Gateway:
     def _current(self) -> Configuration | None:
         revision = self._resources.revision
         if revision != self._revision:
-            self._configuration = configuration.read(self._resources, self._service_id)
+            self._configuration = configuration.read(
+                self._resources, self._service_id, self._locations
+            )
             self._client.forget_addresses()
             self._revision = revision
         return self._configuration

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from components.regions import display_name
 from emulator.gateway import policy
 from emulator.gateway.balancer import Member
 from emulator.gateway.breaker import Rule
 from emulator.gateway.exchange import Api, Deployment, Operation, Subscription, Url
 from emulator.gateway.policy import GLOBAL, Library, Policy, PolicyError
+from emulator.locations import PUBLIC, Locations
 from emulator.store import Resource, Resources
 
 SERVICE: Final = "Microsoft.ApiManagement/service"
@@ -160,7 +160,9 @@ class Configuration:
         return self.backends.get(name.lower())
 
 
-def read(resources: Resources, service_id: str) -> Configuration | None:
+def read(
+    resources: Resources, service_id: str, locations: Locations = PUBLIC
+) -> Configuration | None:
     """Read what is deployed to a service; None when there is no such service.
 
     Resource Manager has refused the policies that do not compile: one found here all the same, as
@@ -190,7 +192,7 @@ def read(resources: Resources, service_id: str) -> Configuration | None:
             for subscription in _subscriptions(each, resources.secrets(each.id), service_id)
         ],
         deployment=Deployment(
-            region=display_name(service.body.get("location", "")),
+            region=locations.display_name(service.body.get("location", "")),
             service_name=service.body["name"],
         ),
         principal_id=identity.get("principalId"),

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from components.regions import display_name
 from emulator import hardening
 from emulator.faults import Fault, Faults
 from emulator.identity import Tokens
+from emulator.locations import PUBLIC, Locations
 from emulator.openai_region import access, answers, errors
 from emulator.openai_region.limits import Limiter
 from emulator.store import Resource, Resources
@@ -53,13 +53,20 @@ def create_app(
     faults: Faults,
     latency: Callable[[str], float],
     clock: Callable[[], float] = time.monotonic,
+    locations: Locations = PUBLIC,
 ) -> web.Application:
     """Return the endpoint of one account.
 
     `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
     """
     region = _Region(
-        resources, account_id, tokens=tokens, faults=faults, latency=latency, clock=clock
+        resources,
+        account_id,
+        tokens=tokens,
+        faults=faults,
+        latency=latency,
+        clock=clock,
+        locations=locations,
     )
     app = web.Application(client_max_size=MAX_BODY)
     app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
@@ -124,6 +131,7 @@ class _Region:
         faults: Faults,
         latency: Callable[[str], float],
         clock: Callable[[], float],
+        locations: Locations,
     ) -> None:
         self._resources = resources
         self._account_id = account_id
@@ -131,6 +139,7 @@ class _Region:
         self._faults = faults
         self._latency = latency
         self._clock = clock
+        self._locations = locations
         self._limiters: dict[str, Limiter] = {}
 
     def answers_to(self, host: str) -> bool:
@@ -156,7 +165,7 @@ class _Region:
                 fault=fault,
                 api_version=request.query.get("api-version", ""),
                 headers={
-                    "x-ms-region": display_name(account.body["location"]),
+                    "x-ms-region": self._locations.display_name(account.body["location"]),
                     "apim-request-id": str(uuid.uuid4()),
                 },
             )

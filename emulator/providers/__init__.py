@@ -6,7 +6,7 @@ the local Resource Manager, by the translation that the embedded deployment uses
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -25,13 +25,15 @@ WORKERS = 32
 
 
 @contextmanager
-def serving(endpoint: str) -> Iterator[dict[str, int]]:
+def serving(endpoint: str, token: Callable[[str], str]) -> Iterator[dict[str, int]]:
     """Serve for the length of a `with`; gives the port of each package.
+
+    `token` signs in at a resource.
 
     They are the ones after Resource Manager's if those are free: a shell that was told of them
     finds a server again that was stopped and started.
     """
-    azure = _Azure(endpoint)
+    azure = _Azure(endpoint, token)
     after = urlsplit(endpoint).port or 0
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="provider") as workers:
         servers, ports = [], {}
@@ -63,9 +65,10 @@ def _if_free(port: int) -> int:
 class _Azure:
     """What the packages share: one connection pool, and whether the run was interrupted."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, token: Callable[[str], str]) -> None:
         self.interrupted = threading.Event()
         self._endpoint = endpoint
+        self._token = token
         self._lock = threading.Lock()
         self._client: ResourceManager | None = None
 
@@ -77,6 +80,7 @@ class _Azure:
             if self._client is None:
                 self._client = ResourceManager(
                     lambda: self._endpoint,
+                    token=self._token,
                     subscription_id=SUBSCRIPTION_ID,
                     stop=self.interrupted,
                 )

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from emulator import hardening
 from emulator.identity import Tokens
+from emulator.locations import PUBLIC, Locations
 from emulator.resource_manager import content, operations, rules, sign_in
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.actions import ACTIONS
@@ -65,6 +66,7 @@ def create_app(
     on_change: Callable[[], Awaitable[None]] | None = None,
     subscription_id: str = "00000000-0000-0000-0000-000000000000",
     tenant_id: str = "00000000-0000-0000-0000-000000000001",
+    locations: Locations = PUBLIC,
 ) -> web.Application:
     """Return Resource Manager as an application that keeps everything in `store`.
 
@@ -72,7 +74,7 @@ def create_app(
     `compile_policy(xml)` raises an exception with `line` and `message` for a policy that the
     gateway would not run. `tokens` verifies those that are sent. `other_routes` go before what
     Resource Manager answers. `on_change` is awaited after each committed change, before its answer.
-    `clock` is wall time in seconds.
+    `clock` is wall time in seconds; `locations` are those where something can be.
     """
     azure = Azure(
         subscription_id=subscription_id,
@@ -80,6 +82,7 @@ def create_app(
         gateway_url=gateway_url,
         compile_policy=compile_policy,
         provisioning_seconds=provisioning_seconds,
+        locations=locations,
     )
     with store.transaction() as transaction:
         for resource in types.given_resources(azure):
@@ -315,6 +318,8 @@ def _listed(request: Request, kind: ResourceType) -> list[Resource]:
             for tracked in (types.ACCOUNT, types.SERVICE)
             for resource in request.view.list(tracked, under=request.id)
         ]
+    if kind.name == types.LOCATION:
+        return [types.location(each, request.azure) for each in request.azure.locations]
     if kind.name == types.ROLE_DEFINITION:
         # Built-in roles can be assigned at every scope.
         return request.view.list(kind.name, under=f"/subscriptions/{request.azure.subscription_id}")

@@ -225,6 +225,8 @@ SERVICE = Shape(
                         "Isolated",
                         "BasicV2",
                         "StandardV2",
+                        # ? not in the specification of 2024-05-01, which lets a service add some.
+                        "PremiumV2",
                     )
                 ),
                 "capacity": Whole(least=0),

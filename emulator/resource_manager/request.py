@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
 
-from components import regions
+from emulator.locations import Locations, normalise
 from emulator.resource_manager.paths import RESOURCE_GROUP, ArmPath
 from emulator.resource_manager.schema import Problem, Shape
 from emulator.store import Resource, View
@@ -38,6 +38,7 @@ class Azure:
     gateway_url: Callable[[str], str]
     compile_policy: CompilePolicy
     provisioning_seconds: float
+    locations: Locations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,7 @@ class Request:
     def location(self) -> str:
         """The location in the request body, as Azure writes it; empty when it has none."""
         location = self.body.get("location")
-        return regions.normalise(location) if isinstance(location, str) else ""
+        return normalise(location) if isinstance(location, str) else ""
 
     @property
     def place(self) -> str:

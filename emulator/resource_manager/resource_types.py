@@ -10,6 +10,7 @@ from emulator.resource_manager.paths import OPERATION_RESULT, RESOURCE_GROUP, SU
 from emulator.resource_manager.request import Azure, Built, Request, ResourceType
 from emulator.store import Resource
 
+LOCATION = "Microsoft.Resources/locations"
 ANY_RESOURCE = "Microsoft.Resources/resources"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
@@ -276,6 +277,7 @@ def _for_reading(name: str, api_versions: tuple[str, ...], label: str = "") -> R
 _TABLE = (
     _for_reading(SUBSCRIPTION, _RESOURCES),
     _for_reading(OPERATION_RESULT, _RESOURCES),
+    _for_reading(LOCATION, _RESOURCES),
     _for_reading(ANY_RESOURCE, _RESOURCES),
     ResourceType(
         name=RESOURCE_GROUP,
@@ -378,6 +380,12 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {kind.name.lower(): kind for kind i
 def role_definition_id(role: str, azure: Azure) -> str:
     """Return the id of a built-in role under the subscription."""
     return f"/subscriptions/{azure.subscription_id}/providers/{ROLE_DEFINITION}/{role}"
+
+
+def location(name: str, azure: Azure) -> Resource:
+    """Return a location as a subscription lists it."""
+    body = azure.locations.described(name, azure.subscription_id)
+    return Resource(id=body["id"], type=LOCATION, body=body, etag="")
 
 
 def given_resources(azure: Azure) -> list[Resource]:

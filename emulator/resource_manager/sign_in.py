@@ -1,19 +1,17 @@
-"""Who may ask Resource Manager: any good token, or none at all.
-
-Azure takes no request without a token. The local Azure does: it is the laptop of the one who asks.
-A token that is sent has to be good, as in Azure.
-"""
+"""Who may ask Resource Manager: who brings a good token, as in Azure."""
 
 import time
 from collections.abc import Mapping
 from typing import Final
 
-from emulator.identity import Reason, TokenError, Tokens
+from emulator.identity import RESOURCE_MANAGER, Reason, TokenError, Tokens
 from emulator.resource_manager.errors import ArmError
 
-AUDIENCES: Final = ("https://management.core.windows.net", "https://management.azure.com")
+AUDIENCES: Final = ("https://management.core.windows.net", RESOURCE_MANAGER)
+MISSING: Final = "AuthenticationFailed"
 
 # Source: M, Resource Manager's answers as issue threads quote them.
+_NO_HEADER: Final = "The authentication failed because of missing 'Authorization' header."
 _REFUSALS: Final = {
     Reason.INVALID: ("InvalidAuthenticationToken", "The access token is invalid."),
     Reason.EXPIRED: (
@@ -34,7 +32,9 @@ def check(headers: Mapping[str, str], tokens: Tokens, now: float) -> None:
     """Let a request pass. Raises ArmError, a 401, for a token that is no good."""
     header = headers.get("Authorization")
     if header is None:
-        return
+        raise ArmError(
+            401, MISSING, "Authentication failed. The 'Authorization' header is missing."
+        )
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise ArmError(
@@ -57,9 +57,10 @@ def check(headers: Mapping[str, str], tokens: Tokens, now: float) -> None:
 
 def challenge(host: str, tenant_id: str, code: str) -> str:
     """Return the WWW-Authenticate header of a 401 (RFC 6750, section 3)."""
+    said = _NO_HEADER if code == MISSING else code
     return (
         f'Bearer authorization_uri="https://{host}/{tenant_id}", error="invalid_token",'
-        f' error_description="{code}"'
+        f' error_description="{said}"'
     )
 
 

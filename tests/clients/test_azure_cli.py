@@ -83,6 +83,7 @@ def test_who_is_signed_in(az):
     assert shown["user"]["type"] == "servicePrincipal"
     assert shown["environmentName"] == "LocalAzure"
     assert az('az account list --query "[].name"') == ["Local Azure"]
+    assert "uksouth" in az('az account list-locations --query "[].name"')
     token = az("az account get-access-token --resource https://cognitiveservices.azure.com")
     assert token["tokenType"] == "Bearer"
     # The user's own logins and clouds are elsewhere.

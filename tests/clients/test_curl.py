@@ -65,5 +65,13 @@ def test_a_token_and_what_it_opens(azure):
     assert len(json.loads(read)["properties"]["pool"]["services"]) == 3
 
 
+def test_without_a_token_it_is_401_and_the_command_token_gives_one(azure):
+    groups = "https://management.azure.com/subscriptions?api-version=2022-12-01"
+    assert json.loads(curl(azure, groups))["error"]["code"] == "AuthenticationFailed"
+    token = azure.shell.emulator("token").stdout.strip()
+    read = curl(azure, groups, "--header", f"Authorization: Bearer {token}")
+    assert [each["displayName"] for each in json.loads(read)["value"]] == ["Local Azure"]
+
+
 def test_a_name_that_nobody_has_is_refused(azure):
     assert curl(azure, "https://example.com/", expected=35) == ""

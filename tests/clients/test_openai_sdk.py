@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from emulator.identity import PRINCIPAL_ID
+from emulator.identity import PRINCIPAL_ID, authorization
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
@@ -35,17 +35,20 @@ def role(azure):
         f"/subscriptions/{azure.variables['ARM_SUBSCRIPTION_ID']}/resourceGroups/{azure.group}"
         f"/providers/Microsoft.CognitiveServices/accounts/{azure.account('foundry1')}"
     )
-    authorization = f"{azure.endpoint}{account}/providers/Microsoft.Authorization"
-    assignment = f"{authorization}/roleAssignments/{uuid.uuid4()}?api-version=2022-04-01"
+    assignment = (
+        f"{azure.endpoint}{account}/providers/Microsoft.Authorization/roleAssignments"
+        f"/{uuid.uuid4()}?api-version=2022-04-01"
+    )
     properties = {
         "principalId": PRINCIPAL_ID,
         "principalType": "ServicePrincipal",
         "roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/" + OPENAI_USER,
     }
-    answer = httpx.put(assignment, json={"properties": properties})
-    assert answer.status_code == 201, answer.text
-    yield
-    assert httpx.delete(assignment).status_code == 200
+    with httpx.Client(headers=authorization(azure.shell.state)) as portal:
+        answer = portal.put(assignment, json={"properties": properties})
+        assert answer.status_code == 201, answer.text
+        yield
+        assert portal.delete(assignment).status_code == 200
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 
 from emulator.hardening import Site
-from emulator.identity import Tokens
+from emulator.identity import RESOURCE_MANAGER, Tokens
+from emulator.locations import PUBLIC, Locations
 from emulator.resource_manager import create_app
 from emulator.store import Store
 
@@ -47,6 +48,15 @@ DELETED_SERVICE = (
 )
 
 TOKEN_SECRET = b"secret"
+FOREVER = 1e10  # seconds: tests move the clock
+
+
+def token(resource: str) -> str:
+    """A token that Resource Manager takes here, at any time."""
+    return Tokens(TOKEN_SECRET).of_application(resource, FOREVER)
+
+
+HEADERS = {"Authorization": f"Bearer {token(RESOURCE_MANAGER)}"}
 _VERSIONS = {
     "Microsoft.CognitiveServices": "2025-06-01",
     "Microsoft.ApiManagement": "2024-05-01",
@@ -204,6 +214,7 @@ def serving(
     *,
     provisioning_seconds: float = 0.0,
     gateway_url: Callable[[str], str] = gateway_url,
+    locations: Locations = PUBLIC,
 ) -> Iterator[Arm]:
     """Run Resource Manager on a free port for the length of a `with`."""
     store = Store(folder / "azure.sqlite3")
@@ -226,6 +237,7 @@ def serving(
             provisioning_seconds=provisioning_seconds,
             clock=clock,
             on_change=changed,
+            locations=locations,
         )
         site = await Site.open(app, socket.create_server(("127.0.0.1", 0)))
         urls.append(site.url)
@@ -237,7 +249,9 @@ def serving(
     thread.start()
     try:
         assert listening.wait(10)
-        with httpx.Client(base_url=urls[0], trust_env=False, verify=False) as client:
+        with httpx.Client(
+            base_url=urls[0], trust_env=False, verify=False, headers=HEADERS
+        ) as client:
             arm = Arm(client, store, clock)
             arm.changes = changes
             yield arm

@@ -99,6 +99,7 @@ def deploy(tell: Connection, operation: Any, project: Path, endpoint: str, confi
         stack="dev",
         state_dir=project / "state",
         arm_endpoint=lambda: endpoint,
+        token=Tokens(b"secret").of_application,
         config_file=project / config,
         out=out,
     )

@@ -105,6 +105,11 @@ class StackProject:
         return json.loads((self.state / "stacks" / "dev.json").read_text())
 
     @property
+    def files(self) -> list[Path]:
+        """What there is of the stack."""
+        return [each for each in self.state.rglob("*/*") if each.is_file()]
+
+    @property
     def outputs(self) -> dict[str, Any]:
         return deployment.outputs(self.state, "dev", show_secrets=True)
 

@@ -1,15 +1,22 @@
 """What `preview`, `up` and `destroy` do with a program, against a Resource Manager of our own."""
 
+import json
 import re
+import stat
 import threading
+from pathlib import Path
 
+import arm_server
 import pytest
 from fake_arm import FakeArm, error, serving
 from stack_project import BACKENDS, GROUP, POOL, SERVICE, StackProject, steps
 
 from emulator import deployment
 from emulator.deployment.provider import ResourceManager, UncertainError
+from emulator.deployment.state import StateError
 from emulator.deployment.values import UNKNOWN
+from emulator.identity import CLIENT_ID, PRINCIPAL_ID
+from emulator.local import outputs_file
 
 BACKEND = "azure-native:apimanagement:Backend"
 
@@ -138,7 +145,7 @@ def test_destroy_deletes_everything_in_reverse_order(project, arm):
     assert set(deleted[1:3]) == {f"{BACKENDS}/foundry1", f"{BACKENDS}/foundry2"}
     assert deleted[3:] == [SERVICE, GROUP]
     assert arm.bodies == {}
-    assert project.checkpoint["resources"] == []
+    assert project.files == []
     assert "- 6 deleted" in result.text
 
 
@@ -146,7 +153,7 @@ def test_what_is_gone_already_counts_as_deleted(project, arm):
     project.up()
     arm.bodies.clear()
     assert project.run("destroy").code == 0
-    assert project.checkpoint["resources"] == []
+    assert project.files == []
 
 
 def test_azures_not_found_counts_as_deleted(project, arm):
@@ -154,7 +161,7 @@ def test_azures_not_found_counts_as_deleted(project, arm):
     not_found = 404, error("ResourceNotFound", "It was not found.")
     arm.intercept = lambda method, path: not_found if method == "DELETE" else None
     assert project.run("destroy").code == 0
-    assert project.checkpoint["resources"] == []
+    assert project.files == []
 
 
 REPLACED = """
@@ -287,19 +294,63 @@ def test_a_program_that_fails_deletes_nothing_and_says_nothing_of_protection(pro
     assert "protected" not in result.text
 
 
-def test_what_a_failed_run_left_unknown_is_no_output(project, arm):
+PUBLISHED = (
+    POOL
+    + """
+pulumi.export("weight", weight)
+pulumi.export("key", pulumi.Output.secret(f"key-{weight}"))
+"""
+)
+
+
+def test_outputs_are_those_of_the_last_up_that_succeeded_whole(project, arm):
+    published = outputs_file(project.state, "dev")
+    project.program(PUBLISHED)
     arm.intercept = lambda method, path: (
         (400, error("No", "No.")) if method == "PUT" and path.endswith("/pool") else None
     )
     assert project.run("up").code == 1
-    assert project.outputs == {"gateway": "https://apim.azure-api.net"}
+    assert project.outputs == {}
+    assert not published.exists()
     arm.intercept = lambda *_: None
     project.up()
-    before = project.outputs
+    first = project.outputs
+    assert (first["weight"], first["key"]) == (1, "key-1")
+    assert json.loads(published.read_text()) == first
+    assert stat.S_IMODE(published.stat().st_mode) == 0o600
     project.config(weight=2)
     arm.intercept = lambda method, path: (400, error("No", "No.")) if method == "PUT" else None
     assert project.run("up").code == 1
-    assert project.outputs == before
+    assert project.outputs == json.loads(published.read_text()) == first
+    project.preview()
+    arm.intercept = lambda *_: None
+    project.up()
+    assert (
+        json.loads(published.read_text())
+        == project.outputs
+        == {**first, "weight": 2, "key": "key-2"}
+    )
+
+
+def test_a_destroyed_stack_leaves_no_file_behind(project, arm):
+    project.up()
+    arm.intercept = lambda method, path: (400, error("No", "No.")) if method == "DELETE" else None
+    assert project.run("destroy").code == 1
+    assert outputs_file(project.state, "dev").exists()
+    arm.intercept = lambda *_: None
+    assert project.run("destroy").code == 0
+    assert project.files == []
+    with pytest.raises(StateError, match="stack dev is not deployed here"):
+        project.outputs  # noqa: B018
+    assert project.run("destroy").code == 0
+    project.up()
+
+
+def test_up_shows_no_address_where_nobody_listens(project):
+    text = project.up(listening=False).text
+    assert "https://" not in text
+    assert "No local Azure runs" in text
+    assert "python -m emulator serve" in text
 
 
 def test_a_soft_deleted_name_tells_the_remedy(project, arm):
@@ -311,7 +362,7 @@ def test_a_soft_deleted_name_tells_the_remedy(project, arm):
     result = project.run("up")
     assert (
         "409 ServiceAlreadyExistsInSoftDeletedState: It was deleted.; a deleted resource keeps its"
-        " name for 48 hours: purge it, set `restore: true`, or choose another name"
+        " name for 48 hours: purge it, or choose another name"
     ) in result.text
 
 
@@ -431,9 +482,9 @@ def test_a_misspelt_property_is_an_error_of_the_preview_at_every_place(tmp_path)
             (
                 "from pulumi_azure_native import authorization\n"
                 "import pulumi\n"
-                "pulumi.export('x', authorization.get_client_config_output())"
+                "pulumi.export('x', authorization.get_role_definition_output('a', 'b'))"
             ),
-            "function 'azure-native:authorization:getClientConfig' is not known",
+            "function 'azure-native:authorization:getRoleDefinition' is not known",
         ),
         (
             "from pulumi_random import RandomUuid\nRandomUuid('a')\nRandomUuid('a')",
@@ -600,23 +651,115 @@ def test_ignored_changes_are_ignored(project, arm):
     assert arm.writes == []
 
 
-def test_what_is_protected_is_not_deleted(project, arm):
+URN = "urn:pulumi:dev::gateway::azure-native:apimanagement:Backend::b"
+# In the words of the engine: pulumi, pkg/resource/deploy/step_generator.go and step.go.
+NOT_REPLACED = (
+    f'unable to replace resource "{URN}"\nas it is currently marked for protection. To unprotect'
+    " the resource, remove the `protect` flag from the resource in your Pulumi program and run"
+    " `pulumi up`"
+)
+NOT_DELETED = (
+    f'resource "{URN}" cannot be deleted\nbecause it is protected. To unprotect the resource,'
+    " either remove the `protect` flag from the resource in your Pulumi program and run `pulumi"
+    " up`, or use the command:\n`python -m emulator unprotect --stack dev`"
+)
+
+
+def refused(project, operation: str, **options) -> tuple[dict, dict]:
+    """A preview, or a run, that protection stops: its JSON and what is said of the resource."""
+    result = project.run(operation, json=True, show_sames=True, **options)
+    assert result.code == 1
+    (said,) = [each for each in result.json["diagnostics"] if each["severity"] == "error"]
+    return result.json, said
+
+
+@pytest.mark.parametrize(
+    ("config", "op", "message"),
+    [
+        ({"name": "other"}, "replace", f"error: {NOT_REPLACED}\n"),
+        ({"there": False}, "delete", f"error: Preview failed: {NOT_DELETED}\n"),
+    ],
+)
+def test_what_is_protected_is_neither_replaced_nor_deleted(project, arm, config, op, message):
     project.program(options("protect=True"))
     project.up()
     arm.log.clear()
-    message = "azure-native:apimanagement:Backend b: protected, so nothing was deleted"
-    assert message in project.run("destroy").text
-    project.config(name="other")
-    assert message in project.run("up").text
-    project.config(there=False)
-    assert message in project.run("up").text
+    project.config(**config)
+    preview, said = refused(project, "preview")
+    assert said == {"urn": URN, "message": message, "severity": "error"}
+    assert steps(preview) == {"pulumi:pulumi:Stack::gateway-dev": "same", f"{BACKEND}::b": op}
+    state = next(each for each in preview["steps"] if each["urn"] == URN)
+    assert state["oldState"]["protect"] is True
+    run, said = refused(project, "up")
+    assert said["message"] == message.replace("Preview failed: ", "")
+    assert run["changeSummary"] == {"same": 1}
     assert arm.writes == []
-    project.program(options("protect=False"))
-    project.config()
+    project.up(ignore_protect=True)
+    assert f"DELETE {BACKENDS}/b 200" in arm.writes
+
+
+def test_a_destruction_stops_at_what_is_protected_and_below_as_with_the_engine(project, arm):
+    project.program(PROTECTED_SERVICE)
     project.up()
-    project.config(there=False)
+    arm.log.clear()
+    result = project.run("destroy")
+    assert result.code == 1
+    assert result.text.count("cannot be deleted") == 1
+    # What hangs on it is gone, what it hangs on is there.
+    assert sorted(arm.writes) == sorted(
+        f"DELETE {each} 200" for each in (f"{BACKENDS}/b", "/".join([*GROUP.split("/")[:-1], "x"]))
+    )
+    assert project.run("destroy").code == 1
+    with pytest.raises(StateError, match="stack prod is not deployed here"):
+        deployment.unprotect(project.state, "prod")
+    assert deployment.unprotect(project.state, "dev") == 1
+    assert deployment.unprotect(project.state, "dev") == 0
+    assert project.run("destroy").code == 0
+    assert arm.bodies == {}
+
+
+PROTECTED_SERVICE = """
+import pulumi
+from pulumi_azure_native import apimanagement, resources
+resources.ResourceGroup("x", resource_group_name="x", location="uksouth")
+group = resources.ResourceGroup("rg", resource_group_name="rg", location="uksouth")
+location = pulumi.Config().get("location") or "uksouth"
+service = apimanagement.ApiManagementService(
+    "apim", service_name="apim", resource_group_name=group.name, location=location,
+    publisher_email="a@example.com", publisher_name="A", sku={"name": "BasicV2", "capacity": 1},
+    opts=pulumi.ResourceOptions(protect=True),
+)
+apimanagement.Backend(
+    "b", backend_id="b", url="https://x", protocol="http",
+    resource_group_name=group.name, service_name=service.name,
+    opts=pulumi.ResourceOptions(protect=True) if location == "westus" else None,
+)
+"""
+
+
+def test_what_is_protected_keeps_what_it_is_part_of_from_being_replaced(project, arm):
+    project.program(PROTECTED_SERVICE)
+    project.config(location="westus")
     project.up()
-    assert arm.writes == [f"DELETE {BACKENDS}/b 200"]
+    arm.log.clear()
+    project.program(PROTECTED_SERVICE.replace("protect=True", "protect=False"))
+    project.config(location="eastus")
+    _, said = refused(project, "up")
+    assert said["message"].startswith(
+        f'error: unable to replace resource "{URN}" as part of replacing "urn:pulumi:dev::gateway'
+        '::azure-native:apimanagement:ApiManagementService::apim" as it is currently marked for'
+    )
+    assert arm.writes == []
+
+
+def test_a_location_that_is_ignored_is_kept(project, arm):
+    project.program(PROTECTED_SERVICE.replace("protect=True", 'ignore_changes=["location"]'))
+    project.up()
+    arm.log.clear()
+    project.config(location="eastus")
+    assert set(steps(project.preview()).values()) == {"same"}
+    project.up()
+    assert arm.writes == []
 
 
 def test_what_is_to_be_retained_leaves_the_stack_but_not_azure(project, arm):
@@ -625,7 +768,7 @@ def test_what_is_to_be_retained_leaves_the_stack_but_not_azure(project, arm):
     arm.log.clear()
     assert project.run("destroy").code == 0
     assert arm.writes == []
-    assert project.checkpoint["resources"] == []
+    assert f"{BACKENDS}/b".lower() in arm.bodies
 
 
 def test_replace_on_changes_replaces(project, arm):
@@ -761,40 +904,196 @@ def test_the_program_runs_in_its_folder_and_imports_its_own_modules(tmp_path):
     assert project.outputs == {"imported": "imported", "read": "read"}
 
 
-def test_a_policy_pack_fails_a_preview_and_names_each_rule(tmp_path):
+PACK = """
+from pulumi_policy import *
+
+def breaker(args, report):
+    if args.resource_type.endswith(":Backend") and "pool" not in args.props:
+        if "circuitBreaker" not in args.props:
+            report(f"{args.name}: has no circuit breaker")
+        if args.props["url"] == "https://unknown":
+            report("reading an unknown url is an error of the pack's")
+
+def small(args, report):
+    pools = [each for each in args.resources if each.name == "pool"]
+    for pool in pools:
+        count = len(pool.props["pool"]["services"])
+        report(f"{pool.name}: has {count} members, for {len(pool.dependencies)}", pool.urn)
+
+PolicyPack(
+    name="of-a-test",
+    policies=[
+        ResourceValidationPolicy(
+            name="breaker", description="Backends have one.", validate=breaker,
+            enforcement_level=EnforcementLevel.MANDATORY,
+        ),
+        StackValidationPolicy(name="small", description="Pools are small.", validate=small),
+    ],
+)
+"""
+
+
+@pytest.fixture
+def pack(tmp_path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    (folder / "__main__.py").write_text(PACK)
+    return folder
+
+
+def test_the_pack_at_a_path_judges_a_preview_by_its_own_rules(tmp_path, pack):
     project = StackProject(tmp_path, endpoint="")
-    pack = tmp_path / "policies"
-    pack.mkdir()
-    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
     result = project.run("preview", policy_pack=pack)
     assert result.code == 1
     for backend in ("foundry1", "foundry2"):
-        assert (
-            f"[mandatory] backends-have-a-breaker: {backend}: has no circuit breaker" in result.text
-        )
-    assert "pool-is-round-robin" not in result.text
+        assert f"error: [mandatory] breaker: {backend}: has no circuit breaker" in result.text
+    # An advisory rule is a warning; a stack's rule sees what depends on what.
+    assert "warning: [advisory] small: pool: has 2 members, for 4" in result.text
+    (pack / "__main__.py").write_text(PACK.replace("MANDATORY", "ADVISORY"))
+    document = project.run("preview", policy_pack=pack, json=True)
+    assert document.code == 0
+    (said,) = [each for each in document.json["diagnostics"] if "small" in each["message"]]
+    assert said["urn"].endswith("Backend::pool")
     assert project.run("preview").code == 0
 
 
-def test_up_with_a_policy_pack_changes_nothing_when_a_rule_is_broken(project, arm, tmp_path):
-    pack = tmp_path / "policies"
-    pack.mkdir()
-    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
+def test_a_value_that_is_unknown_is_so_to_the_pack(tmp_path, pack):
+    project = StackProject(tmp_path, endpoint="")
+    program = POOL.replace("url=f", "url=group.id.apply(str) if name == 'foundry1' else f")
+    project.program(program)
+    result = project.run("preview", policy_pack=pack)
+    assert "[advisory] breaker: can't run policy 'breaker' from policy pack" in result.text
+    assert "foundry2: has no circuit breaker" in result.text
+
+
+def test_up_with_a_policy_pack_changes_nothing_when_a_rule_is_broken(project, arm, pack):
     stopped = project.run("up", policy_pack=pack)
     assert stopped.code == 1
-    assert "[mandatory] backends-have-a-breaker: foundry1" in stopped.text
+    assert "[mandatory] breaker: foundry1" in stopped.text
     assert arm.bodies == {}
-    breaker = 'circuit_breaker={"rules": [{"name": "b"}]}, protocol='
-    project.program(POOL.replace("protocol=", breaker))
+    project.program(POOL.replace("protocol=", 'circuit_breaker={"rules": []}, protocol='))
     deployed = project.run("up", policy_pack=pack)
     assert deployed.code == 0, deployed.text
     assert len(pool_of(arm)) == 2
 
 
-def test_a_policy_pack_that_is_none_is_one_line(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (None, "has no PulumiPolicy.yaml"),
+        ("import nothing_of_this_name", "does not start: ModuleNotFoundError: No module named"),
+        ("print('hello')", "does not start: it ended before it listened"),
+        (
+            PACK.replace("if args.resource_type", "1 / 0\n    if args.resource_type"),
+            "division by zero",
+        ),
+    ],
+)
+def test_a_policy_pack_that_cannot_be_run_is_one_line(tmp_path, capsys, pack, program, said):
     project = StackProject(tmp_path, endpoint="")
-    assert project.run("preview", policy_pack=tmp_path / "nowhere").code == 1
-    assert capsys.readouterr().err.endswith("nowhere: has no PulumiPolicy.yaml\n")
+    if program is None:
+        (pack / "PulumiPolicy.yaml").unlink()
+    else:
+        (pack / "__main__.py").write_text(program)
+    assert project.run("preview", policy_pack=pack).code == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def drift(arm, **changed) -> None:
+    """What one can do to the pool's first member in the portal."""
+    pool_of(arm)[0].update(changed)
+
+
+def test_what_was_changed_in_azure_is_seen_by_a_refresh_and_put_back(project, arm):
+    project.up()
+    declared = [dict(each) for each in pool_of(arm)]
+    before = steps(project.preview(refresh=True))
+    assert before == steps(project.preview())
+    drift(arm, weight=9, priority=2)
+    assert "6 unchanged" in project.up().text  # as with the engine: state and program agree
+    assert pool_of(arm)[0]["weight"] == 9
+
+    preview = project.preview(refresh=True)
+    refreshed = [each for each in preview["steps"] if each["op"] == "refresh"]
+    assert preview["steps"][: len(refreshed)] == refreshed
+    assert len(refreshed) == 6
+    assert all(each["oldState"] == each["newState"] for each in refreshed)
+    assert preview["changeSummary"] == {"same": 5, "update": 1}
+    (update,) = [each for each in preview["steps"] if each["op"] == "update"]
+    assert update["detailedDiff"] == {
+        "pool.services[0].priority": {"inputDiff": True, "kind": "update"},
+        "pool.services[0].weight": {"inputDiff": True, "kind": "update"},
+    }
+    assert update["oldState"]["inputs"]["pool"]["services"][0]["weight"] == 9
+    assert "~ pool.services[0].weight: 9 => 1" in project.up(refresh=True).text
+    assert pool_of(arm) == declared
+    assert "6 unchanged" in project.up(refresh=True).text
+
+
+def test_what_was_deleted_in_azure_is_made_again_by_a_refresh(project, arm):
+    project.up()
+    for gone in ("pool", "foundry1"):
+        del arm.bodies[f"{BACKENDS}/{gone}".lower()]
+    preview = project.preview(refresh=True)
+    assert preview["changeSummary"] == {"same": 4, "create": 2}
+    assert "2 created" in project.up(refresh=True).text
+    assert len(pool_of(arm)) == 2
+
+
+def test_a_refresh_that_fails_stops_the_run(project, arm):
+    project.up()
+    arm.log.clear()
+    arm.intercept = lambda method, path: (500, error("No", "No.")) if "/pool" in path else None
+    project.config(weight=3)
+    for operation in ("preview", "up"):
+        result = project.run(operation, refresh=True)
+        assert result.code == 1
+        assert "pool: 500 No: No." in result.text
+    assert arm.writes == []
+
+
+def test_a_refresh_keeps_secrets_secret(project):
+    project.program(
+        """
+        import pulumi
+        from pulumi_azure_native import apimanagement
+        apimanagement.Backend(
+            "b", backend_id="b", resource_group_name="rg", service_name="apim", protocol="http",
+            url=pulumi.Output.secret("https://x"), title="t",
+            opts=pulumi.ResourceOptions(additional_secret_outputs=["title"]),
+        )
+        """
+    )
+    project.up()
+    before = project.checkpoint
+    project.up(refresh=True)
+    assert project.checkpoint == before
+    assert "https://x" not in json.dumps(project.preview(refresh=True))
+
+
+def test_the_program_is_told_who_is_signed_in_and_gets_a_token_that_azure_takes(tmp_path):
+    with arm_server.serving(tmp_path) as arm:
+        project = StackProject(tmp_path, str(arm.client.base_url))
+        project.program(
+            """
+            import pulumi
+            from pulumi_azure_native import authorization
+            pulumi.export("who", authorization.get_client_config_output())
+            pulumi.export("token", pulumi.Output.secret(authorization.get_client_token().token))
+            """
+        )
+        project.up(token=arm_server.token)
+        headers = {"Authorization": f"Bearer {project.outputs['token']}"}
+        assert arm.get(arm_server.SUBSCRIPTION, headers=headers).status_code == 200
+    assert project.outputs["who"] == {
+        "clientId": CLIENT_ID,
+        "objectId": PRINCIPAL_ID,
+        "subscriptionId": "00000000-0000-0000-0000-000000000000",
+        "tenantId": "00000000-0000-0000-0000-000000000001",
+    }
 
 
 def test_no_wait_for_azure_is_longer_than_the_time_that_is_left(arm):
@@ -807,7 +1106,7 @@ def test_no_wait_for_azure_is_longer_than_the_time_that_is_left(arm):
 
     now = iter([0.0, 0.0, 0.4, 1.0])
     azure = ResourceManager(
-        lambda: arm.url, subscription_id="0", stop=Stop(), clock=lambda: next(now)
+        lambda: arm.url, token=str, subscription_id="0", stop=Stop(), clock=lambda: next(now)
     )
     pause = azure._wait(60.0, 1.0, "it")
     with pytest.raises(UncertainError, match="timed out waiting for it"):

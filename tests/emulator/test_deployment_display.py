@@ -10,9 +10,10 @@ from fake_arm import FakeArm, serving
 from stack_project import SERVICE, StackProject
 
 from emulator import deployment
+from emulator.deployment import display
 from emulator.deployment.display import LiveProgress
-from emulator.deployment.journal import Step
-from emulator.deployment.state import ResourceState
+from emulator.deployment.journal import Journal, Step
+from emulator.deployment.state import ROOT_TYPE, ResourceState
 from emulator.deployment.values import UNKNOWN
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,50 @@ def test_changed_outputs_are_marked(tmp_path):
         "  - gone: true\n"
         "  + new : {}\n"
     )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        (100, "├─ azure-native:apimanagement:ApiManagementService  apim         created (Ns)"),
+        (62, "├─ ApiManagementService  apim         created (Ns)"),
+        (50, "├─ ApiManagementService  apim         created"),
+    ],
+)
+def test_the_table_leaves_out_what_a_narrow_terminal_has_no_room_for(
+    project, monkeypatch, columns, row
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Terminal()
+    text = display.Text(out)
+    journal = Journal()
+    root = ResourceState(urn="u::pulumi:pulumi:Stack::gateway-dev", type=ROOT_TYPE, custom=False)
+    journal.add(Step(op="create", urn=root.urn, new=root))
+    for name, kind in (("apim", "apimanagement:ApiManagementService"), ("rg", "r:ResourceGroup")):
+        state = ResourceState(
+            urn=f"u::{kind}::{name}", type=f"azure-native:{kind}", custom=True, parent=root.urn
+        )
+        journal.add(Step(op="create", urn=state.urn, new=state, seconds=1))
+    text.summary(display.Run(operation="up", stack="dev", journal=journal, config={}))
+    table = settled(out.getvalue()).split("\n\n")[0].splitlines()
+    assert table[2] == f" +   {row}"
+    assert max(map(len, table)) <= columns
+
+
+def test_a_change_of_text_shows_the_lines_that_change(project):
+    program = (project.folder / "__main__.py").read_text()
+    project.program(program.replace('type="Pool",', r'type="Pool", title="a\nb\nc",'))
+    project.up()
+    project.program(program.replace('type="Pool",', r'type="Pool", title="a\nB\nc",'))
+    shown = [line.strip() for line in project.up().text.splitlines()]
+    start = shown.index("~ title:")
+    assert shown[start + 1 : start + 4] == ["- b", "+ B", ""]
 
 
 def test_a_long_value_is_cut(project):
@@ -234,13 +279,9 @@ def test_an_error_before_the_program_is_one_line_on_standard_error(tmp_path, cap
     )
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_terminal_gets_colours_and_live_progress(project, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
     out = Terminal()
     deployment.run(
         "up",

@@ -134,7 +134,7 @@ def test_a_managed_identity_s_token_needs_the_header(azure):
     assert [each.status_code for each in refused] == [401, 401, 400, 400, 400]
 
 
-def test_resource_manager_takes_no_token_but_a_good_one(azure):
+def test_resource_manager_takes_a_good_token_and_nothing_else(azure):
     secret = bytes.fromhex(azure.secrets.signing_key)
     expired = Tokens(secret, clock=lambda: 1_700_000_000.0).issue(PRINCIPAL_ID, ARM)
     refused = {
@@ -153,7 +153,19 @@ def test_resource_manager_takes_no_token_but_a_good_one(azure):
         assert 'error="invalid_token"' in challenge
         assert authorization.rpartition(" ")[2] not in answer.text or authorization == "Bearer"
     assert "11/14/2023 23:13:20" in read(azure, f"Bearer {expired}").json()["error"]["message"]
-    assert read(azure, None).status_code == 200
+    missing = read(azure, None)
+    assert missing.status_code == 401
+    assert missing.json()["error"] == {
+        "code": "AuthenticationFailed",
+        "message": "Authentication failed. The 'Authorization' header is missing.",
+    }
+    assert missing.headers["WWW-Authenticate"].endswith(
+        "error_description=\"The authentication failed because of missing 'Authorization' header.\""
+    )
+    # Nothing is told to who has no token, neither what is there nor what is wrong with a request.
+    for path in ("/", "/subscriptions", "/subscriptions/x", "/_emulator/faults"):
+        assert azure.get(path).json()["error"]["code"] == "AuthenticationFailed", path
+    assert azure.put("/_emulator/faults/foundry1", json={"down": True}).status_code == 401
 
 
 def test_tokens_outlive_a_restart(tmp_path):

@@ -72,13 +72,23 @@ def test_faults_over_http():
             changes.append(dict(faults.list()))
 
         there = ["foundry2-abc", "foundry20-abc"]
-        add_routes(app, faults, on_change=on_change, accounts=lambda: there)
+        add_routes(
+            app, faults, on_change=on_change, accounts=lambda: there, guarded=lambda answer: answer
+        )
         url = await serve(stack, app) + "/_emulator/faults"
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
         async with session.put(f"{url}/foundry2", json={"status": 429, "retry_after": 5}) as answer:
             assert answer.status == 200
             assert (await answer.json())["accounts"] == ["foundry2-abc"]
+        for send in (
+            session.put(f"{url}/foundry9", json={"down": True}),
+            session.delete(f"{url}/x"),
+        ):
+            async with send as answer:
+                assert answer.status == 404
+                said = (await answer.json())["error"]["message"]
+                assert said.endswith("; deployed are foundry2-abc, foundry20-abc")
         async with session.put(f"{url}/foundry1", data="{") as answer:
             assert answer.status == 400
         async with session.put(f"{url}/foundry1", json=["down"]) as answer:

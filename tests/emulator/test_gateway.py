@@ -597,6 +597,74 @@ def test_a_region_without_a_name_and_one_with_a_closed_port_are_retried_elsewher
     in_world(test)
 
 
+def host(name: str) -> str:
+    return f"{name}-test.openai.azure.com"
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_an_answer_tells_what_the_attempts_before_it_met(status):
+    async def test(world):
+        world.regions["foundry1"].status = world.regions["foundry2"].status = status
+        answer = await world.call()
+        assert (answer.status, answer.headers["x-backend-host"]) == (200, host("foundry3"))
+        met = f"{host('foundry1')} {status}, {host('foundry2')} {status}"
+        assert answer.headers["x-backend-tried"] == met
+        # What the last attempt met is the answer itself: nothing was tried before it.
+        world.regions["foundry1"].status = 200
+        assert "x-backend-tried" not in (await world.call()).headers
+
+    in_world(test)
+
+
+def test_an_attempt_without_an_answer_is_told_as_none():
+    hasty = POLICY.replace('timeout="120"', 'timeout-ms="500"')
+
+    async def test(world):
+        stop = asyncio.Event()
+
+        async def hang(_):
+            await stop.wait()
+            return web.Response()
+
+        world.regions["foundry1"].respond = hang
+        world.down("foundry2")
+        answer = await world.call()
+        stop.set()
+        assert answer.status == 200
+        met = f"{host('foundry1')} none, {host('foundry2')} none"
+        assert answer.headers["x-backend-tried"] == met
+
+    in_world(test, policy=hasty)
+
+
+def test_a_429_that_passes_through_tells_what_each_attempt_before_it_met():
+    async def test(world):
+        for region in world.regions.values():
+            region.status, region.headers = 429, {"Retry-After": "7"}
+        answer = await world.call()
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
+        assert answer.headers["x-backend-host"] == host("foundry3")
+        assert answer.headers["x-backend-attempts"] == "6"
+        round_of_three = [f"{host(name)} 429" for name in LOCATIONS]
+        assert answer.headers["x-backend-tried"] == ", ".join((round_of_three * 2)[:5])
+
+    in_world(test)
+
+
+def test_without_reveal_backend_no_answer_names_a_host():
+    discreet = policy_xml(backend_pool="inference-backend-pool", members=3, reveal_backend=False)
+
+    async def test(world):
+        world.regions["foundry1"].status = 429
+        for _ in range(3):
+            answer = await world.call()
+            assert answer.status == 200
+            assert not any("foundry" in value for value in answer.headers.values())
+            assert not any(name.startswith("x-backend") for name in answer.headers)
+
+    in_world(test, policy=discreet)
+
+
 def test_a_region_that_is_deployed_anew_is_found_at_its_new_address():
     async def test(world):
         await world.hosts(3)

@@ -24,7 +24,7 @@ from emulator import gateway, hardening, openai_region, resource_manager
 from emulator.__main__ import main
 from emulator.faults import Faults
 from emulator.hardening import FRONT, Front, Limits, Site
-from emulator.identity import Tokens
+from emulator.identity import RESOURCE_MANAGER, Tokens, authorization
 from emulator.local import LocalAzureError, access_token
 from emulator.server import Options, running
 from emulator.store import Store
@@ -74,7 +74,7 @@ SERVERS = {
         create=_resource_manager,
         host="management.azure.com",
         message=_arm_error,
-        path=f"{SUBSCRIPTION}/resourceGroups?api-version=2024-03-01",
+        path="/metadata/endpoints?api-version=2022-09-01",
         there=200,
         unclear=400,
     ),
@@ -431,7 +431,8 @@ def test_names_may_hold_what_is_neither_a_slash_nor_a_control(tmp_path):
     async def test(site):
         for name in ("a%20b", "%C3%A9", "a..b", "...", "%252e%252e"):
             path = f"{GROUP}/providers/Microsoft.ApiManagement/service/s/backends/{name}"
-            found = await ask(site, get(f"{path}?api-version=2024-05-01"))
+            token = f"Authorization: Bearer {Tokens(b'secret').of_application(RESOURCE_MANAGER)}"
+            found = await ask(site, get(f"{path}?api-version=2024-05-01", "localhost", token))
             assert found.status == 404, name
 
     on_site(SERVERS["resource manager"], tmp_path, test)
@@ -489,6 +490,11 @@ def test_the_token_opens_the_address_it_is_for(tmp_path):
         assert client.get(f"{beyond}/_emulator/faults").status_code == 401
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert client.get(f"{beyond}{path}", headers=headers).status_code == 200
+        # It is no token of Entra's: who is past the door still has to sign in.
+        resources = f"{beyond}{SUBSCRIPTION}?api-version=2022-12-01"
+        assert client.get(resources, headers=headers).status_code == 401
+        both = {**authorization(tmp_path), hardening.ACCESS_HEADER: TOKEN}
+        assert client.get(resources, headers=both).status_code == 200
 
 
 def test_a_token_file_is_made_private_and_kept(tmp_path):

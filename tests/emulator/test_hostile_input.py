@@ -10,6 +10,7 @@ from emulator.gateway import expressions
 from emulator.gateway.expressions import ExpressionError, members, statics
 from emulator.gateway.markup import MAX_CHARACTERS
 from emulator.gateway.policy import compile_policy
+from emulator.identity import authorization
 from emulator.resource_manager import content
 from emulator.server import Options, running
 
@@ -21,10 +22,12 @@ pytestmark = pytest.mark.timeout(20)
 def azure(tmp_path_factory):
     """A client of the whole local Azure, with a service and an API."""
     options = Options(port=0, provisioning_seconds=0)
+    state = tmp_path_factory.mktemp("azure")
     with (
-        running(tmp_path_factory.mktemp("azure"), options) as endpoint,
+        running(state, options) as endpoint,
         httpx.Client(base_url=endpoint, trust_env=False, timeout=20) as client,
     ):
+        client.headers.update(authorization(state))
         for path in (GROUP, SERVICE, BACKEND, API):
             put(client, path, LEAST[path]).raise_for_status()
         yield client

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from emulator import server
 from emulator.certificates import Authority
+from emulator.identity import authorization
 from emulator.local import LocalAzureError, authority_certificate, find_server
 
 FOUNDRY, GATEWAY = "foundry1-abc.openai.azure.com", "apim1.azure-api.net"
@@ -27,7 +28,10 @@ class Azure:
         self.state = state
         self.port = int(find_server(state).https_endpoint.rpartition(":")[2])
         self.trust = ssl.create_default_context(cafile=authority_certificate(state))
-        self.client = httpx.Client(base_url=f"https://localhost:{self.port}", verify=self.trust)
+        self.headers = authorization(state)
+        self.client = httpx.Client(
+            base_url=f"https://localhost:{self.port}", verify=self.trust, headers=self.headers
+        )
 
     def request(self, method, path, body=None):
         return self.client.request(
@@ -78,7 +82,7 @@ def test_each_name_answers_by_a_certificate_of_its_own(azure, name):
         answer = connection.getresponse()
         said = answer.read().decode()
     who = {FOUNDRY: "invalid subscription key", GATEWAY: "Resource not found"}
-    assert who.get(name.lower(), "api-version query parameter") in said
+    assert who.get(name.lower(), "'Authorization' header is missing") in said
 
 
 def test_a_certificate_is_for_one_name_alone(azure):

@@ -22,6 +22,7 @@ from arm_server import (
 )
 
 from emulator import server
+from emulator.identity import authorization
 
 CHAT = f"{API}/operations/chat"
 OPERATION = {
@@ -92,13 +93,18 @@ CHAT_POLICY = """<policies>
 class Team:
     """A local Azure, as the team's pipeline and its clients use it."""
 
-    def __init__(self, endpoint: str, client: httpx.Client) -> None:
+    def __init__(self, endpoint: str, client: httpx.Client, signed_in: dict[str, str]) -> None:
         self.endpoint = endpoint
         self.client = client
+        self.signed_in = signed_in
 
     def request(self, method: str, path: str, body=None) -> httpx.Response:
         return self.client.request(
-            method, self.endpoint + path, json=body, params={"api-version": version_of(path)}
+            method,
+            self.endpoint + path,
+            json=body,
+            params={"api-version": version_of(path)},
+            headers=self.signed_in,
         )
 
     def put(self, path: str, body=None, **properties) -> httpx.Response:
@@ -125,11 +131,12 @@ class Team:
 @pytest.fixture(scope="module")
 def team(tmp_path_factory):
     options = server.Options(port=0, provisioning_seconds=0)
+    state = tmp_path_factory.mktemp("azure")
     with (
-        server.running(tmp_path_factory.mktemp("azure"), options) as endpoint,
+        server.running(state, options) as endpoint,
         httpx.Client(trust_env=False) as client,
     ):
-        team = Team(endpoint, client)
+        team = Team(endpoint, client, authorization(state))
         for path in (GROUP, IDENTITY, ACCOUNT, DEPLOYMENT):
             team.put(path, LEAST[path])
         identity = team.request("GET", IDENTITY).json()["properties"]

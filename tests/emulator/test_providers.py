@@ -6,12 +6,13 @@ from contextlib import contextmanager
 
 import grpc
 import pytest
-from arm_server import serving
+from arm_server import TOKEN_SECRET, serving, token
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from emulator import providers
 from emulator.deployment.values import UNKNOWN, from_struct, is_secret, secret, to_struct
+from emulator.identity import Tokens
 
 STACK = "urn:pulumi:dev::p::"
 GROUP = "azure-native:resources:ResourceGroup"
@@ -94,7 +95,7 @@ class Engine:
 def connected(folder, **options):
     with (
         serving(folder, **options) as arm,
-        providers.serving(str(arm.client.base_url).rstrip("/")) as ports,
+        providers.serving(str(arm.client.base_url).rstrip("/"), token) as ports,
     ):
         engine = Engine(arm, ports)
         try:
@@ -110,8 +111,8 @@ def engine(tmp_path):
 
 
 def test_configuring_negotiates_secrets_and_previews(engine):
-    for token in (GROUP, STRING):
-        stub = engine.stub(token)
+    for kind in (GROUP, STRING):
+        stub = engine.stub(kind)
         assert stub.Handshake(provider_pb2.ProviderHandshakeRequest()).accept_secrets
         answer = stub.Configure(provider_pb2.ConfigureRequest())
         assert (answer.acceptSecrets, answer.supportsPreview) == (True, True)
@@ -134,12 +135,12 @@ def test_a_server_that_is_started_again_is_found_where_it_was():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         endpoint = f"http://127.0.0.1:{port - 1}"
-        with providers.serving(endpoint) as elsewhere:
+        with providers.serving(endpoint, token) as elsewhere:
             assert port not in elsewhere.values()
     for _ in range(2):
-        with providers.serving(endpoint) as ports:
+        with providers.serving(endpoint, token) as ports:
             assert ports["azure-native"] == port
-    with providers.serving("http://127.0.0.1:65535") as beyond:
+    with providers.serving("http://127.0.0.1:65535", token) as beyond:
         assert all(beyond.values())
 
 
@@ -303,6 +304,9 @@ def test_functions_are_called_and_unknown_ones_refused(engine):
     )
     answer = from_struct(getattr(engine.stub(GROUP).Invoke(request), "return"))
     assert len(answer["primaryKey"]) >= 32
+    request = provider_pb2.InvokeRequest(tok="azure-native:authorization:getClientToken")
+    answer = from_struct(getattr(engine.stub(GROUP).Invoke(request), "return"))
+    assert Tokens(TOKEN_SECRET).claims(answer["token"], "https://management.azure.com")
     request = provider_pb2.InvokeRequest(tok="azure-native:apimanagement:nothing")
     assert "nothing" in engine.stub(GROUP).Invoke(request).failures[0].reason
 

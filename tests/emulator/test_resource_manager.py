@@ -23,6 +23,7 @@ from arm_server import (
     DEPLOYMENT,
     FRAGMENT,
     GROUP,
+    HEADERS,
     IDENTITY,
     KEY,
     LEAST,
@@ -37,6 +38,8 @@ from arm_server import (
     SUBSCRIPTION,
     serving,
 )
+
+from emulator.locations import Locations
 
 HOURS = 3600.0
 EVERYTHING = (
@@ -251,6 +254,30 @@ def test_a_pool_takes_30_members_and_the_ends_of_the_ranges(arm):
     assert stored[1:] == services[1:]
 
 
+def test_a_member_may_be_written_without_its_service(arm):
+    arm.deploy(GROUP, SERVICE, BACKEND)
+    services = [{"id": "/Backends/FOUNDRY1", "priority": 1, "weight": 1}]
+    answer = arm.put(POOL, {"properties": {"type": "Pool", "pool": {"services": services}}})
+    assert answer.status_code == 201, answer.text
+    assert arm.properties(POOL)["pool"]["services"] == services
+    assert "'pool'" in arm.delete(BACKEND).text
+    services[0]["id"] = "/backends/foundry9"
+    refused = arm.put(POOL, {"properties": {"type": "Pool", "pool": {"services": services}}})
+    assert refused.json()["error"]["details"][0]["message"] == (
+        "Backend Entity 'foundry9' not found."
+    )
+
+
+@pytest.mark.parametrize(
+    "tier",
+    ["Developer", "Basic", "Standard", "Premium", "BasicV2", "StandardV2", "PremiumV2"],
+)
+def test_every_tier_that_has_units_is_taken(arm, tier):
+    arm.deploy(GROUP)
+    answer = arm.put(SERVICE, {**LEAST[SERVICE], "sku": {"name": tier, "capacity": 1}})
+    assert (answer.status_code, answer.json()["sku"]["name"]) == (201, tier)
+
+
 def test_a_breaker_is_stored_as_given(arm):
     arm.deploy(GROUP, SERVICE)
     breaker = {
@@ -334,6 +361,43 @@ def test_the_subscription_is_there(arm):
     answer = arm.get(SUBSCRIPTION).json()
     assert answer["subscriptionId"] == "00000000-0000-0000-0000-000000000000"
     assert [each["id"] for each in arm.get("/subscriptions").json()["value"]] == [SUBSCRIPTION]
+
+
+def test_a_subscription_lists_its_locations(arm):
+    answer = arm.get(f"{SUBSCRIPTION}/locations", params={"api-version": "2022-12-01"}).json()
+    assert "nextLink" not in answer
+    by_name = {each["name"]: each for each in answer["value"]}
+    assert by_name["uksouth"] == {
+        "id": f"{SUBSCRIPTION}/locations/uksouth",
+        "name": "uksouth",
+        "type": "Region",
+        "displayName": "UK South",
+        "regionalDisplayName": "(Europe) UK South",
+        "metadata": {
+            "regionType": "Physical",
+            "regionCategory": "Recommended",
+            "geographyGroup": "Europe",
+        },
+    }
+    shown = {name: by_name[name]["regionalDisplayName"] for name in ("westus3", "austriaeast")}
+    assert shown == {"westus3": "(US) West US 3", "austriaeast": "(Europe) Austria East"}
+    for name in by_name:
+        group = {"location": name}
+        put = arm.put(f"{SUBSCRIPTION}/resourceGroups/in-{name}", group)
+        assert put.status_code == 201, name
+
+
+def test_a_location_that_is_added_is_one_like_the_others(tmp_path):
+    with serving(tmp_path, locations=Locations({"marsnorth": "Mars North"})) as arm:
+        arm.deploy(GROUP)
+        assert arm.put(ACCOUNT, {**LEAST[ACCOUNT], "location": "Mars North"}).status_code == 201
+        listed = arm.get(f"{SUBSCRIPTION}/locations").json()["value"]
+        assert {"marsnorth": "Mars North"}.items() <= {
+            each["name"]: each["displayName"] for each in listed
+        }.items()
+        refused = arm.put(SERVICE, {**LEAST[SERVICE], "location": "marssouth"})
+        assert refused.json()["error"]["code"] == "LocationNotAvailableForResourceType"
+        assert "marsnorth" in refused.json()["error"]["message"]
 
 
 # -- subscription keys ----------------------------------------------------------------------------
@@ -873,7 +937,9 @@ def test_a_killed_server_keeps_what_it_answered_and_nothing_half_written(tmp_pat
         killed_after = chance.randrange(1, 25)
         answered: list[str] = []
         try:
-            with httpx.Client(base_url=url, trust_env=False, verify=False) as client:
+            with httpx.Client(
+                base_url=url, trust_env=False, verify=False, headers=HEADERS
+            ) as client:
                 version = {"api-version": "2024-05-01"}
                 for path in (GROUP, SERVICE, API):
                     date = {"api-version": "2024-03-01"} if path == GROUP else version

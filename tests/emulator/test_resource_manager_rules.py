@@ -925,7 +925,7 @@ SERVICES = [
             "sku.name",
             (
                 "'name' should be one of 'Developer', 'Standard', 'Premium', 'Basic',"
-                " 'Consumption', 'Isolated', 'BasicV2', 'StandardV2', not 'Gold'."
+                " 'Consumption', 'Isolated', 'BasicV2', 'StandardV2', 'PremiumV2', not 'Gold'."
             ),
         ),
     ),

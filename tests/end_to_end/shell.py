@@ -8,6 +8,9 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from emulator import identity
+from emulator.local import outputs_file
+
 ROOT = Path(__file__).parents[2]
 
 # What the one who runs the tests has set, and a user's shell has not: proxies, and make's own.
@@ -67,7 +70,11 @@ class Shell:
             line = server.stdout.readline()
             assert "Resource Manager at http://127.0.0.1:" in line, server.stderr.read()
             endpoint = line.split(" at ")[1].split(",")[0]
-            self.environment["ARM_ENDPOINT"] = endpoint
+            self.environment |= {
+                "ARM_ENDPOINT": endpoint,
+                "PROBE_OUTPUTS": str(outputs_file(self.state, "dev")),
+                **identity.variables(self.state, endpoint),
+            }
             yield endpoint
         finally:
             server.send_signal(signal.SIGTERM)

@@ -1,11 +1,14 @@
 """`python -m emulator` itself: what it prints, and how it fails."""
 
+import re
 import shlex
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,20 +60,29 @@ def test_a_signal_stops_the_server_cleanly(shell, number):
         assert client.connect_ex(("127.0.0.1", port)) != 0
 
 
+@contextmanager
+def announced(state: Path) -> Iterator[None]:
+    """A server that runs on a state folder, as far as other commands can tell."""
+    with ServerFile(state) as running:
+        running.announce("http://127.0.0.1:8700", {"azure-native": 1, "random": 2})
+        yield
+
+
 def test_env_names_the_running_server_in_each_shell_s_words(tmp_path, monkeypatch, capsys):
-    for name in ("BACKEND_URL", "CONFIG_PASSPHRASE", "CONFIG_PASSPHRASE_FILE"):
+    for name in ("BACKEND_URL", "ACCESS_TOKEN", "CREDENTIALS_PATH"):
         monkeypatch.delenv(f"PULUMI_{name}", raising=False)
 
     def env(*flags):
         assert main(["env", "--state", str(tmp_path), *flags]) == 0
         return capsys.readouterr().out.splitlines()
 
-    with ServerFile(tmp_path) as running:
-        running.announce("http://127.0.0.1:8700", {"azure-native": 1, "random": 2})
+    with announced(tmp_path):
         lines, fish, power = env(), env("--shell", "fish"), env("--shell", "powershell")
     assert "export ARM_ENDPOINT=http://127.0.0.1:8700" in lines
     assert f"export LOCAL_AZURE_STATE={tmp_path}" in lines
-    assert f"export PULUMI_BACKEND_URL=file://{tmp_path}/pulumi" in lines
+    assert f"export PROBE_OUTPUTS={tmp_path}/outputs/dev.json" in lines
+    assert "export PULUMI_BACKEND_URL=http://127.0.0.1:8700" in lines
+    assert f"export PULUMI_CREDENTIALS_PATH={tmp_path}/pulumi" in lines
     assert "export PULUMI_DEBUG_PROVIDERS=azure-native:1,random:2" in lines
     assert all(line.startswith("export ") for line in lines)
     assert "set -gx ARM_ENDPOINT http://127.0.0.1:8700;" in fish
@@ -82,23 +94,80 @@ def test_env_leaves_a_backend_that_the_user_chose_and_forgets_only_its_own(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///elsewhere")
-    assert main(["env", "--state", str(tmp_path)]) == 0
-    shown = capsys.readouterr()
-    assert "PULUMI_BACKEND_URL" not in shown.out
-    assert "start it: python -m emulator serve" in shown.err
+    with announced(tmp_path):
+        assert main(["env", "--state", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "PULUMI_BACKEND_URL" not in shown
+    assert "PULUMI_ACCESS_TOKEN" not in shown
     assert main(["env", "--state", str(tmp_path), "--unset"]) == 0
-    unset = capsys.readouterr().out.splitlines()
-    assert {"unset ARM_ENDPOINT", "unset PULUMI_DEBUG_PROVIDERS"} <= set(unset)
+    unset = set(capsys.readouterr().out.splitlines())
+    assert {"unset ARM_ENDPOINT", "unset PULUMI_DEBUG_PROVIDERS", "unset PROBE_OUTPUTS"} <= unset
     assert "unset PULUMI_BACKEND_URL" not in unset
 
 
-def test_env_gives_no_passphrase_to_who_has_one_in_a_file(tmp_path, monkeypatch, capsys):
-    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    for expected in (True, False):
+def test_env_without_a_server_leads_the_pulumi_cli_nowhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    assert main(["env", "--state", str(tmp_path)]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == (
+        f"error: no local Azure runs on {tmp_path}; start it: python -m emulator serve\n"
+    )
+    # Without it `pulumi up` would go on to wherever the user is signed in.
+    (name, value) = shlex.split(shown.out)[1].split("=", 1)
+    assert name == "PULUMI_BACKEND_URL"
+    assert not Path(value.removeprefix("file://")).exists()
+    monkeypatch.setenv(name, value)
+    with announced(tmp_path):
         assert main(["env", "--state", str(tmp_path)]) == 0
-        assert ("PULUMI_CONFIG_PASSPHRASE=local" in capsys.readouterr().out) is expected
-        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "own"))
+        assert f"{name}=http://127.0.0.1:8700\n" in capsys.readouterr().out
+        monkeypatch.setenv(name, "file:///elsewhere")
+        assert main(["env", "--state", str(tmp_path), "--stack", "prod"]) == 0
+        assert f"PROBE_OUTPUTS={tmp_path}/outputs/prod.json\n" in capsys.readouterr().out
+    monkeypatch.setenv(name, value)
+    assert main(["env", "--state", str(tmp_path), "--unset"]) == 0
+    assert f"unset {name}\n" in capsys.readouterr().out
+
+
+def test_without_the_environment_one_line_says_how_to_get_it(shell):
+    done = shell.run("-S", "-m", "emulator", "serve", "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        r"error: \w+ is missing; activate the environment: source \.venv/bin/activate .*\n",
+        done.stderr,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", [["env", "--unset"], ["output"]])
+def test_a_full_disk_is_one_line(first_up, command):
+    shell, _ = first_up
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "emulator", *command],
+            cwd=ROOT,
+            env=shell.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert (done.returncode, said) == (1, ["error: standard output: No space left on device"])
+
+
+def test_env_gives_the_user_s_own_pulumi_token_back(tmp_path, monkeypatch, capsys):
+    name = "PULUMI_ACCESS_TOKEN"
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setenv(name, "pul-of-the-user")
+    for _ in range(2):  # evaluated twice
+        with announced(tmp_path):
+            assert main(["env", "--state", str(tmp_path)]) == 0
+        shown = dict(line[7:].split("=", 1) for line in capsys.readouterr().out.splitlines())
+        assert shown[name].startswith("local-azure-")
+        for each, value in shown.items():
+            monkeypatch.setenv(each, value)
+    assert main(["env", "--state", str(tmp_path), "--unset"]) == 0
+    assert f"export {name}=pul-of-the-user\n" in capsys.readouterr().out
 
 
 def in_bash(script, shell):
@@ -124,10 +193,11 @@ def own_roots(shell, tmp_path) -> Path:
 def test_env_adds_the_local_azure_to_what_is_trusted_and_takes_it_back(shell, own_roots):
     python = shlex.quote(sys.executable)
     show = "; ".join(f'echo "${{{name}-}}"' for name in TRUST_VARIABLES)
-    evaluate = f'eval "$({python} -m emulator env 2>/dev/null)"'
-    once = in_bash(f"{evaluate}; {show}", shell)
-    trust = ssl.create_default_context(cafile=once[0])
-    twice = in_bash(f"{evaluate}; {evaluate}; {show}", shell)
+    evaluate = f'eval "$({python} -m emulator env)"'
+    with announced(shell.state):
+        once = in_bash(f"{evaluate}; {show}", shell)
+        trust = ssl.create_default_context(cafile=once[0])
+        twice = in_bash(f"{evaluate}; {evaluate}; {show}", shell)
     assert once == twice == [str(shell.state / "trusted-roots.pem")] * 4
 
     subjects = [dict(each[0] for each in root["subject"]) for root in trust.get_ca_certs()]
@@ -135,14 +205,16 @@ def test_env_adds_the_local_azure_to_what_is_trusted_and_takes_it_back(shell, ow
     assert len(subjects) > 50  # the internet's
 
     unset = f'eval "$({python} -m emulator env --unset)"'
-    back = in_bash(f"{evaluate}; {evaluate}; {unset}; {show}; env", shell)
+    with announced(shell.state):
+        back = in_bash(f"{evaluate}; {evaluate}; {unset}; {show}; env", shell)
     assert back[:4] == ["", str(own_roots), "", ""]
     assert not any(line.startswith("LOCAL_AZURE_BEFORE_") for line in back)
     assert in_bash(f"{unset}; {show}", shell) == ["", str(own_roots), "", ""]  # it never was set
 
 
 def test_env_before_the_first_serve_changes_no_trust(tmp_path, capsys):
-    assert main(["env", "--state", str(tmp_path)]) == 0
+    with announced(tmp_path):
+        assert main(["env", "--state", str(tmp_path)]) == 0
     assert not any(name in capsys.readouterr().out for name in TRUST_VARIABLES)
 
 
@@ -192,8 +264,11 @@ def test_a_fault_that_makes_no_sense_is_refused(shell, capsys):
             error = capsys.readouterr().err
             assert said in error
             assert error.count("\n") == 1
-        assert main(["fault", "--state", str(shell.state), "foundry9", "--down"]) == 0
-        assert capsys.readouterr().err.startswith("note: no account 'foundry9' is deployed")
+        for more in ("--down", "--clear"):
+            assert main(["fault", "--state", str(shell.state), "foundry9", more]) == 1
+            assert capsys.readouterr().err == (
+                "error: no account is called 'foundry9'; no account is deployed\n"
+            )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from test_engine import Cli, judge
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
 from emulator import deployment
+from emulator.identity import authorization
+from emulator.local import outputs_file
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-platform"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim-platform"
@@ -41,6 +43,7 @@ def stack(tmp_path) -> str:
         **config_of("dev"),
         "regions": REGIONS,
         "models": [CHAT],
+        "protect": False,  # of the account that the stack makes: it is destroyed again
         "gateway": {
             "existing": {"resourceGroup": "rg-platform", "serviceName": "apim-platform"},
         },
@@ -56,7 +59,8 @@ def embedded(shell, stack: str, _folder: Path) -> Callable[..., str]:
 
     def run(command: str, expected: int = 0) -> str:
         if command == "probe":
-            done = shell.run("probes/distribution.py")
+            outputs = outputs_file(shell.state, "dev")
+            done = shell.run("probes/distribution.py", "--outputs", str(outputs))
             assert done.returncode == expected, done.stdout + done.stderr
             return done.stdout
         out = io.StringIO()
@@ -89,23 +93,21 @@ def engine(shell, stack: str, folder: Path) -> Callable[..., str]:
         if command != "probe":
             return cli(commands[command], expected)
         cli("preview --refresh --expect-no-changes --config-file Pulumi.platform.yaml")
-        return judge(shell, cli, expected)
+        return judge(cli, expected)
 
     return run
 
 
-def put(endpoint: str, path: str, version: str, body: dict) -> None:
-    answer = httpx.put(
-        f"{endpoint}{path}?api-version={version}", json=body, trust_env=False, timeout=20
-    )
+def put(portal: httpx.Client, path: str, version: str, body: dict) -> None:
+    answer = portal.put(path, params={"api-version": version}, json=body)
     assert answer.status_code in (200, 201), answer.text
 
 
-def platform(endpoint: str, *, billing: str) -> None:
+def platform(portal: httpx.Client, *, billing: str) -> None:
     """What another team made, by plain requests, with its API at the path `billing`."""
-    put(endpoint, GROUP, "2024-03-01", {"location": "uksouth"})
+    put(portal, GROUP, "2024-03-01", {"location": "uksouth"})
     put(
-        endpoint,
+        portal,
         SERVICE,
         "2024-05-01",
         {
@@ -116,7 +118,7 @@ def platform(endpoint: str, *, billing: str) -> None:
         },
     )
     api = {"path": billing, "displayName": "Billing", "protocols": ["https"]}
-    put(endpoint, f"{SERVICE}/apis/billing", "2024-05-01", {"properties": api})
+    put(portal, f"{SERVICE}/apis/billing", "2024-05-01", {"properties": api})
     model = {"format": "OpenAI", "name": CHAT["model"], "version": CHAT["version"]}
     deployment = {
         "sku": {"name": CHAT["sku"], "capacity": CHAT["capacity"]},
@@ -129,21 +131,20 @@ def platform(endpoint: str, *, billing: str) -> None:
             "sku": {"name": "S0"},
             "properties": {"customSubDomainName": name, "disableLocalAuth": True},
         }
-        put(endpoint, f"{ACCOUNTS}/{name}", "2025-06-01", account)
-        put(endpoint, f"{ACCOUNTS}/{name}/deployments/chat", "2025-06-01", deployment)
+        put(portal, f"{ACCOUNTS}/{name}", "2025-06-01", account)
+        put(portal, f"{ACCOUNTS}/{name}/deployments/chat", "2025-06-01", deployment)
 
 
-def snapshot(endpoint: str) -> dict[str, dict]:
+def snapshot(portal: httpx.Client) -> dict[str, dict]:
     """What was there, as Resource Manager has it now."""
     versions = {SERVICE: "2024-05-01", f"{SERVICE}/apis/billing": "2024-05-01"}
     for name in ("team-uk", "team-us"):
         versions[f"{ACCOUNTS}/{name}"] = "2025-06-01"
         versions[f"{ACCOUNTS}/{name}/deployments/chat"] = "2025-06-01"
-    with httpx.Client(trust_env=False, base_url=endpoint) as client:
-        return {
-            path: client.get(path, params={"api-version": version}).raise_for_status().json()
-            for path, version in versions.items()
-        }
+    return {
+        path: portal.get(path, params={"api-version": version}).raise_for_status().json()
+        for path, version in versions.items()
+    }
 
 
 def changes(log: Path) -> list[tuple[str, str]]:
@@ -159,9 +160,14 @@ def changes(log: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("way", [embedded, pytest.param(engine, marks=[*NEEDS_THE_CLI])])
 def test_nothing_that_was_there_is_written_or_deleted(shell, stack, tmp_path, way, monkeypatch):
     log = tmp_path / "requests.jsonl"
-    with shell.serving("--request-log", str(log), "--provisioning", "0") as endpoint:
+    with (
+        shell.serving("--request-log", str(log), "--provisioning", "0") as endpoint,
+        httpx.Client(
+            base_url=endpoint, headers=authorization(shell.state), trust_env=False, timeout=20
+        ) as portal,
+    ):
         monkeypatch.setenv("ARM_ENDPOINT", endpoint)  # as the commands find it
-        platform(endpoint, billing="Inference/openai")
+        platform(portal, billing="Inference/openai")
         made_by_hand = len(changes(log))
         run = way(shell, stack, tmp_path)
         assert (
@@ -171,13 +177,13 @@ def test_nothing_that_was_there_is_written_or_deleted(shell, stack, tmp_path, wa
         ) in run("up", expected=1)
         assert changes(log)[made_by_hand:] == []  # and nothing was created
 
-        platform(endpoint, billing="billing")
-        before = snapshot(endpoint)
+        platform(portal, billing="billing")
+        before = snapshot(portal)
         made_by_hand = len(changes(log))
         run("up")
         run("probe")
         run("destroy")
-        assert snapshot(endpoint) == before
+        assert snapshot(portal) == before
 
     ours = changes(log)[made_by_hand:]
     written = {path for method, path in ours if method == "PUT"}

@@ -34,7 +34,7 @@ from emulator.gateway import expressions
 from emulator.gateway.exchange import ProxyError, Response, ReturnedResponse
 from emulator.gateway.limits import Limits
 from emulator.gateway.policy import Library, PolicyError, compile_policy
-from emulator.identity import CLIENT_ID, Tokens
+from emulator.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from emulator.local import TENANT_ID
 from emulator.server import LocalAzure, Options
 from probes import preview_comment
@@ -70,6 +70,7 @@ class Wire:
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.faults: list[str] = []
+        self.token = ""
         self._handler = _Remember(self.faults)
 
     def __enter__(self) -> Self:
@@ -247,6 +248,7 @@ def _local_azure() -> Iterator[tuple[Wire, int]]:
     with Wire() as wire:
         folder = tempfile.mkdtemp()
         azure = LocalAzure(Path(folder), Options(port=0, provisioning_seconds=0))
+        wire.token = azure.tokens.of_application(RESOURCE_MANAGER, lifetime=1e6)
         wire.stack.callback(shutil.rmtree, folder)
         wire.stack.push_async_callback(azure.stop)
         wire.do(azure.start())
@@ -301,7 +303,8 @@ def _resource_manager() -> Iterator[Check]:
     with _local_azure() as (wire, port):
 
         def ask(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
-            sent = {"Content-Type": "application/json", **headers}
+            signed_in = {"Authorization": f"Bearer {wire.token}"}
+            sent = {"Content-Type": "application/json", **signed_in, **headers}
             answers = wire.ask(port, _request(method, path, sent, body), patience=5)
             assert len(answers) == 1, answers
             return answers[0]

@@ -3,6 +3,8 @@
 import copy
 from typing import Any
 
+from components.regions import DISPLAY_NAMES
+
 REGIONS = [
     {"name": "foundry1", "location": "uksouth"},
     {"name": "foundry2", "location": "eastus"},
@@ -47,8 +49,7 @@ EQUAL = 'give every region the same priority and weight, or set routing to "weig
 
 
 def many(count: int) -> list[dict[str, Any]]:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    places = [f"region{first}{second}" for first in letters for second in letters]
+    places = list(DISPLAY_NAMES)
     return [{"name": f"foundry{n + 1}", "location": places[n]} for n in range(count)]
 
 

@@ -1,18 +1,19 @@
 """A gateway and accounts that are there: what is declared around them, and what they must be."""
 
-import copy
-from typing import Any
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pulumi
 import pytest
 import recording
 from bad_configs import CHAT
-from recording import PRINCIPAL, unwrap
+from recording import PRINCIPAL, SUBSCRIPTION, TOKEN, unwrap
 
-from components import existing
-
-GROUP = "/resourceGroups/rg-ai/providers"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-ai/providers"
 SERVICE = f"{GROUP}/Microsoft.ApiManagement/service/apim-team"
 ACCOUNTS = f"{GROUP}/Microsoft.CognitiveServices/accounts"
 NAMES = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
@@ -32,11 +33,12 @@ THERE: dict[str, Any] = {
     SERVICE: {
         "name": "apim-team",
         "sku": {"name": "StandardV2", "capacity": 1},
-        "gatewayUrl": "https://api.example.com",
+        "properties": {"gatewayUrl": "https://api.example.com"},
         "identity": {"type": "SystemAssigned", "principalId": PRINCIPAL},
     },
     **{
         f"{ACCOUNTS}/{name}-ai": {
+            "id": f"{ACCOUNTS}/{name}-ai",
             "name": f"{name}-ai",
             "kind": "OpenAI",
             "location": location,
@@ -60,47 +62,92 @@ IS_SERVICE = 'gateway.existing.serviceName is "apim-team"'
 IS_FIRST = 'regions[0].existing.accountName is "foundry1-ai"'
 
 
-class Apis:
-    """Resource Manager's list of the service's APIs, in pages of two."""
+class Refusal(NamedTuple):
+    """What Azure answers instead of a resource."""
+
+    status: int
+    code: str
+
+
+class Asked(NamedTuple):
+    path: str
+    version: str
+    token: str | None
+
+
+class ResourceManager(ThreadingHTTPServer):
+    """Resource Manager on loopback: what is `there` by its id, lists in pages of two."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server_port}"
+        self.asked: list[Asked] = []
+        self.there: dict[str, Any] = {}
         self.apis = {"billing": "billing", "echo": "", "users": "users"}
-        self.host = "127.0.0.1:8700"
-        self.status = 200
-        self.asked: list[httpx.Request] = []
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        skip = int(request.url.params.get("$skip", 0))
-        page = list(self.apis.items())[skip : skip + 2]
-        value = [{"name": name, "properties": {"path": path}} for name, path in page]
-        body: dict[str, Any] = {"value": value}
-        if skip + 2 < len(self.apis):
-            body["nextLink"] = f"http://{self.host}{request.url.path}?$skip={skip + 2}"
-        return httpx.Response(self.status, json=body, request=request)
+    def answer(self, path: str, skip: int) -> tuple[int, Any]:
+        found = self.there.get(path, Refusal(404, "ResourceNotFound"))
+        if path.endswith(("/apis", "/deployments")) and path not in self.there:
+            items = self._items(path)
+            page: dict[str, Any] = {"value": items[skip : skip + 2]}
+            if skip + 2 < len(items):
+                page["nextLink"] = f"{self.endpoint}{path}?$skip={skip + 2}"
+            return 200, page
+        if isinstance(found, Refusal):
+            return found.status, {"error": {"code": found.code, "message": "So it is."}}
+        return 200, found
+
+    def _items(self, path: str) -> list[Any]:
+        if path.endswith("/apis"):
+            return [{"name": n, "properties": {"path": at}} for n, at in self.apis.items()]
+        return [each for key, each in self.there.items() if key.startswith(f"{path}/") and each]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: ResourceManager
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        version = query.get("api-version", [""])[0]
+        self.server.asked.append(Asked(parts.path, version, self.headers["Authorization"]))
+        status, body = self.server.answer(parts.path, int(query.get("$skip", ["0"])[0]))
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ResourceManager]:
+    with ResourceManager() as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,))
+        thread.start()
+        yield served
+        served.shutdown()
+        thread.join()
 
 
 @pytest.fixture
-def apis(monkeypatch) -> Apis:
-    served = Apis()
-    client = httpx.Client
-
-    def connected(**options: Any) -> httpx.Client:
-        return client(**options, transport=httpx.MockTransport(served))
-
-    monkeypatch.setattr(httpx, "Client", connected)
-    monkeypatch.setenv("ARM_ENDPOINT", "http://127.0.0.1:8700")
-    return served
+def azure(server, monkeypatch) -> ResourceManager:
+    server.there = dict(THERE)
+    server.apis = {"billing": "billing", "echo": "", "users": "users"}
+    server.asked.clear()
+    monkeypatch.setenv("ARM_ENDPOINT", server.endpoint)
+    return server
 
 
-def declare(changes: dict[str, Any] | None = None, **config: Any) -> recording.Program:
-    there = copy.deepcopy({**THERE, **(changes or {})})
-    return recording.declare({**CONFIG, **config}, there=there)
+def declare(**config: Any) -> recording.Program:
+    return recording.declare({**CONFIG, **config})
 
 
-def refused(changes: dict[str, Any] | None = None, **config: Any) -> list[str]:
+def refused(**config: Any) -> list[str]:
     with pytest.raises(pulumi.RunError) as caught:
-        declare(changes, **config)
+        declare(**config)
     lines = str(caught.value).split("\n")
     assert all(line.startswith("openai-gateway:") for line in lines)
     return [line.removeprefix("openai-gateway:") for line in lines]
@@ -113,7 +160,7 @@ def altered(path: str, **values: Any) -> dict[str, Any]:
 # What is declared
 
 
-def test_only_what_goes_into_the_service_and_the_roles_is_declared(apis):
+def test_only_what_goes_into_the_service_and_the_roles_is_declared(azure):
     program = declare()
     assert sorted({each.type for each in program.resources if each.custom}) == [
         "azure-native:apimanagement:Api",
@@ -140,7 +187,7 @@ def test_only_what_goes_into_the_service_and_the_roles_is_declared(apis):
     assert [(each["priority"], each["weight"]) for each in members] == [(1, 1)] * 3
 
 
-def test_the_outputs_are_the_same_contract(apis):
+def test_the_outputs_are_the_same_contract(azure):
     outputs = unwrap(declare().outputs)
     assert outputs["resource_group"] == "rg-ai"
     assert outputs["gateway_url"] == "https://api.example.com"
@@ -150,7 +197,7 @@ def test_the_outputs_are_the_same_contract(apis):
     ]
 
 
-def test_a_pool_may_be_of_both_kinds_of_accounts(apis):
+def test_a_pool_may_be_of_both_kinds_of_accounts(azure):
     own = {"name": "foundry3", "location": "norwayeast"}
     program = declare(regions=[*CONFIG["regions"][:2], own])
     (account,) = program.all("Account")
@@ -164,14 +211,20 @@ def test_a_pool_may_be_of_both_kinds_of_accounts(apis):
     assert program.one("Backend", "foundry3").inputs["serviceName"] == "apim-team"
 
 
-def test_a_service_of_its_own_may_have_accounts_that_are_there(apis):
+def test_a_service_of_its_own_may_have_accounts_that_are_there(azure):
     program = declare(gateway={})
     assert len(program.all("ApiManagementService")) == len(program.all("ResourceGroup")) == 1
     assert program.all("Account") == program.all("Deployment") == []
-    assert apis.asked == []
+    assert {asked.path.split("/")[7] for asked in azure.asked} == {"accounts"}
 
 
-def test_an_account_of_kind_ai_services_answers_at_its_openai_endpoint(apis):
+def test_a_stack_that_makes_all_of_its_own_asks_nothing(azure):
+    regions = [{"name": name, "location": location} for name, location in NAMES.items()]
+    declare(gateway={}, regions=regions)
+    assert azure.asked == []
+
+
+def test_an_account_of_kind_ai_services_answers_at_its_openai_endpoint(azure):
     properties = {
         "customSubDomainName": "foundry1-ai",
         "endpoint": "https://foundry1-ai.cognitiveservices.azure.com/",
@@ -179,23 +232,34 @@ def test_an_account_of_kind_ai_services_answers_at_its_openai_endpoint(apis):
             "OpenAI Language Model Instance API": "https://foundry1-ai.openai.azure.com/"
         },
     }
-    program = declare(altered(FIRST, kind="AIServices", properties=properties))
+    azure.there |= altered(FIRST, kind="AIServices", properties=properties)
+    program = declare()
     url = program.one("Backend", "foundry1").inputs["url"]
     assert url == "https://foundry1-ai.openai.azure.com/openai"
 
 
-def test_the_stack_s_own_api_is_not_in_its_way(apis):
-    apis.apis |= {"inference": "inference/openai", "inference;rev=2": "inference/openai"}
+def test_the_stack_s_own_api_is_not_in_its_way(azure):
+    azure.apis |= {"inference": "inference/openai", "inference;rev=2": "inference/openai"}
     declare()
-    assert len(apis.asked) == 3  # every page was read
-    assert str(apis.asked[0].url) == (f"http://127.0.0.1:8700{SERVICE}/apis?api-version=2024-05-01")
-    assert "authorization" not in apis.asked[0].headers  # on loopback nobody asks for a token
+    assert len([asked for asked in azure.asked if asked.path.endswith("/apis")]) == 3  # every page
+
+
+def test_azure_is_asked_as_the_identity_that_deploys_and_by_its_versions(azure):
+    declare()
+    assert {asked.token for asked in azure.asked} == {f"Bearer {TOKEN}"}
+    asked = {asked.path: asked.version for asked in azure.asked if asked.version}
+    assert asked == {
+        SERVICE: "2024-05-01",
+        f"{SERVICE}/apis": "2024-05-01",
+        **{f"{ACCOUNTS}/{name}-ai": "2025-06-01" for name in NAMES},
+        **{f"{ACCOUNTS}/{name}-ai/deployments": "2025-06-01" for name in NAMES},
+    }
 
 
 # What is refused, all of it at once, before anything is declared
 
 
-def test_every_problem_is_reported_at_once_and_nothing_is_declared(apis, monkeypatch):
+def test_every_problem_is_reported_at_once_and_nothing_is_declared(azure, monkeypatch):
     declared = []
     monkeypatch.setattr(
         recording.Recorder,
@@ -204,10 +268,10 @@ def test_every_problem_is_reported_at_once_and_nothing_is_declared(apis, monkeyp
             declared.append(request.type) or register(self, request)
         ),
     )
-    changes = altered(SERVICE, sku={"name": "Consumption"}, identity=None)
-    changes |= altered(FIRST, kind="SpeechServices")
-    apis.apis["chat"] = "/Inference/OpenAI/"
-    assert refused(changes) == [
+    azure.there |= altered(SERVICE, sku={"name": "Consumption"}, identity=None)
+    azure.there |= altered(FIRST, kind="SpeechServices")
+    azure.apis["chat"] = "/Inference/OpenAI/"
+    assert refused() == [
         (
             'breaker is on, and "apim-team" is a Consumption service: set it to null, or choose a '
             "service of another tier"
@@ -228,17 +292,19 @@ def test_every_problem_is_reported_at_once_and_nothing_is_declared(apis, monkeyp
     assert declared == ["pulumi:pulumi:Stack"]
 
 
-def test_a_consumption_service_without_a_breaker_is_good(apis):
-    declare(altered(SERVICE, sku={"name": "Consumption", "capacity": 0}), breaker=None)
+def test_a_consumption_service_without_a_breaker_is_good(azure):
+    azure.there |= altered(SERVICE, sku={"name": "Consumption", "capacity": 0})
+    declare(breaker=None)
 
 
-def test_an_identity_that_a_user_assigned_is_not_the_service_s_own(apis):
-    (line,) = refused(altered(SERVICE, identity={"type": "UserAssigned"}))
+def test_an_identity_that_a_user_assigned_is_not_the_service_s_own(azure):
+    azure.there |= altered(SERVICE, identity={"type": "UserAssigned"})
+    (line,) = refused()
     assert line.startswith(f"{IS_SERVICE}, which has no system-assigned identity: ")
 
 
-def test_an_api_of_the_name_at_another_path_is_refused(apis):
-    apis.apis["inference"] = "ai"
+def test_an_api_of_the_name_at_another_path_is_refused(azure):
+    azure.apis["inference"] = "ai"
     assert refused() == [
         (
             f'{IS_SERVICE}, which has an API "inference" at "ai" already: rename that API, or '
@@ -247,8 +313,9 @@ def test_an_api_of_the_name_at_another_path_is_refused(apis):
     ]
 
 
-MISSING = "404 ResourceGroupNotFound: Resource group 'rg-ai' could not be found."
-DENIED = "403 AuthorizationFailed: The client\n  has no authorization."
+MISSING = Refusal(404, "ResourceGroupNotFound")
+DENIED = Refusal(403, "AuthorizationFailed")
+MAY_NOT = "AuthorizationFailed: this identity may not read it; give it the role Reader"
 
 
 @pytest.mark.parametrize(
@@ -259,34 +326,24 @@ DENIED = "403 AuthorizationFailed: The client\n  has no authorization."
             MISSING,
             (
                 f'{IS_SERVICE}, and there is no such API Management service in "rg-ai": correct '
-                "either, or leave `existing` out for a new service"
+                "either, or leave `existing` out for a new one"
             ),
         ),
-        (
-            SERVICE,
-            DENIED,
-            (
-                f"{IS_SERVICE}, which cannot be looked up: invoke of "
-                "azure-native:apimanagement:getApiManagementService failed: 403 "
-                "AuthorizationFailed: The client has no authorization."
-            ),
-        ),
+        (SERVICE, DENIED, f"{IS_SERVICE}, which cannot be looked up: {MAY_NOT}"),
+        (f"{SERVICE}/apis", DENIED, f"{IS_SERVICE}, which cannot be looked up: {MAY_NOT}"),
         (
             FIRST,
             MISSING,
             (
                 f'{IS_FIRST}, and there is no such account in "rg-ai": correct either, or leave '
-                "`existing` out for a new account"
+                "`existing` out for a new one"
             ),
         ),
+        (FIRST, DENIED, f"{IS_FIRST}, which cannot be looked up: {MAY_NOT}"),
         (
             FIRST,
-            DENIED,
-            (
-                f"{IS_FIRST}, which cannot be looked up: invoke of "
-                "azure-native:cognitiveservices:getAccount failed: 403 "
-                "AuthorizationFailed: The client has no authorization."
-            ),
+            {"kind": None, "properties": None},
+            f"{IS_FIRST}, which is of kind None: choose an account of kind OpenAI or AIServices",
         ),
         (
             FIRST,
@@ -307,7 +364,7 @@ DENIED = "403 AuthorizationFailed: The client\n  has no authorization."
         ),
         (
             f"{FIRST}/deployments/chat",
-            "404 ResourceNotFound: no such deployment.",
+            None,
             (
                 f'{IS_FIRST}, whose deployment "chat" is missing: deploy gpt-5.4-mini under that '
                 "name, or change models"
@@ -321,50 +378,51 @@ DENIED = "403 AuthorizationFailed: The client\n  has no authorization."
                 "name, or change models"
             ),
         ),
-        (
-            f"{FIRST}/deployments/chat",
-            "404 SubscriptionNotFound: no such subscription.",
-            (
-                f"{IS_FIRST}, which cannot be looked up: invoke of "
-                "azure-native:cognitiveservices:getDeployment failed: 404 SubscriptionNotFound: no "
-                "such subscription."
-            ),
-        ),
+        (f"{FIRST}/deployments", DENIED, f"{IS_FIRST}, which cannot be looked up: {MAY_NOT}"),
     ],
 )
-def test_what_cannot_be_deployed_into_is_one_line_with_its_remedy(apis, path, found, line):
-    assert refused({path: found}) == [line]
+def test_what_cannot_be_deployed_into_is_one_line_with_its_remedy(azure, path, found, line):
+    azure.there |= {path: found}
+    assert refused() == [line]
 
 
-# The one request that no function of azure-native makes
+def test_another_subscription_s_absence_is_not_taken_for_a_free_name(azure):
+    azure.there[FIRST] = Refusal(404, "SubscriptionNotFound")
+    (line,) = refused()
+    assert line.startswith(f"{IS_FIRST}, which cannot be looked up: SubscriptionNotFound: ")
 
 
-def of(lines: list[str]) -> str:
-    (line,) = lines
-    return line.partition("cannot be looked up: ")[2]
-
-
-def test_a_list_that_cannot_be_read_is_not_taken_for_a_free_path(apis):
-    apis.status = 403
-    assert of(refused()).startswith("Client error '403 Forbidden' for url 'http://127.0.0.1:8700")
-
-
-def test_a_token_is_sent_to_azure_over_https_alone(apis, monkeypatch):
-    monkeypatch.setattr(
-        existing.authorization,
-        "get_client_token",
-        lambda: type("Found", (), {"token": "made-up"}),
-    )
+def test_no_token_goes_where_others_could_read_it(azure, monkeypatch):
     monkeypatch.setenv("ARM_ENDPOINT", "http://management.example")
-    assert of(refused()) == (
-        "ARM_ENDPOINT http://management.example is no https URL; a token would be readable"
+    lines = refused()
+    assert len(lines) == 4
+    assert all("http://management.example: is no https URL" in line for line in lines)
+    assert azure.asked == []
+
+
+# Locations that the table does not have
+
+
+def moved(location: str) -> list[dict[str, Any]]:
+    return [{"name": "foundry1", "location": location}, *CONFIG["regions"][1:]]
+
+
+def test_a_location_newer_than_the_table_is_known_by_the_subscription_s_own_list(azure):
+    listed = [{"name": "marsnorth", "displayName": "Mars North"}]
+    azure.there[f"{SUBSCRIPTION}/locations"] = {"value": listed}
+    program = declare(regions=moved("Mars North"))
+    assert program.one("Account", "foundry1").inputs["location"] == "marsnorth"
+    assert program.outputs["backends"][0]["region"] == "Mars North"
+    assert [asked.path for asked in azure.asked].count(f"{SUBSCRIPTION}/locations") == 1
+    (line,) = refused(regions=moved("marssouth"))
+    assert line.startswith('regions[0].location is "marssouth": there is no such Azure location; ')
+    assert line.endswith("did you mean marsnorth?")
+
+
+def test_a_list_of_locations_that_cannot_be_read_is_told_with_the_mistake(azure):
+    azure.there[f"{SUBSCRIPTION}/locations"] = DENIED
+    (line,) = refused(regions=moved("uksoth"))
+    assert line.startswith('regions[0].location is "uksoth": there is no such Azure location; ')
+    assert line.endswith(
+        f"did you mean uksouth? (the subscription's own list cannot be read: {MAY_NOT})"
     )
-    assert apis.asked == []
-    monkeypatch.delenv("ARM_ENDPOINT")
-    apis.host = "elsewhere.example"
-    assert of(refused()).startswith("the list of its APIs goes on at another host: http://else")
-    (asked,) = apis.asked
-    assert asked.url.host == "management.azure.com"
-    assert asked.headers["Authorization"] == "Bearer made-up"
-    apis.host = "management.azure.com"
-    assert of(refused()).startswith("the list of its APIs goes on at another host: http://man")

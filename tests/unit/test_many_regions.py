@@ -16,7 +16,8 @@ def test_any_number_of_regions_by_config_alone(declare, count):
         regions=[{"name": f"r{n}", "location": place} for n, place in enumerate(locations)]
     )
     services = program.one("Backend", POOL).inputs["pool"]["services"]
-    assert [each["id"].rpartition("/")[2] for each in services] == [f"r{n}" for n in range(count)]
+    names = sorted(f"r{n}" for n in range(count))
+    assert [each["id"].rpartition("/")[2] for each in services] == names
     assert {(each["priority"], each["weight"]) for each in services} == {(1, 1)}
     urls = {backend.inputs["url"] for backend in program.all("Backend") if backend.name != POOL}
     assert urls == {f"https://r{n}-abcd1234.openai.azure.com/openai" for n in range(count)}

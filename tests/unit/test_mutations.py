@@ -40,7 +40,7 @@ MUTATIONS = [
     Mutation("capacity lost", C + "openai_region.py", ", capacity=model.capacity", ""),
     # roles
     Mutation("principal is a User", C + "openai_region.py", '"ServicePrincipal"', '"User"'),
-    Mutation("another role", C + "openai_region.py", "5e0bd9bd", "a97b65f3"),
+    Mutation("another role", C + "resource_manager.py", "5e0bd9bd", "a97b65f3"),
     Mutation("no principal type", C + "openai_region.py", 'principal_type="Serv', '#"'),
     Mutation("role on the wrong scope", C + "openai_region.py", "account.id", "resource_group_name"),
     # gateway
@@ -104,27 +104,38 @@ MUTATIONS = [
     Mutation("key in plain", C + "inference_api.py", "pulumi.Output.secret(", "("),
     Mutation("policy as xml", C + "inference_api.py", '"rawxml"', '"xml"'),
     Mutation("a retry too many", C + "inference_api.py", "members - 1", "members"),
-    Mutation("policy names no pool", C + "load_balanced_openai.py", "=pool.pool_name", '="pool"'),
+    Mutation("policy names no pool", C + "load_balanced_openai.py", "backend_pool=pool.pool_name", 'backend_pool="pool"'),
     # policy
     Mutation(
         "retry keeps the member",
-        C + "inference-policy.xml",
+        C + "policies/inference.xml",
         """      <set-backend-service backend-id="${backend_pool}" />
       <forward""",
         "      <forward",
     ),
-    Mutation("429 not retried", C + "inference-policy.xml", "StatusCode == 429", "StatusCode == 408"),
-    Mutation("a region's refusal not retried", C + "inference-policy.xml", "StatusCode == 401", "StatusCode == 402"),
-    Mutation("no body for a retry", C + "inference-policy.xml", 'request-body="true"', 'request-body="false"'),
-    Mutation("key reaches regions", C + "inference-policy.xml", '<set-header name="api-key" exists-action="delete" />', ""),
-    Mutation("token of another audience", C + "inference-policy.xml", "cognitiveservices.azure", "management.azure"),
-    Mutation("gateway's region revealed", C + "inference_api.py", "context.Request.Url.Host", "context.Deployment.Region"),
-    Mutation("Retry-After lost", C + "inference_api.py", '"Retry-After"', '"X-Retry"'),
+    Mutation("429 not retried", C + "policies/inference.xml", "StatusCode == 429", "StatusCode == 408"),
+    Mutation("a region's refusal not retried", C + "policies/inference.xml", "StatusCode == 401", "StatusCode == 402"),
+    Mutation("no body for a retry", C + "policies/inference.xml", 'request-body="true"', 'request-body="false"'),
+    Mutation("key reaches regions", C + "policies/inference.xml", '<set-header name="api-key" exists-action="delete" />', ""),
+    Mutation("token of another audience", C + "policies/inference.xml", "cognitiveservices.azure", "management.azure"),
+    Mutation("gateway's region revealed", C + "policies/inference.xml", "@(context.Request.Url.Host)", "@(context.Deployment.Region)"),
+    Mutation("no status in what was tried", C + "policies/inference.xml", "StatusCode.ToString()", "StatusReason"),
+    Mutation("Retry-After lost", C + "policies/exhausted.xml", '"Retry-After"', '"X-Retry"'),
+    # what a change of the regions touches
+    Mutation("order of the config", C + "settings.py", 'tuple(sorted(found, key=attrgetter("name")))', "tuple(found)"),
+    Mutation("service moves", C + "api_gateway.py", 'None if settings.location else ["location"]', "None"),
+    Mutation("service never moves", C + "api_gateway.py", 'None if settings.location else ["location"]', '["location"]'),
+    Mutation("group moves", C + "load_balanced_openai.py", 'None if settings.location else ["location"]', "None"),
+    Mutation("account unprotected", C + "openai_region.py", "ResourceOptions(parent=self, protect=protect)", "ResourceOptions(parent=self)"),
+    Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
+    Mutation("no exception", C + "load_balanced_openai.py", "region.name not in settings.unprotected", "True"),
+    Mutation("unprotected not told", C + "load_balanced_openai.py", "[*settings.unprotected]", "[]"),
     # outputs and messages
-    Mutation("outputs without url", C + "load_balanced_openai.py", '"url": regions', '"uri": regions'),
-    Mutation("pool id is a name", C + "load_balanced_openai.py", '"id": pool.pool_id', '"id": pool.pool_name'),
+    Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
+    Mutation("pool id is a name", C + "load_balanced_openai.py", "id=pool.pool_id", "id=pool.pool_name"),
+    Mutation("starved regions unnamed", "__main__.py", "log.warn(warning)", "log.debug(warning)"),
     Mutation("no forecast", "__main__.py", "report(f", "str(f"),
-    Mutation("component unparented", C + "load_balanced_openai.py", "ResourceOptions(parent=self)", "ResourceOptions()"),
+    Mutation("component unparented", C + "load_balanced_openai.py", "children = pulumi.ResourceOptions(parent=self)", "children = pulumi.ResourceOptions()"),
 ]  # fmt: skip
 
 

@@ -1,4 +1,5 @@
 import copy
+import itertools
 import json
 import re
 import subprocess
@@ -17,15 +18,16 @@ from hypothesis import strategies as st
 from pulumi.runtime.config import CONFIG
 
 from components import traffic
+from components.regions import UnlistedError, display_name
 from components.settings import (
     GENERATED_SUFFIX_LENGTH,
     TIERS,
+    AccountReference,
     Breaker,
-    ExistingAccount,
-    ExistingGateway,
     Gateway,
     Model,
     Region,
+    ServiceReference,
     SettingsError,
     load,
     parse,
@@ -94,14 +96,18 @@ def test_a_config_may_have_no_more_than_the_regions():
         capacity=1,
         publisher_name="Platform team",
         publisher_email="platform-team@example.com",
-        location="uksouth",
     )
+    assert settings.location is None
+    assert settings.default_location == "uksouth"
+    assert settings.protect is not None
+    assert settings.unprotected == ()
+    assert settings.accept_starved == ()
     assert settings.resource_suffix is None
     assert settings.breaker == Breaker(
         count=10, interval="PT10S", trip_duration="PT10S", accept_retry_after=False
     )
     assert settings.reveal_backend is True
-    assert settings.members == tuple(
+    assert settings.pool.members == tuple(
         traffic.Member(name=name, priority=1, weight=1)
         for name in ("foundry1", "foundry2", "foundry3")
     )
@@ -138,7 +144,7 @@ def test_every_key_of_a_config_arrives():
         ("a", "uksouth", "UK South"),
         ("b", "eastus2", "East US 2"),
     ]
-    assert settings.members == (
+    assert settings.pool.members == (
         traffic.Member(name="a", priority=3, weight=7),
         traffic.Member(name="b", priority=5, weight=9),
     )
@@ -220,12 +226,20 @@ def test_what_exists_arrives():
             }
         )
     )
-    assert settings.gateway == ExistingGateway(resource_group="rg-apim", service_name="apim")
+    assert settings.gateway.existing == ServiceReference(
+        resource_group="rg-apim", service_name="apim"
+    )
     assert [region.existing for region in settings.regions] == [
-        ExistingAccount(resource_group="rg-ai", account_name="team.ai"),
+        AccountReference(resource_group="rg-ai", account_name="team.ai"),
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("suffix", [0, False, [], {}])
+def test_an_empty_suffix_is_text(suffix):
+    (line,) = problems(at({"resourceSuffix": suffix}))
+    assert line.startswith(f"openai-gateway:resourceSuffix is {json.dumps(suffix)}: write 1 to 45")
 
 
 @pytest.mark.parametrize("suffix", [None, ""])
@@ -256,11 +270,197 @@ def test_a_key_is_shown_as_far_as_it_fits_a_line():
     ]
 
 
+def test_keys_and_values_that_are_no_text_can_be_printed_all_the_same():
+    # JSON may hold half of a surrogate pair, and YAML keys that are no text.
+    found = problems({"regions": REGIONS, "\ud800": 1, 2: 3, "resourceSuffix": "\udfff"})
+    assert [line.partition(":")[2].partition(",")[0] for line in found] == [
+        '"\\\\ud800" is 1',
+        "2 is 3",
+        'resourceSuffix is "\\udfff": write 1 to 45 lower-case letters',
+    ]
+    "\n".join(found).encode()
+
+
 def test_the_config_is_left_as_it_was():
     config = at({"gateway": {"sku": "BasicV2"}, "breaker": {}})
     before = copy.deepcopy(config)
     parse(config)
     assert config == before
+
+
+# Locations
+
+
+NEWER = {"atlantissouth": "Atlantis South", "uksouth": "UK South"}
+
+
+def test_a_mistyped_location_is_a_mistake_that_names_the_one_meant():
+    config = at({"regions.0.location": "uksoth", "location": "easus", "gateway.location": "zz"})
+    assert problems(config) == (
+        'openai-gateway:location is "easus": there is no such Azure location; did you mean eastus?',
+        (
+            'openai-gateway:regions[0].location is "uksoth": there is no such Azure location; '
+            "did you mean uksouth?"
+        ),
+        (
+            'openai-gateway:gateway.location is "zz": there is no such Azure location; '
+            "`az account list-locations` lists them"
+        ),
+    )
+
+
+def test_a_location_newer_than_the_table_is_looked_up_once_and_shown_by_its_name():
+    def listed():
+        asked.append(1)
+        return NEWER
+
+    asked: list[int] = []
+    config = at({"regions.1.location": "Atlantis South", "location": "atlantissouth"})
+    settings = parse(config, listed)
+    assert asked == [1]
+    assert settings.regions[1].location == settings.location == "atlantissouth"
+    assert settings.forecast.startswith("UK South 33.3 %, Atlantis South 33.3 %")
+    with pytest.raises(SettingsError, match=r"but UK South 50.0 %, Atlantis South 25.0 %"):
+        parse(
+            {**config, "regions": [{**config["regions"][0], "weight": 2}, *config["regions"][1:]]},
+            listed,
+        )
+
+
+def test_a_location_that_the_subscription_has_not_is_refused_with_its_names_too():
+    with pytest.raises(SettingsError, match=r"did you mean atlantissouth\?$"):
+        parse(at({"regions.1.location": "atlantisouth"}), lambda: NEWER)
+
+
+def test_known_locations_ask_nobody():
+    parse(at({"location": "Sweden Central"}), lambda: pytest.fail("asked"))
+
+
+def test_an_unknown_location_says_so_when_the_subscription_cannot_be_asked():
+    def listed():
+        raise UnlistedError("403, give this identity the role Reader")
+
+    with pytest.raises(SettingsError) as caught:
+        parse(at({"regions.1.location": "eastuss"}), listed)
+    assert caught.value.problems == (
+        (
+            'openai-gateway:regions[1].location is "eastuss": there is no such Azure location; did '
+            "you mean eastus? (the subscription's own list cannot be read: "
+            "403, give this identity the role Reader)"
+        ),
+    )
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+def test_the_order_of_the_regions_means_nothing(order):
+    settings = parse({"regions": [REGIONS[position] for position in order]})
+    assert settings.model_dump() == parse({"regions": REGIONS}).model_dump()
+    assert settings.default_location == REGIONS[order[0]]["location"]
+    for place, position in enumerate(order):
+        assert settings.path(settings.regions[position]) == f"regions[{place}]"
+
+
+def test_the_location_may_be_given_here_or_there_but_not_twice_differently():
+    assert parse(at({"location": "UK West"})).location == "ukwest"
+    assert parse(at({"gateway.location": "ukwest"})).location == "ukwest"
+    assert parse(at({"location": "ukwest", "gateway.location": "UK West"})).location == "ukwest"
+    assert problems(at({"location": "ukwest", "gateway.location": "eastus"})) == (
+        (
+            'openai-gateway:gateway.location is "eastus": location is "ukwest", and both mean the '
+            "same; leave this one out"
+        ),
+    )
+
+
+# Protection
+
+
+@pytest.mark.parametrize(
+    ("protect", "unprotected"),
+    [
+        (True, ()),
+        (False, ("foundry1", "foundry2", "foundry3", "gateway")),
+        ({"except": []}, ()),
+        ({"except": ["gateway", "foundry2"]}, ("gateway", "foundry2")),
+    ],
+)
+def test_protection_is_on_unless_it_is_switched_off_as_a_whole_or_by_name(protect, unprotected):
+    settings = parse(at({"protect": protect}))
+    assert settings.unprotected == unprotected
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("protect", "line"),
+    [
+        *(
+            (
+                value,
+                f"protect is {shown}: write true, false, or a mapping whose `except` lists names",
+            )
+            for value, shown in [(None, "null"), ("yes", '"yes"'), (0, "0"), ([], "[]")]
+        ),
+        ({}, "protect.except is missing: list names of regions, as [foundry2, foundry3]"),
+        (
+            {"except": "foundry2"},
+            'protect.except is "foundry2": list names of regions, as [foundry2, foundry3]',
+        ),
+        (
+            {"except": [], "expect": []},
+            "protect.expect is [], but there is no such key: did you mean `except`?",
+        ),
+    ],
+)
+def test_protection_is_never_switched_off_by_a_mistake(protect, line):
+    assert problems(at({"protect": protect})) == (f"openai-gateway:{line}",)
+
+
+def test_a_name_in_an_entry_of_a_list_is_checked():
+    (line,) = problems(at({"protect": {"except": ["foundry2", "Foundry3"]}}))
+    assert line.startswith('openai-gateway:protect.except[1] is "Foundry3": write 1 to 80 lower')
+
+
+def test_an_exception_for_no_region_is_told():
+    # A region that was removed is named until its account is deleted; a mistyped name stays.
+    (warning,) = parse(at({"protect": {"except": ["foundry9", "gateway"]}})).warnings
+    assert warning.startswith("openai-gateway:protect.except names foundry9, which is no region")
+
+
+# Regions that get nothing
+
+
+INCIDENT = {"regions.1.priority": 2, "regions.2.priority": 2}
+
+
+def test_regions_that_get_nothing_are_named_with_what_to_write_if_that_is_meant():
+    (warning,) = parse(at(INCIDENT, routing="priority")).warnings
+    assert warning == (
+        "East US and Norway East get 0 % of the traffic while UK South is up; if that is meant, "
+        "set openai-gateway:acceptStarved to [foundry2, foundry3]"
+    )
+    accepted = ["foundry2"]
+    (warning,) = parse(at(INCIDENT, routing="priority", acceptStarved=accepted)).warnings
+    assert warning.endswith("acceptStarved to [foundry2, foundry3]")
+    accepted = ["foundry3", "foundry2"]
+    assert parse(at(INCIDENT, routing="priority", acceptStarved=accepted)).warnings == ()
+
+
+def test_one_region_that_gets_nothing_waits_for_all_others():
+    (warning,) = parse(at({"regions.2.priority": 2}, routing="priority")).warnings
+    assert warning.startswith(
+        "Norway East gets 0 % of the traffic while UK South or East US is up; "
+    )
+
+
+def test_a_region_that_gets_traffic_is_not_accepted_as_starved():
+    config = at(INCIDENT, routing="priority", acceptStarved=["foundry1", "foundry3", "foundrx2"])
+    assert problems(config) == (
+        (
+            'openai-gateway:acceptStarved[0] is "foundry1", which gets 100.0 % of the traffic: '
+            "leave it out"
+        ),
+        'openai-gateway:acceptStarved[2] is "foundrx2": did you mean `foundry2`?',
+    )
 
 
 # Properties
@@ -299,17 +499,17 @@ def test_a_routing_is_accepted_exactly_when_the_regions_are_as_it_says(numbers, 
     }[routing]
     if good:
         settings = parse({"regions": regions, "routing": routing})
-        shares = traffic.expected_shares(settings.members)
-        assert sum(shares.values()) == 1
+        shares = settings.pool.shares
+        assert sum(shares) == 1
         if routing == "round-robin":
-            assert set(shares.values()) == {Fraction(1, len(numbers))}
+            assert set(shares) == {Fraction(1, len(numbers))}
             assert settings.forecast.endswith("(round robin)")
     else:
         with pytest.raises(SettingsError) as caught:
             parse({"regions": regions, "routing": routing})
         (problem,) = caught.value.problems
         for region in regions:
-            assert f"{region['location']} " in problem  # with its share
+            assert f"{display_name(region['location'])} " in problem  # with its share
 
 
 @given(json_values | st.dictionaries(key_names | st.text(), json_values))
@@ -408,6 +608,80 @@ def test_load_refuses_unknown_keys_of_the_namespace_and_leaves_others_alone(stac
     )
 
 
+@pytest.mark.parametrize(
+    "namespace", ["openai-gatway", "openai_gateway", "OpenAI-Gateway", "openaigateway"]
+)
+def test_load_refuses_a_namespace_that_is_nearly_this_one(stack, namespace):
+    config = stack({"regions": json.dumps(REGIONS)})
+    CONFIG.get().update({f"{namespace}:breaker": "", "openai:apiKey": "x", "aws:region": "y"})
+    with pytest.raises(SettingsError) as caught:
+        load(config)
+    assert caught.value.problems == (
+        (
+            f"{namespace}:breaker is null, but there is no such namespace: "
+            "did you mean `openai-gateway:breaker`?"
+        ),
+    )
+
+
+def test_load_reports_every_wrong_type_at_the_top_at_once(stack):
+    config = stack({"regions": '{"a": 1}', "routing": "[]", "revealBackend": "yes", "gateway": "3"})
+    with pytest.raises(SettingsError) as caught:
+        load(config)
+    assert caught.value.problems == (
+        'openai-gateway:regions is {"a": 1}: list 2 to 30 regions, each with a name and a location',
+        "openai-gateway:routing is []: write one of round-robin, weighted, priority",
+        "openai-gateway:gateway is 3: write a mapping of keys to values",
+        'openai-gateway:revealBackend is "yes": write true or false',
+    )
+
+
+def typos(word: str) -> set[str]:
+    """The word with a letter left out, doubled, exchanged with its neighbour, or another."""
+    found = set()
+    for n, letter in enumerate(word):
+        found |= {word[:n] + word[n + 1 :], word[:n] + letter + word[n:]}
+        found.add(word[:n] + ("q" if letter != "q" else "z") + word[n + 1 :])
+        found.add(word[:n] + word[n + 1 : n + 2] + letter + word[n + 2 :])
+    return found - {word}
+
+
+def test_a_mistyped_key_of_the_dev_stack_is_always_reported(stack):
+    given = recording.config_of("dev")
+    for key, value in given.items():
+        for typo in (each for each in typos(f"openai-gateway:{key}") if ":" in each):
+            config = stack({k: json.dumps(v) for k, v in given.items() if k != key})
+            CONFIG.get()[typo] = json.dumps(value)
+            with pytest.raises(SettingsError) as caught:
+                load(config)
+            shown = {typo, f'"{typo.removeprefix("openai-gateway:")}"'}
+            assert any(each in line for line in caught.value.problems for each in shown), typo
+
+
+def test_a_mistyped_text_of_the_dev_stack_is_reported_or_is_another_backend_s_name():
+    dev = parse(recording.config_of("dev"))
+    for position, region in enumerate(recording.config_of("dev")["regions"]):
+        path = f"regions[{position}]"
+        for key, value in region.items():
+            for typo in typos(key):
+                config = recording.config_of("dev")
+                config["regions"][position] = {
+                    typo if name == key else name: value for name, value in region.items()
+                }
+                assert any(f"{path}.{typo}" in line for line in problems(config) or ()), typo
+            for typo in typos(str(value)):
+                config = recording.config_of("dev")
+                config["regions"][position][key] = int(typo) if typo.isdecimal() else typo
+                if key == "name" and problems(config) is None:
+                    found = parse(config)
+                    assert {r.display_name for r in found.regions} == {
+                        r.display_name for r in dev.regions
+                    }
+                    assert [r.name for r in found.regions].count(typo) == 1
+                else:
+                    assert any("regions" in line for line in problems(config) or ()), typo
+
+
 def test_load_reports_a_missing_config_as_parse_does(stack):
     with pytest.raises(SettingsError, match=r"^openai-gateway:regions is missing: list 2 to 30"):
         load(stack({}))
@@ -432,36 +706,11 @@ def stack_config(name: str) -> dict[str, Any]:
     }
 
 
-def declared() -> dict[str, dict[str, Any]]:
-    return {key.removeprefix("openai-gateway:"): entry for key, entry in PROJECT["config"].items()}
-
-
-def test_the_project_declares_exactly_the_keys_that_the_program_takes():
-    taken = parse({"regions": REGIONS})
+def test_the_project_leaves_the_config_to_the_program():
+    # A key that Pulumi.yaml declares is checked by Pulumi too, which stops at the first mistake.
     assert PROJECT["name"] == "openai-gateway"
     assert PROJECT["runtime"] == {"name": "python", "options": {"virtualenv": ".venv"}}
-    snake = {"resourceSuffix": "resource_suffix", "revealBackend": "reveal_backend"}
-    assert {snake.get(key, key) for key in declared()} == set(vars(taken))
-
-
-def test_the_project_s_defaults_are_the_program_s():
-    defaults = {key: entry["default"] for key, entry in declared().items() if "default" in entry}
-    assert set(declared()) - set(defaults) == {"regions"}  # Pulumi asks for what has no default
-    plain = parse({"regions": REGIONS})
-    assert parse({"regions": REGIONS, **defaults}) == plain
-    for key, value in defaults.items():
-        assert parse({"regions": REGIONS, key: value}) == plain
-
-
-def test_every_key_has_a_description_and_a_type_that_allows_its_values():
-    types = {"array": list, "object": dict, "string": str, "boolean": bool}
-    for key, entry in declared().items():
-        assert len(entry["description"]) > 20
-        if key == "breaker":  # Pulumi refuses null for a key of type object
-            assert "type" not in entry
-            continue
-        assert isinstance(entry.get("default", []), types[entry["type"]])
-        assert (entry["type"] == "array") == ("items" in entry)
+    assert "config" not in PROJECT
 
 
 def test_the_dev_stack_is_round_robin():

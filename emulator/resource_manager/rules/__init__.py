@@ -11,7 +11,6 @@ quotes Azure, `?` the rule is known and the wording is not.
 from functools import lru_cache
 from typing import Any
 
-from components import regions
 from emulator.resource_manager.errors import ArmError
 from emulator.resource_manager.request import Request
 from emulator.resource_manager.rules.apis import API_RULES
@@ -86,5 +85,5 @@ def _known_values(request: Request) -> dict[str, Any]:
         "type": request.path.type,
         "type_in_namespace": name,
         "versions": ", ".join(request.kind.api_versions) if request.kind else "",
-        "locations": ",".join(sorted(regions.DISPLAY_NAMES)),
+        "locations": ",".join(request.azure.locations),
     }

@@ -62,8 +62,17 @@ def _members(properties: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _member_backends(request: Request) -> Iterator[tuple[str, Resource | None]]:
     siblings = f"{request.parent_id}/backends/".lower()
     for member in _members(request.properties):
-        is_sibling = member["id"].lower().startswith(siblings)
-        yield member["id"], request.find(member["id"]) if is_sibling else None
+        whole = _whole_id(request, member)
+        yield member["id"], request.find(whole) if whole.startswith(siblings) else None
+
+
+def _whole_id(request: Request, member: Mapping[str, Any]) -> str:
+    """Return a member's ARM id in lower case; it may be written as `/backends/NAME`.
+
+    Source: API Management documentation, "Backends", load-balanced pool.
+    """
+    written = str(member["id"]).lower()
+    return f"{request.parent_id}{written}".lower() if written.startswith("/backends/") else written
 
 
 def _unknown_member(request: Request) -> Violations:
@@ -116,7 +125,7 @@ def _inverted_range(request: Request) -> Violations:
 
 def _in_use_by_pool(request: Request) -> Violations:
     for pool in request.view.list(types.BACKEND, under=request.parent_id):
-        ids = [member["id"].lower() for member in _members(pool.body["properties"])]
+        ids = [_whole_id(request, member) for member in _members(pool.body["properties"])]
         if request.id.lower() in ids:
             yield {"pool": pool.body["name"]}
 

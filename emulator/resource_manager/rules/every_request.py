@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 
-from components import regions
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.actions import ACTIONS
 from emulator.resource_manager.filters import FilterError, compiled
@@ -494,7 +493,7 @@ def _no_location(request: Request) -> Violations:
 
 
 def _unknown_location(request: Request) -> Violations:
-    if _is_tracked_type(request.kind) and request.location not in regions.DISPLAY_NAMES:
+    if _is_tracked_type(request.kind) and request.location not in request.azure.locations:
         yield {}
 
 
