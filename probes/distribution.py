@@ -1,4 +1,4 @@
-"""Prove that a deployed stack's traffic is spread over its regions, and say so by exit code."""
+"""Verify that a deployed stack spreads its traffic; the exit code is the verdict."""
 
 import argparse
 import io
@@ -21,12 +21,12 @@ examples:
   pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
 
 environment:
-  PROBE_OUTPUTS  a file with outputs, judged when no stack is selected in the Pulumi CLI
-  PULUMI_STACK   the stack that counts as selected
+  PROBE_OUTPUTS  a file with stack outputs, read when no stack is selected
+  PULUMI_STACK   selects a stack, as for the Pulumi CLI
   ARM_ENDPOINT   Azure Resource Manager (default: https://management.azure.com)
-  ARM_CLIENT_ID, ARM_TENANT_ID, ARM_CLIENT_SECRET or ARM_USE_OIDC
-                 a service principal that reads the pool (default: `az login`, or
-                 whatever else azure-identity finds)
+  ARM_CLIENT_ID, ARM_TENANT_ID, and ARM_CLIENT_SECRET or ARM_USE_OIDC
+                 the service principal that reads the pool (default: whatever
+                 azure-identity finds, such as `az login`)
   NO_COLOR       no colours in a terminal
 
 {exit_codes.described(exit_codes.PROBE)}
@@ -85,69 +85,70 @@ def _parser() -> argparse.ArgumentParser:
     stack.add_argument(
         "--outputs",
         metavar="FILE",
-        help="outputs as `pulumi stack output --json --show-secrets` writes them; - is "
-        "standard input",
+        help="read the stack outputs from FILE, as `pulumi stack output --json --show-secrets` "
+        "writes them; - is standard input",
     )
     stack.add_argument(
         "--stack",
         metavar="NAME",
-        help="read them with the Pulumi CLI (default: the stack that is selected there, or "
-        "the file that $PROBE_OUTPUTS names, whichever there is)",
+        help="read the outputs of this stack with the Pulumi CLI (default: the stack selected "
+        "in the CLI, or the file named by $PROBE_OUTPUTS; if both are there, choose one)",
     )
     judged = parser.add_argument_group("what is judged")
     judged.add_argument(
         "--expect",
         choices=("round-robin", "declared"),
         default="declared",
-        help="round robin, or what the stack declares (default)",
+        help="judge against round robin, or against what the stack declares (default)",
     )
     judged.add_argument(
         "--skip-control-plane",
         action="store_true",
-        help="judge the traffic alone; do not read the pool back",
+        help="judge only the traffic; do not read the pool from Resource Manager",
     )
     effort = parser.add_argument_group("effort")
     effort.add_argument(
         "--max-requests",
         type=_positive(int),
         metavar="N",
-        help="requests at most (default: what the evidence can take, 64 for three regions)",
+        help="send at most N requests (default: as many as a verdict can take, 64 for three "
+        "regions)",
     )
     effort.add_argument(
         "--concurrency",
         type=_positive(int),
         default=10,
         metavar="N",
-        help="requests in flight at most, and never more than the evidence can need (default: 10)",
+        help="keep at most N requests in flight (default: 10)",
     )
     effort.add_argument(
         "--timeout",
         type=_positive(float),
         default=60.0,
         metavar="SECONDS",
-        help="time limit of the whole run (default: 60)",
+        help="stop after SECONDS (default: 60)",
     )
     effort.add_argument(
         "--zero-tokens",
         action="store_true",
-        help="list the models instead of asking for completions; costs nothing",
+        help="list the models instead of requesting completions; costs nothing",
     )
     watching = parser.add_argument_group("watching")
     watching.add_argument(
         "--watch",
         type=_positive(float),
         metavar="SECONDS",
-        help="repeat every SECONDS; print a line when the verdict changes, and otherwise a sign "
-        "of life. --max-requests is then a budget per minute (default: 120), and --json - prints "
-        "one line per run",
+        help="repeat every SECONDS: prints a line when the verdict changes, and a heartbeat "
+        "otherwise. --max-requests becomes a budget per minute (default: 120), and --json - "
+        "prints one line per run",
     )
     watching.add_argument(
-        "--fail-fast", action="store_true", help="stop watching at the first imbalance, with 1"
+        "--fail-fast", action="store_true", help="exit with 1 at the first imbalance"
     )
-    formats = parser.add_argument_group("formats", "written whole or not at all")
+    formats = parser.add_argument_group("reports", "each file is written whole or not at all")
     for each in FORMATS:
         formats.add_argument(f"--{each.flag}", metavar="FILE", help=each.help)
-    formats.add_argument("--quiet", action="store_true", help="print the verdict alone")
+    formats.add_argument("--quiet", action="store_true", help="print only the verdict")
     return parser
 
 

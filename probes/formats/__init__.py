@@ -23,13 +23,13 @@ class Format:
 FORMATS: Final = (
     Format(
         flag="json",
-        help="everything, as probes/report.schema.json describes it; - is standard output, and "
-        "then lines for people go to standard error",
+        help="the full report (schema: probes/report.schema.json); - writes it to standard "
+        "output, and all other lines to standard error",
     ),
     Format(flag="junit", help="one test case per criterion"),
     Format(
         flag="markdown",
-        help="tables; also appended to $GITHUB_STEP_SUMMARY, where it is set",
+        help="tables; also appended to $GITHUB_STEP_SUMMARY if that is set",
     ),
-    Format(flag="svg", help="a picture of the shares and the requests"),
+    Format(flag="svg", help="a chart of the shares, and of the requests over time"),
 )
