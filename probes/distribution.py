@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Only here: what --help and a wrong flag do not need takes most of the start.
     from probes import session  # noqa: PLC0415
 
-    return session.run(session.Options(**vars(options)))
+    return session.run(options)
 
 
 def _write_no_more() -> None:
@@ -145,8 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-fast", action="store_true", help="stop watching at the first imbalance, with 1"
     )
     formats = parser.add_argument_group("formats", "written whole or not at all")
-    for each in FORMATS:
-        formats.add_argument(f"--{each.flag}", metavar="FILE", help=each.help)
+    for flag, meaning in FORMATS.items():
+        formats.add_argument(f"--{flag}", metavar="FILE", help=meaning)
     formats.add_argument("--quiet", action="store_true", help="print the verdict alone")
     return parser
 

@@ -37,9 +37,9 @@ class Source:
 
     @property
     def description(self) -> str:
-        """Which stack, which gateway and which Resource Manager."""
-        gateway = self.outputs.gateway_url
-        return f"{self.name}; gateway {gateway}; Resource Manager {self.resource_manager}"
+        """A line for people: which stack, which gateway and which Resource Manager."""
+        where = f"gateway {self.outputs.gateway_url}; Resource Manager {self.resource_manager}"
+        return f"[INFO] Outputs: {self.name}; {where}"
 
 
 def find(

@@ -26,7 +26,7 @@ class Text:
 
     def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
         """Say what is judged and what it may cost; nothing is sent before."""
-        self._write(f"[INFO] Outputs: {source.description}")
+        self._write(source.description)
         tokens = "no" if zero_tokens else f"about {max_requests * TOKENS_A_REQUEST:,}"
         self._write(
             f"[INFO] At most {max_requests} requests and {tokens} tokens; "
