@@ -31,7 +31,7 @@ CTRL_C: Final = "interrupted"
 def run(options: Namespace) -> int:
     """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
     reads_pool = not options.skip_control_plane
-    source = sources.find(options.outputs, options.stack, sys.stdin.buffer, reads_pool=reads_pool)
+    source = sources.find(options.outputs, options.stack, reads_pool=reads_pool)
     for flag in FORMATS:
         path = getattr(options, flag)
         if path and (flag, path) != ("json", "-"):

@@ -32,12 +32,10 @@ class Text:
 
     def control_plane(self, reading: Reading | None) -> None:
         """Show the pool as read, or None where it is skipped; then what waited for it."""
-        for line in self._pool(reading) if reading else ["[*] Control plane skipped"]:
-            self._write(line)
-        self._write("")
-        self._write(f"Testing load balancing across {len(self.outputs.backends)} regions...")
+        pool = self._pool(reading) if reading else ["[*] Control plane skipped"]
+        test = f"Testing load balancing across {len(self.outputs.backends)} regions..."
         waiting, self._waiting = self._waiting or [], None
-        for line in waiting:
+        for line in (*pool, "", test, *waiting):
             self._write(line)
 
     def answer(self, answer: Answer) -> None:
