@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Only here: what --help and a wrong flag do not need takes most of the start.
     from probes import session  # noqa: PLC0415
 
-    return session.run(session.Options(**vars(options)))
+    return session.run(options)
 
 
 def _write_no_more() -> None:
@@ -146,8 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-fast", action="store_true", help="exit with 1 at the first imbalance"
     )
     formats = parser.add_argument_group("reports", "each file is written whole or not at all")
-    for each in FORMATS:
-        formats.add_argument(f"--{each.flag}", metavar="FILE", help=each.help)
+    for flag, meaning in FORMATS.items():
+        formats.add_argument(f"--{flag}", metavar="FILE", help=meaning)
     formats.add_argument("--quiet", action="store_true", help="print only the verdict")
     return parser
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from components.contract import Outputs
 from components.traffic import Pool, Problem, differences
@@ -13,18 +13,9 @@ from probes.control_plane import Reading
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
 from probes.sources import Source
-from probes.tally import Answer, Tally
+from probes.tally import Tally
 
-VERSION: Final = "0.1.0"
-"""The probe's version, that of the project (pyproject.toml)."""
-
-T = TypeVar("T")
 Verdict = Literal["balanced", "imbalanced", "inconclusive"]
-EXIT_CODES: Final[dict[Verdict, int]] = {
-    "balanced": AS_DECLARED,
-    "imbalanced": UNBALANCED,
-    "inconclusive": INCONCLUSIVE,
-}
 _MOST_NAMED: Final = 6  # problems that a sentence names; a pool of 30 may have more
 
 
@@ -51,7 +42,6 @@ class Expectation:
 
     @property
     def routing(self) -> str:
-        """The routing that is expected."""
         return "round-robin" if self.round_robin else self.outputs.routing
 
     @property
@@ -64,23 +54,17 @@ class Expectation:
         gets = "gets" if len(named) == 1 else "get"
         return f"{regions} {gets} {100 * shares[named[0]]:.3g} % by declaration" if named else ""
 
-    def equal_problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is no round robin of the stack's backends."""
-        found = [p for p in self._differences(live) if p.kind != "different"]
-        return _once([*found, *live.problems("round-robin")])
-
-    def declared_problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is not the one that the stack declares."""
-        found = self._differences(live)
-        drifted = any(p.kind == "different" for p in found)  # and then unequal by that alone
-        own = live.problems(self.outputs.routing)
-        return _once([*found, *(p for p in own if not (drifted and p.kind == "unequal"))])
-
-    def problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is not as expected; an empty list means it is."""
-        if self.routing == self.outputs.routing:
-            return self.declared_problems(live)
-        return self.equal_problems(live)
+    def problems(self, live: Pool, *, equal: bool | None = None) -> list[Problem]:
+        """Why a pool is not as expected, or as `equal` says: no round robin, or not as declared."""
+        found = differences(self.outputs.declared, live)
+        if self.routing != self.outputs.routing if equal is None else equal:
+            found = [p for p in found if p.kind != "different"]
+            own = live.problems("round-robin")
+        else:
+            own = live.problems(self.outputs.routing)
+            if any(p.kind == "different" for p in found):  # and then unequal by that alone
+                own = [p for p in own if p.kind != "unequal"]
+        return [*dict.fromkeys(found + own)]
 
     def wanted(self, problems: Iterable[Problem]) -> str:
         """Say what a pool with these problems is not."""
@@ -92,13 +76,10 @@ class Expectation:
 
         A plain `pulumi up` compares with its own state, and leaves what others changed.
         """
-        problems, drift = self.problems(live), self._differences(live)
-        if back := _once(p.remedy for p in problems if p in drift):
+        problems, drift = self.problems(live), differences(self.outputs.declared, live)
+        if back := [p.remedy for p in problems if p in drift]:
             return f"{_few(back)}: `pulumi up --refresh` does it"
-        return f"{_few(_once(p.remedy for p in problems))} and run `pulumi up`"
-
-    def _differences(self, live: Pool) -> list[Problem]:
-        return differences(self.outputs.declared, live)
+        return f"{_few(p.remedy for p in problems)} and run `pulumi up`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +92,8 @@ class Criterion:
 
     name: str
     passed: bool | None
+    required: bool
     detail: str
-    required: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,17 +114,14 @@ class Report:
 
     @property
     def outputs(self) -> Outputs[str]:
-        """The stack."""
         return self.source.outputs
 
     @property
     def plan(self) -> Plan:
-        """What the traffic had to prove."""
         return self.expectation.plan
 
     @cached_property
     def counts(self) -> Counts:
-        """What it is proved by."""
         return self.tally.counts
 
     @property
@@ -167,8 +145,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the probe for this verdict."""
-        return EXIT_CODES[self.verdict]
+        codes = {"balanced": AS_DECLARED, "imbalanced": UNBALANCED, "inconclusive": INCONCLUSIVE}
+        return codes[self.verdict]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -200,33 +178,25 @@ class Report:
         """The incident's acceptance, then what the verdict needs besides."""
         answered, total = self.counts.answered, self.tally.counted
         decided, expected = self.plan.decided(self.counts), self.expectation
+        equal, declared = expected.round_robin, expected.routing == self.outputs.routing
         regions = sum(count > 0 for count in answered.values())
         highest = max(answered, key=lambda name: answered[name])
-        declared = expected.routing == self.outputs.routing
-        return (
-            Criterion(
-                name=f"at least 2 of {len(answered)} regions answer",
-                passed=regions >= 2 or (False if decided else None),
-                detail=f"{regions} answered",
-                required=expected.round_robin,
-            ),
-            Criterion(
-                name=f"no region above {100 * CEILING:.0f} %",
-                passed=bool(total and self.share(highest) <= CEILING)
-                or (False if decided else None),
-                detail=f"highest is {self.outputs.regions[highest]} with {self.percent(highest)}"
-                if total
-                else "no answer",
-                required=expected.round_robin,
-            ),
-            self._pool_criterion("pool equal", equal=True, required=expected.round_robin),
-            self._pool_criterion("pool as declared", equal=False, required=declared),
-            Criterion(
-                name="traffic as expected",
-                passed=not self.proved if decided else None,
-                detail="; ".join(map(self._describe, self.proved))
-                or f"{'proved' if decided else 'not proved'} in {_answers(total)}",
-            ),
+        most = f"highest is {self.outputs.regions[highest]} with {self.percent(highest)}"
+        most = most if total else "no answer"
+        reached = f"at least 2 of {len(answered)} regions answer"
+        within = bool(total and self.share(highest) <= CEILING)
+        unmet = False if decided else None
+        proof = f"{'proved' if decided else 'not proved'} in {counted(total, 'answer')}"
+        proof = "; ".join(map(self._describe, self.proved)) or proof
+        return tuple(
+            Criterion(name=name, passed=passed, detail=detail, required=required)
+            for name, required, passed, detail in (
+                (reached, equal, regions >= 2 or unmet, f"{regions} answered"),
+                (f"no region above {100 * CEILING:.0f} %", equal, within or unmet, most),
+                ("pool equal", equal, *self._judged_pool(equal=True)),
+                ("pool as declared", declared, *self._judged_pool(equal=False)),
+                ("traffic as expected", True, not self.proved if decided else None, proof),
+            )
         )
 
     @cached_property
@@ -276,41 +246,30 @@ class Report:
 
     @property
     def _unknown(self) -> list[str]:
-        reasons = [self._missing_evidence] if self.plan.open(self.counts) else []
+        reasons = []
+        if self.plan.open(self.counts):
+            total = counted(self.tally.counted, "answer")
+            little = f"{total} of too little evidence for any share"
+            throttling = [
+                self.outputs.regions[name]
+                for name, refusals in self.tally.refusals.items()
+                if refusals["throttled"] and not self.tally.answered[name]
+            ]
+            only = f"{' and '.join(throttling)} only throttled" if throttling else ""
+            known = little if self.tally.counted else "no answer proves any share"
+            reasons.append(", ".join(filter(None, (known, self.stopped, only))))
         if self.reading and self.reading.unread:
             reasons.append(f"the pool could not be read: {self.reading.unread}")
         return reasons
 
     @property
-    def _missing_evidence(self) -> str:
-        total = self.tally.counted
-        words = (
-            "no answer proves" if total == 0 else f"{_answers(total)} of too little evidence for"
-        )
-        reason = f"{words} any share"
-        if self.stopped:
-            reason += f", {self.stopped}"
-        throttling = [
-            self.outputs.regions[name]
-            for name, refusals in self.tally.refusals.items()
-            if refusals["throttled"] and not self.tally.answered[name]
-        ]
-        if throttling:
-            reason += f", {' and '.join(throttling)} only throttled"
-        return reason
-
-    @property
     def _as_expected(self) -> list[str]:
-        shares = ", ".join(
-            f"{region} {self.percent(name)}" for name, region in self.outputs.regions.items()
-        )
-        uneven = self.expectation.uneven
+        regions = self.outputs.regions.items()
+        shares = ", ".join(f"{region} {self.percent(name)}" for name, region in regions)
         declared = f"declared by routing {self.outputs.routing}"
         wanted = "round robin" if self.expectation.round_robin else declared
-        return [
-            *([uneven] if uneven else []),
-            f"{shares} of {_answers(self.tally.counted)}, as {wanted}",
-        ]
+        spread = f"{shares} of {counted(self.tally.counted, 'answer')}, as {wanted}"
+        return [*filter(None, (self.expectation.uneven, spread))]
 
     @property
     def _correction(self) -> str:
@@ -333,37 +292,37 @@ class Report:
     def _names(self, trials: Iterable[Trial]) -> str:
         return " and ".join(self.outputs.regions[trial.backend] for trial in trials)
 
-    def _pool_criterion(self, name: str, *, equal: bool, required: bool) -> Criterion:
+    def _judged_pool(self, *, equal: bool) -> tuple[bool | None, str]:
         if self._live is None:
-            return Criterion(name=name, passed=None, detail="not read", required=required)
-        judge = self.expectation.equal_problems if equal else self.expectation.declared_problems
-        problems = judge(self._live)
-        detail = told(problems) if problems else values(self._live)
-        return Criterion(name=name, passed=not problems, detail=detail, required=required)
+            return None, "not read"
+        problems = self.expectation.problems(self._live, equal=equal)
+        return not problems, told(problems) if problems else values(self._live)
 
     def _describe(self, trial: Trial) -> str:
         region = self.outputs.regions[trial.backend]
         expected = f"{100 * self.plan.shares[trial.backend]:.1f} %"
-        counted = self.plan.counted(self.counts)
-        hits, total = next((hits, total) for t, hits, total in counted if t == trial)
+        seen = self.plan.counted(self.counts)
+        hits, total = next((hits, total) for t, hits, total in seen if t == trial)
         if trial.suspicion != "silence":
             return (
                 f"{region} got {hits} of {total} requests ({100 * hits / total:.1f} %) "
                 f"where {expected} is expected"
             )
         chance = 100 * (1 - trial.expected) ** total
-        silence = f"none of {_answers(total)} where {expected} is expected (chance {chance:.2g} %)"
+        answers = counted(total, "answer")
+        silence = f"none of {answers} where {expected} is expected (chance {chance:.2g} %)"
         if self.is_degraded(trial):
             failed = self.tally.failed_attempts[trial.backend]
             return f"{region} is degraded: it gave {silence}, and failed {attempts(failed)}"
         if untold := self.tally.untold:
-            silence += f"; {_answers(untold)} came after a retry that the gateway does not name"
+            answers = counted(untold, "answer")
+            silence += f"; {answers} came after a retry that the gateway does not name"
         return f"{region} gave {silence}"
 
 
 def told(problems: Iterable[Problem]) -> str:
     """Name problems in a line."""
-    return _few([problem.message for problem in problems])
+    return _few(problem.message for problem in problems)
 
 
 def values(pool: Pool) -> str:
@@ -377,26 +336,16 @@ def values(pool: Pool) -> str:
 
 def attempts(failed: dict[str, int]) -> str:
     """Count attempts by the status that they met: `6 attempts with 429`."""
-    count = sum(failed.values())
-    statuses = ", ".join(
-        "no answer" if each == "none" else each for each in sorted(failed, key=lambda s: -failed[s])
-    )
-    return f"{count} attempt{'' if count == 1 else 's'} with {statuses}"
+    often_first = sorted(failed, key=lambda status: -failed[status])
+    statuses = ", ".join("no answer" if each == "none" else each for each in often_first)
+    return f"{counted(sum(failed.values()), 'attempt')} with {statuses}"
 
 
-def _answers(count: int) -> str:
-    return f"{count} answer" if count == 1 else f"{count} answers"
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _few(texts: list[str]) -> str:
-    more = len(texts) - _MOST_NAMED
-    return ", ".join(texts[:_MOST_NAMED] + ([f"and {more} more"] if more > 0 else []))
-
-
-def _once(items: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(items))
-
-
-def problem(answer: Answer) -> str:
-    """Say in a few words how a request ended that was not answered."""
-    return f"{answer.outcome}: {answer.detail}"
+def _few(texts: Iterable[str]) -> str:
+    once = [*dict.fromkeys(texts)]
+    more = [f"and {len(once) - _MOST_NAMED} more"] if len(once) > _MOST_NAMED else []
+    return ", ".join(once[:_MOST_NAMED] + more)

@@ -4,6 +4,7 @@ import os
 import shutil
 import textwrap
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TextIO
 
 
@@ -34,28 +35,26 @@ def printer(stream: TextIO) -> Callable[[str], None]:
 
 
 class Ticker:
-    """News stay; a sign of life is overwritten by what comes next, or in a pipe is a line too."""
+    """Lines with the time. A sign of life is overwritten by what comes next, or stays in a pipe."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._write = printer(stream)
-        self._overwrites = in_terminal(stream)
         self._shown = False
 
     def news(self, line: str) -> None:
         """Print a line that stays."""
         self._clear()
-        self._write(line)
+        printer(self._stream)(self._stamped(line))
 
     def life(self, line: str) -> None:
         """Show that it still runs."""
-        self._clear()
-        if self._overwrites:
-            line = line[: shutil.get_terminal_size().columns - 1]
+        if in_terminal(self._stream):
+            self._clear()
+            line = self._stamped(line)[: shutil.get_terminal_size().columns - 1]
             print(line, end="", file=self._stream, flush=True)
             self._shown = True
         else:
-            self._write(line)
+            self.news(line)
 
     def close(self) -> None:
         """Leave the last sign of life behind, and the cursor on a line of its own."""
@@ -66,3 +65,6 @@ class Ticker:
         if self._shown:
             print("\r\x1b[K", end="", file=self._stream)
             self._shown = False
+
+    def _stamped(self, line: str) -> str:
+        return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
