@@ -39,7 +39,7 @@ _SET_BACKEND: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Resource:
     """A declared resource: type token, name, properties, and whether it is protected."""
 
@@ -142,9 +142,9 @@ def unversioned(token: str) -> str:
     return _VERSION.sub("", token)
 
 
-def violations(resources: Sequence[Resource]) -> list[Violation]:
+def violations(of: Stack | Sequence[Resource]) -> list[Violation]:
     """Return every violation of every rule that is not advisory."""
-    stack = Stack(resources)
+    stack = of if isinstance(of, Stack) else Stack(of)
     return [
         Violation(rule.name, resource, message, rule.moves_traffic)
         for rule in RULES
@@ -223,7 +223,7 @@ def accounts_and_gateway_are_protected(stack: Stack) -> Findings:
 @_rule("Accounts and service are in locations that Azure has.", moves_traffic=True)
 def locations_are_azure_s(stack: Stack) -> Findings:
     # A location whose display name is told was found in the subscription's own list.
-    found = map(_mapping, stack.names("backends"))
+    found = map(mapping, stack.names("backends"))
     told = ((str(each.get("location")), str(each.get("region"))) for each in found)
     listed = {location for location, region in told if region != location == normalise(region)}
     for each in stack.kept:
@@ -251,7 +251,7 @@ def backends_have_a_breaker(stack: Stack) -> Findings:
     for backend in stack.backends:
         breaker = backend.inputs.get("circuitBreaker")
         untold = breaker in UNTOLD or backend.inputs.get("type") in UNTOLD
-        if not (untold or _mapping(breaker).get("rules")):
+        if not (untold or mapping(breaker).get("rules")):
             yield backend, what
 
 
@@ -259,7 +259,7 @@ def backends_have_a_breaker(stack: Stack) -> Findings:
 def accounts_take_no_keys(stack: Stack) -> Findings:
     for account in stack.accounts:
         properties = account.inputs.get("properties")
-        value = _mapping(properties).get("disableLocalAuth")
+        value = mapping(properties).get("disableLocalAuth")
         if value is not True and properties not in UNTOLD and value not in UNTOLD:
             yield account, "takes keys; set disableLocalAuth to true"
 
@@ -270,7 +270,7 @@ def azure_takes_the_backends(stack: Stack) -> Findings:
         protocol = backend.told("protocol")
         if protocol not in (None, "http", "soap"):
             yield backend, f"has protocol {protocol}; Azure takes http, for https URLs too"
-        rules = _mapping(backend.inputs.get("circuitBreaker")).get("rules")
+        rules = mapping(backend.inputs.get("circuitBreaker")).get("rules")
         if isinstance(rules, list) and len(rules) > 1:
             yield backend, f"has {len(rules)} circuit breaker rules; Azure takes one"
     for pool, _ in stack.pools:
@@ -322,7 +322,8 @@ def gateway_may_call_every_account(stack: Stack) -> Findings:
         yield stack.accounts[-1], f"{what}; assign Cognitive Services OpenAI User on each"
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return what has keys as it is, and anything else as empty."""
     return value if isinstance(value, Mapping) else {}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeGuard
 
 EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "round-robin": ("priority", "weight"),
@@ -70,7 +70,7 @@ class Member:
         if not isinstance(service, Mapping):  # a whole member may be unknown, or a secret
             service = dict.fromkeys(("id", *_RANGES), service)
         named = service.get("id")
-        has_name = isinstance(named, str) and named not in UNTOLD and named.strip()
+        has_name = is_told(named) and named.strip()
         return cls(
             name=last_segment(str(named)) if has_name else f"member {position}",
             id="told" if has_name else _no_number(named),
@@ -100,6 +100,11 @@ def _no_number(value: object) -> str:
         return NOT_KNOWN
     is_secret = value == SECRET or (isinstance(value, Mapping) and _SIGNATURE in value)
     return IS_SECRET if is_secret else "no number"
+
+
+def is_told(value: object) -> TypeGuard[str]:
+    """Whether a text is neither unknown nor secret."""
+    return isinstance(value, str) and value not in UNTOLD
 
 
 def last_segment(resource_id: str) -> str:

@@ -1,14 +1,14 @@
 """The comment on a pull request: the verdict first, then the pool, then what else would change."""
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from components import guardrails
-from components.traffic import percent
+from components.traffic import Pool, is_told, percent
 from probes.formats.markdown_text import bar, escape, fenced
 from probes.preview import costs
-from probes.preview.model import Change, PoolChange, Preview, is_told
+from probes.preview.model import SIDES, Change, Preview
 from probes.preview.verdict import Verdict
 
 MARKER: Final = "<!-- openai-gateway: where traffic will go -->"
@@ -79,8 +79,8 @@ def _sections(
     preview: Preview, reasons: Collection[str], *, prices: bool
 ) -> Iterator[tuple[str, list[str]]]:
     """Give each section with what it is called when some of it is left out."""
-    for pool in preview.pools:
-        yield "the pool", _pool(pool, preview)
+    for name, pool in preview.pools:
+        yield "the pool", _pool(name, pool, preview)
     if broken := _violations(preview):
         yield "the policy violations", ["", "**Policy violations**", "", *broken]
     told = {*reasons}
@@ -127,33 +127,32 @@ def _folded(title: str, lines: list[str]) -> list[str]:
     return ["", f"<details><summary>{title}</summary>", "", *lines, *_END]
 
 
-def _pool(pool: PoolChange, preview: Preview) -> list[str]:
+def _pool(name: str, pool: Mapping[str, Pool], preview: Preview) -> list[str]:
     """Return the table of a pool: what a refresh found has columns where it is not `before`."""
-    sides = [side for side in ("before", "live", "after") if side != "live" or pool.live]
+    sides = [side for side in SIDES if side != "live" or side in pool]
     labels = {side: preview.labels(side) for side in sides}
-    rows: dict[tuple[str, int], dict[str, tuple[str, str]]] = {}
+    rows: dict[tuple[str, int], dict[str, str]] = {}
     bars: dict[tuple[str, int], str] = {}
-    for side in sides:
-        found = getattr(pool, side)
-        names = [member.name for member in found.members] if found else []
-        for index, member in enumerate(found.members if found else ()):
+    for side, found in pool.items():
+        names = [member.name for member in found.members]
+        for index, member in enumerate(found.members):
             # A member that is there twice has two rows.
             row = (member.name, names[:index].count(member.name))
             share = percent(found.shares[index]) if found.shares else "not known"
-            numbers = f"{member.priority} / {member.weight}"
-            rows.setdefault(row, {})[side] = (numbers, share)
+            cells = f"{member.priority} / {member.weight} | {share}"
+            rows.setdefault(row, {})[side] = cells
             if found.shares and side == "after":
                 bars[row] = bar(float(found.shares[index]))
     heads = " ".join(f"{side} | share |" for side in sides)
     return [
         "",
-        f"**Pool {_text(pool.name)}**" + ("" if pool.after else " would be deleted"),
+        f"**Pool {_text(name)}**" + ("" if "after" in pool else " would be deleted"),
         "",
         f"| region | priority / weight {heads} |",
         f"|---|{'---|--:|' * len(sides)}---|",
         *(
             f"| {_text(_called(row[0], labels, cells))} | "
-            + " | ".join(cell for side in sides for cell in cells.get(side, ("-", "-")))
+            + " | ".join(cells.get(side, "- | -") for side in sides)
             + f" | {bars.get(row, '-')} |"
             for row, cells in rows.items()
         ),
