@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
+from itertools import accumulate
 from typing import Final
 
 from components import guardrails
@@ -20,10 +21,8 @@ _LONGEST: Final = 300
 """Characters of one reason, name or line of an error."""
 _REASONS: Final = 15
 _POLICY_LINES: Final = 100
-_HEAD: Final = 6
-"""Lines before the first row of a section that has a table."""
-_END: Final = ["", "</details>"]
-"""What closes a folded section."""
+_HEAD: Final = 6  # lines before the first row of a section that has a table
+_END: Final = ["", "</details>"]  # of a folded section
 
 
 def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -> str:
@@ -32,19 +31,13 @@ def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -
         MARKER,
         f"### {verdict.sign} {_text(verdict.sentence)}",
         "",
-        *(
-            line
-            for each in verdict.goes_down[:_REASONS]
-            for line in (f"**{_text(each, 3 * _LONGEST)}**", "")
-        ),
+        *(f"**{_text(each, 3 * _LONGEST)}**\n" for each in verdict.goes_down[:_REASONS]),
         *(f"- {_text(reason)}" for reason in verdict.reasons[:_REASONS]),
     ]
     for how, line in verdict.accept:  # as code, to be copied as it is
         lines += ["", f"{how}:", *fenced([line], "yaml", 10 * _LONGEST)]
-    cut: list[str] = []
-    for what, of in (("resources that go down", verdict.goes_down), ("reasons", verdict.reasons)):
-        if len(of) > _REASONS:
-            cut.append(f"{len(of) - _REASONS} {what}")
+    said = {"resources that go down": verdict.goes_down, "reasons": verdict.reasons}
+    cut = [f"{len(of) - _REASONS} {what}" for what, of in said.items() if len(of) > _REASONS]
     for title, section in _sections(preview, verdict.reasons, prices=prices) if preview else ():
         kept = _fitting(section, LIMIT - 2_000 - _length(lines))
         if len(kept) < len(section):
@@ -63,14 +56,10 @@ def _fitting(section: list[str], room: int) -> list[str]:
     """Return as much of a section as fits: whole lines, and closed if it is folded."""
     if _length(section) <= room:
         return section
-    end = _END if section[-1] == _END[-1] else []
-    room -= _length(end)
-    kept: list[str] = []
-    for line in section[: len(section) - len(end)]:
-        room -= len(line) + 1
-        if room < 0:
-            break
-        kept.append(line)
+    end = _END if section[-1:] == _END[-1:] else []
+    body = section[: len(section) - len(end)]
+    ends = accumulate(len(line) + 1 for line in body)
+    kept = body[: sum(at <= room - _length(end) for at in ends)]
     # The head of a table without a row says nothing.
     return [*kept, *end] if len(kept) > _HEAD else []
 
@@ -81,50 +70,37 @@ def _sections(
     """Give each section with what it is called when some of it is left out."""
     for name, pool in preview.pools:
         yield "the pool", _pool(name, pool, preview)
-    if broken := _violations(preview):
-        yield "the policy violations", ["", "**Policy violations**", "", *broken]
-    told = {*reasons}
-    told |= {
-        f"[mandatory] {each.rule}: {each.resource.name}: {each.message}"
-        for each in preview.violations
-    }
+    broken = preview.violations
+    names: dict[tuple[str, str], list[str]] = {}
+    for each in broken:
+        names.setdefault((each.rule, each.message), []).append(each.resource.name)
+    items = [
+        f"- {_text(rule)}: {_text(', '.join(of))}: {_text(message)}"
+        for (rule, message), of in names.items()
+    ]
+    yield "the policy violations", _titled("Policy violations", items)
+    told = {f"[mandatory] {each.rule}: {each.resource.name}: {each.message}" for each in broken}
+    told |= {*reasons}
     errors = [each for each in preview.explained if not {each, *each.splitlines()} & told]
-    if errors:
-        yield "the errors", _folded(f"{len(errors)} error(s)", list(map(_lines, errors)))
+    yield "the errors", _folded(f"{len(errors)} error(s)", [*map(_lines, errors)])
     if preview.counts and not preview.failures:
         counted = ", ".join(f"{n} to {_text(op)}" for op, n in sorted(preview.counts.items()))
         yield "the counts", ["", f"**Resources:** {counted.replace('to same', 'unchanged')}"]
-    if any(each.operation == "create" for each in preview.changes):
-        added = costs.lines(preview.changes, ask=prices)
-        yield "the costs", ["", "**Costs of what is added**", "", *added]
-    for change in preview.changes:
-        if diff := _policy(change):
-            yield "the policy", diff
-    if preview.changes:
-        rows = [
-            "| | type | name | properties |",
-            "|---|---|---|---|",
-            *map(_change, preview.changes),
-        ]
-        yield "the changes", _folded(f"{len(preview.changes)} change(s)", rows)
-    if preview.warnings:
-        said = list(map(_lines, preview.warnings))
-        yield "the warnings", _folded(f"{len(said)} warning(s)", said)
+    changes = preview.changes
+    yield "the costs", _titled("Costs of what is added", costs.lines(changes, ask=prices))
+    yield from (("the policy", _policy(change)) for change in changes)
+    head = ["| | type | name | properties |", "|---|---|---|---|"] if changes else []
+    yield "the changes", _folded(f"{len(changes)} change(s)", [*head, *map(_change, changes)])
+    said = [*map(_lines, preview.warnings)]
+    yield "the warnings", _folded(f"{len(said)} warning(s)", said)
 
 
-def _violations(preview: Preview) -> list[str]:
-    """List the broken rules, each with the resources of which it says the same."""
-    broken: dict[tuple[str, str], list[str]] = {}
-    for each in preview.violations:
-        broken.setdefault((each.rule, each.message), []).append(each.resource.name)
-    return [
-        f"- {_text(rule)}: {_text(', '.join(names))}: {_text(message)}"
-        for (rule, message), names in broken.items()
-    ]
+def _titled(title: str, lines: list[str]) -> list[str]:
+    return ["", f"**{title}**", "", *lines] if lines else []
 
 
 def _folded(title: str, lines: list[str]) -> list[str]:
-    return ["", f"<details><summary>{title}</summary>", "", *lines, *_END]
+    return ["", f"<details><summary>{title}</summary>", "", *lines, *_END] if lines else []
 
 
 def _pool(name: str, pool: Mapping[str, Pool], preview: Preview) -> list[str]:

@@ -22,16 +22,18 @@ _LONGEST: Final = 300
 
 def lines(changes: Sequence[Change], *, ask: bool) -> list[str]:
     """Return an item for each price page, with the names of what is added and costs."""
+    added = [each for each in changes if each.operation == "create"]
     names: dict[str, list[str]] = {}
-    for change in changes:
-        if change.operation == "create" and (page := _PAGES.get(change.type, "")):
+    for change in added:
+        if page := _PAGES.get(change.type, ""):
             if change.type == guardrails.SERVICE:
                 tier, units = change.sku
                 units = f"{units} × {tier}"[:_LONGEST]
                 page = f"{escape(units)}, {page}{escape(_price(change)) if ask else ''}"
             names.setdefault(page, []).append(change.name)
     found = [f"- {escape(', '.join(those)[:_LONGEST])}: {page}" for page, those in names.items()]
-    return [*found, f"- what else is added: [price calculator]({_PAGE}/calculator/)"]
+    others = f"- what else is added: [price calculator]({_PAGE}/calculator/)"
+    return [*found, others] if added else []
 
 
 def _price(service: Change) -> str:
