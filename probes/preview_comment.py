@@ -1,8 +1,6 @@
 """Say before the merge where a preview would send the traffic: one comment, and an exit code."""
 
 import argparse
-import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -11,6 +9,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,15 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.run == (options.preview is not None):
         parser.error("name a file with a preview, - for standard input, or give --run")
+    if options.pull_request is not None and options.pull_request < 1:
+        parser.error(f"argument --pull-request: {options.pull_request} is no number of one")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a bar must not end a run where it is unknown
     try:
         comments = _comments(options.pull_request) if options.post else None
         text, log = _run() if options.run else (_read(options.preview), "")
         log = _read(options.log) if options.log else log
-        comment, code = _judged(
-            text, _redacted(log), round_robin=options.expect == "round-robin", prices=options.prices
-        )
+        comment, code = _judged(text, _redacted(log), round_robin=options.expect == "round-robin")
         print(comment, end="", flush=True)
         if comments:
             print(f"comment: {comments.put(comment)}", file=sys.stderr)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_codes.INTERRUPTED
     except OSError as error:
         # Nothing may be written any more, at exit neither.
-        with contextlib.suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # who read the comment has left
             return INCONCLUSIVE
@@ -79,22 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _judged(
-    text: str, log: str = "", *, round_robin: bool, prices: bool = False
-) -> tuple[str, int]:
+def _judged(text: str, log: str = "", *, round_robin: bool) -> tuple[str, int]:
     try:
         preview = parse(text, log)
     except PreviewError as error:
-        verdict = Verdict(
-            code=INCONCLUSIVE,
-            sentence="The preview cannot be read: where traffic would go cannot be told",
-            reasons=tuple(str(error).splitlines()),
-        )
+        cannot = "The preview cannot be read: where traffic would go cannot be told"
+        verdict = Verdict(INCONCLUSIVE, cannot, reasons=tuple(str(error).splitlines()))
         return render(None, verdict), verdict.code
     if round_robin:
-        preview = dataclasses.replace(preview, routing="round-robin")
+        preview = replace(preview, routing="round-robin")
     verdict = judge(preview)
-    return render(preview, verdict, prices=prices), verdict.code
+    return render(preview, verdict), verdict.code
 
 
 def _redacted(log: str) -> str:
@@ -126,11 +121,6 @@ def _parser() -> argparse.ArgumentParser:
         help="what the preview printed on standard error, quoted when it failed",
     )
     parser.add_argument(
-        "--prices",
-        action="store_true",
-        help="ask the Azure Retail Prices API what an added service costs",
-    )
-    parser.add_argument(
         "--expect",
         choices=("round-robin", "declared"),
         default="declared",
@@ -139,24 +129,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--post", action="store_true", help="write the comment to the pull request on GitHub"
     )
-    parser.add_argument("--pull-request", type=_number, metavar="N", help="its number")
+    parser.add_argument("--pull-request", type=int, metavar="N", help="its number")
     return parser
-
-
-def _number(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
 
 
 def _read(path: str) -> str:
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(LARGEST + 1)
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     if len(data) > LARGEST:
@@ -185,20 +165,18 @@ def _comments(pull_request: int | None) -> "Comments":
     missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not os.environ.get(name)]
     if missing:
         raise InputError(f"--post: {' and '.join(missing)} must be set")
+    if pull_request is None:
+        try:
+            event = json.loads(Path(os.environ.get("GITHUB_EVENT_PATH", "")).read_text("utf-8"))
+            pull_request = int(event["pull_request"]["number"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError("--post: give --pull-request N; the event names none") from None
     return Comments(
         os.environ.get("GITHUB_API_URL") or "https://api.github.com",
         os.environ["GITHUB_REPOSITORY"],
-        pull_request or _pull_request_of_the_event(),
+        pull_request,
         os.environ["GITHUB_TOKEN"],
     )
-
-
-def _pull_request_of_the_event() -> int:
-    path = os.environ.get("GITHUB_EVENT_PATH", "")
-    try:
-        return int(json.loads(Path(path).read_text("utf-8"))["pull_request"]["number"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError("--post: give --pull-request N; the event names none") from None
 
 
 if __name__ == "__main__":
