@@ -105,8 +105,7 @@ class Stack:
         self.backends: list[Resource] = []
         self.pools: list[tuple[Resource, Pool]] = []
         for each in by_type.get(BACKEND, []):
-            inner = each.inputs.get("pool")
-            if each.inputs.get("type") == "Pool" or isinstance(inner, Mapping):
+            if each.inputs.get("type") == "Pool" or isinstance(each.inputs.get("pool"), Mapping):
                 self.pools.append((each, self.pool(each.inputs)))
             else:
                 self.backends.append(each)
@@ -227,10 +226,10 @@ def locations_are_azure_s(stack: Stack) -> Findings:
     told = ((str(each.get("location")), str(each.get("region"))) for each in found)
     listed = {location for location, region in told if region != location == normalise(region)}
     for each in stack.kept:
-        location = each.told("location")
-        fault = location is not None and Locations().fault(str(location))
-        if fault and normalise(str(location)) not in listed:
-            yield each, f"is in {location}: {fault}"
+        if (location := each.told("location")) is not None:
+            fault = Locations().fault(str(location))
+            if fault and normalise(str(location)) not in listed:
+                yield each, f"is in {location}: {fault}"
 
 
 @_rule("No two accounts are in one region.", moves_traffic=True)
@@ -249,9 +248,8 @@ def regions_are_different(stack: Stack) -> Findings:
 def backends_have_a_breaker(stack: Stack) -> Findings:
     what = "has no circuit breaker, and keeps its traffic when it fails; declare one rule"
     for backend in stack.backends:
-        breaker = backend.inputs.get("circuitBreaker")
-        untold = breaker in UNTOLD or backend.inputs.get("type") in UNTOLD
-        if not (untold or mapping(breaker).get("rules")):
+        breaker, kind = backend.inputs.get("circuitBreaker"), backend.inputs.get("type")
+        if not (breaker in UNTOLD or kind in UNTOLD or mapping(breaker).get("rules")):
             yield backend, what
 
 

@@ -178,8 +178,9 @@ class Pool:
         if self.unread or not self.members:
             what = f"the members are {self.unread}" if self.unread else "no members"
             return [Problem("invalid", what, "list every region's backend")]
+        alone = [f"{m.name} is the only member" for m in self.members if len(self.members) == 1]
         return [
-            *_alone(self.members),
+            *(Problem("invalid", each, "add the backends of the other regions") for each in alone),
             *_repeated(self.members),
             *_no_numbers(self.members),
             *_unequal(self.members, EQUAL.get(routing, EQUAL["round-robin"])),
@@ -250,21 +251,13 @@ def named(pool: Pool, declared: Pool) -> Pool:
 def percent(share: Fraction) -> str:
     """Write a share as `33.3 %`; rounding never makes a member look idle, or alone."""
     rounded = f"{float(100 * share):.1f} %"
-    if rounded == "0.0 %" and share > 0:
-        return "< 0.1 %"
-    if rounded == "100.0 %" and share < 1:
-        return "> 99.9 %"
+    if 0 < share < 1:
+        return {"0.0 %": "< 0.1 %", "100.0 %": "> 99.9 %"}.get(rounded, rounded)
     return rounded
 
 
 def _label(labels: Mapping[str, str], name: str) -> str:
     return labels.get(name) or labels.get(name.lower(), name)
-
-
-def _alone(members: Sequence[Member]) -> Iterator[Problem]:
-    if len(members) == 1:
-        alone = f"{members[0].name} is the only member"
-        yield Problem("invalid", alone, "add the backends of the other regions")
 
 
 def _repeated(members: Sequence[Member]) -> Iterator[Problem]:

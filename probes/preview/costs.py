@@ -22,9 +22,8 @@ _LONGEST: Final = 300
 
 def lines(changes: Sequence[Change], *, ask: bool) -> list[str]:
     """Return an item for each price page, with the names of what is added and costs."""
-    added = [each for each in changes if each.operation == "create"]
     names: dict[str, list[str]] = {}
-    for change in added:
+    for change in (added := [each for each in changes if each.operation == "create"]):
         if page := _PAGES.get(change.type, ""):
             if change.type == guardrails.SERVICE:
                 tier, units = change.sku

@@ -92,7 +92,6 @@ class Preview:
 
     @property
     def changes(self) -> list[Change]:
-        """The resources that would not stay as they are."""
         return [each for each in self.resources if each.operation not in _UNCHANGED]
 
     @property
