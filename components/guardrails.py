@@ -56,10 +56,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that does not hold: its name, the resource, and what is wrong with what remedy.
-
-    `moves_traffic` says that it changes where traffic goes, whatever priorities and weights say.
-    """
+    """A rule that does not hold: its name, the resource, and what is wrong with what remedy."""
 
     rule: str
     resource: Resource
@@ -76,7 +73,8 @@ class Rule:
     """A rule's name in the policy pack, what it asks for, and its check.
 
     A rule with `of` looks at each resource of these types alone, so that the engine can ask before
-    it makes one. What an `advisory` one finds stops nothing.
+    it makes one. What an `advisory` one finds stops nothing; what one that `moves_traffic` finds
+    changes where traffic goes, whatever priorities and weights say.
     """
 
     name: str
@@ -168,8 +166,7 @@ def _rule(description: str, **more: Any) -> Callable[[Check], Check]:
 
 def _of_pools(stack: Stack, *kinds: Kind) -> Findings:
     for resource, pool in stack.pools:
-        found = [each for each in stack.wrong(pool) if each.kind in kinds]
-        if found:
+        if found := [each for each in stack.wrong(pool) if each.kind in kinds]:
             what = "; ".join(each.message for each in found)
             remedies = "; ".join(dict.fromkeys(each.remedy for each in found))
             yield resource, f"{what}{_would_be(pool)}; {remedies}"

@@ -50,8 +50,7 @@ def _traffic(preview: Preview) -> Verdict:
     if verdict.code == UNBALANCED:
         return verdict
     broken = preview.violations
-    moving = [f"{each.resource.name}: {each.message}" for each in broken if each.moves_traffic]
-    if moving:
+    if moving := [f"{v.resource.name}: {v.message}" for v in broken if v.moves_traffic]:
         return Verdict(UNBALANCED, f"Unbalanced traffic: {moving[0]}", reasons=tuple(moving[1:]))
     # The engine's "preview failed" alone is a rule of a policy pack, but it does not say which.
     if preview.failures or (preview.errors and not (broken or preview.losses)):
@@ -77,11 +76,9 @@ def _pools(preview: Preview) -> Verdict:
     if gone and not preview.failures:
         return Verdict(UNBALANCED, f"The pool {gone} would be gone: no traffic there")
     verdicts = [_pool(preview, pool["after"]) for _, pool in pools if "after" in pool]
-    if not verdicts:
-        has_none = f"The preview has no pool: {_UNTOLD}"
-        return Verdict(INCONCLUSIVE, has_none, reasons=(_RUN_WITH,))
+    none = Verdict(INCONCLUSIVE, f"The preview has no pool: {_UNTOLD}", reasons=(_RUN_WITH,))
     gravest_last = (AS_DECLARED, INCONCLUSIVE, UNBALANCED)
-    return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code))
+    return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code), default=none)
 
 
 def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
