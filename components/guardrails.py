@@ -56,10 +56,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that does not hold: its name, the resource, and what is wrong with what remedy.
-
-    `moves_traffic` says that it changes where traffic goes, whatever priorities and weights say.
-    """
+    """A rule that does not hold: its name, the resource, and what is wrong with what remedy."""
 
     rule: str
     resource: Resource
@@ -76,7 +73,8 @@ class Rule:
     """A rule's name in the policy pack, what it asks for, and its check.
 
     A rule with `of` looks at each resource of these types alone, so that the engine can ask before
-    it makes one. What an `advisory` one finds stops nothing.
+    it makes one. What an `advisory` one finds stops nothing; what one that `moves_traffic` finds
+    changes where traffic goes, whatever priorities and weights say.
     """
 
     name: str
@@ -105,8 +103,7 @@ class Stack:
         self.backends: list[Resource] = []
         self.pools: list[tuple[Resource, Pool]] = []
         for each in by_type.get(BACKEND, []):
-            inner = each.inputs.get("pool")
-            if each.inputs.get("type") == "Pool" or isinstance(inner, Mapping):
+            if each.inputs.get("type") == "Pool" or isinstance(each.inputs.get("pool"), Mapping):
                 self.pools.append((each, self.pool(each.inputs)))
             else:
                 self.backends.append(each)
@@ -169,8 +166,7 @@ def _rule(description: str, **more: Any) -> Callable[[Check], Check]:
 
 def _of_pools(stack: Stack, *kinds: Kind) -> Findings:
     for resource, pool in stack.pools:
-        found = [each for each in stack.wrong(pool) if each.kind in kinds]
-        if found:
+        if found := [each for each in stack.wrong(pool) if each.kind in kinds]:
             what = "; ".join(each.message for each in found)
             remedies = "; ".join(dict.fromkeys(each.remedy for each in found))
             yield resource, f"{what}{_would_be(pool)}; {remedies}"
@@ -227,10 +223,10 @@ def locations_are_azure_s(stack: Stack) -> Findings:
     told = ((str(each.get("location")), str(each.get("region"))) for each in found)
     listed = {location for location, region in told if region != location == normalise(region)}
     for each in stack.kept:
-        location = each.told("location")
-        fault = location is not None and Locations().fault(str(location))
-        if fault and normalise(str(location)) not in listed:
-            yield each, f"is in {location}: {fault}"
+        if (location := each.told("location")) is not None:
+            fault = Locations().fault(str(location))
+            if fault and normalise(str(location)) not in listed:
+                yield each, f"is in {location}: {fault}"
 
 
 @_rule("No two accounts are in one region.", moves_traffic=True)
@@ -249,9 +245,8 @@ def regions_are_different(stack: Stack) -> Findings:
 def backends_have_a_breaker(stack: Stack) -> Findings:
     what = "has no circuit breaker, and keeps its traffic when it fails; declare one rule"
     for backend in stack.backends:
-        breaker = backend.inputs.get("circuitBreaker")
-        untold = breaker in UNTOLD or backend.inputs.get("type") in UNTOLD
-        if not (untold or mapping(breaker).get("rules")):
+        breaker, kind = backend.inputs.get("circuitBreaker"), backend.inputs.get("type")
+        if not (breaker in UNTOLD or kind in UNTOLD or mapping(breaker).get("rules")):
             yield backend, what
 
 

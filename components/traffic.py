@@ -63,10 +63,7 @@ class Member:
 
     @classmethod
     def read(cls, service: object, position: int = 1) -> Self:
-        """Read a member as Azure, the engine or the config has it: `{id, priority, weight}`.
-
-        Without an id that is known, the member is named by its position, counted from 1.
-        """
+        """Read `{id, priority, weight}`; the name is the position, from 1, where no id is known."""
         if not isinstance(service, Mapping):  # a whole member may be unknown, or a secret
             service = dict.fromkeys(("id", *_RANGES), service)
         named = service.get("id")
@@ -168,18 +165,15 @@ class Pool:
         return [m.name for m, x in zip(self.members, self.shares or (), strict=False) if not x]
 
     def problems(self, routing: str) -> list[Problem]:
-        """Why the pool does not spread traffic as `routing` says; an empty list means it does.
-
-        Values that a preview does not tell are no problem; `untold` has them. A routing that is not
-        known counts as round robin.
-        """
+        """Why the pool does not spread traffic as `routing` says; what is untold is no problem."""
         if self.unread in _UNTOLD:
             return []
         if self.unread or not self.members:
             what = f"the members are {self.unread}" if self.unread else "no members"
             return [Problem("invalid", what, "list every region's backend")]
+        alone = [f"{m.name} is the only member" for m in self.members if len(self.members) == 1]
         return [
-            *_alone(self.members),
+            *(Problem("invalid", each, "add the backends of the other regions") for each in alone),
             *_repeated(self.members),
             *_no_numbers(self.members),
             *_unequal(self.members, EQUAL.get(routing, EQUAL["round-robin"])),
@@ -187,11 +181,7 @@ class Pool:
         ]
 
     def forecast(self, labels: Mapping[str, str]) -> str:
-        """One line: `UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)`.
-
-        `labels` gives what a member is called in the line, by its name; without one it is its name.
-        Empty when the shares cannot be told.
-        """
+        """One line: `UK South 50.0 %, East US 50.0 % (round robin)`; empty when it is not told."""
         if self.shares is None:
             return ""
         each = zip(self.members, self.shares, strict=True)
@@ -233,10 +223,7 @@ def differences(declared: Pool, live: Pool) -> list[Problem]:
 
 
 def named(pool: Pool, declared: Pool) -> Pool:
-    """Name members whose ids are not told yet by those that are declared and missing, in order.
-
-    Where their numbers say otherwise, or there are more or fewer, they keep their positions.
-    """
+    """Name members without a known id by those that are missing, in order, if the numbers agree."""
     told = {member.name.lower() for member in pool.members if member.id not in _UNTOLD}
     missing = [member for member in declared.members if member.name.lower() not in told]
     nameless = [member for member in pool.members if member.id in _UNTOLD]
@@ -250,21 +237,13 @@ def named(pool: Pool, declared: Pool) -> Pool:
 def percent(share: Fraction) -> str:
     """Write a share as `33.3 %`; rounding never makes a member look idle, or alone."""
     rounded = f"{float(100 * share):.1f} %"
-    if rounded == "0.0 %" and share > 0:
-        return "< 0.1 %"
-    if rounded == "100.0 %" and share < 1:
-        return "> 99.9 %"
+    if 0 < share < 1:
+        return {"0.0 %": "< 0.1 %", "100.0 %": "> 99.9 %"}.get(rounded, rounded)
     return rounded
 
 
 def _label(labels: Mapping[str, str], name: str) -> str:
     return labels.get(name) or labels.get(name.lower(), name)
-
-
-def _alone(members: Sequence[Member]) -> Iterator[Problem]:
-    if len(members) == 1:
-        alone = f"{members[0].name} is the only member"
-        yield Problem("invalid", alone, "add the backends of the other regions")
 
 
 def _repeated(members: Sequence[Member]) -> Iterator[Problem]:

@@ -108,28 +108,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "preview",
-        nargs="?",
-        metavar="FILE",
-        help="what `pulumi preview --json --show-sames` printed; - is standard input",
-    )
-    parser.add_argument("--run", action="store_true", help="run the preview here instead")
-    parser.add_argument(
-        "--log",
-        metavar="FILE",
-        help="what the preview printed on standard error, quoted when it failed",
-    )
-    parser.add_argument(
-        "--expect",
-        choices=("round-robin", "declared"),
-        default="declared",
-        help="round robin, or what the stack's routing declares (default)",
-    )
-    parser.add_argument(
-        "--post", action="store_true", help="write the comment to the pull request on GitHub"
-    )
-    parser.add_argument("--pull-request", type=int, metavar="N", help="its number")
+    add = parser.add_argument
+    what = "what `pulumi preview --json --show-sames` printed; - is standard input"
+    add("preview", nargs="?", metavar="FILE", help=what)
+    add("--run", action="store_true", help="run the preview here instead")
+    what = "what the preview printed on standard error, quoted when it failed"
+    add("--log", metavar="FILE", help=what)
+    what = "round robin, or what the stack's routing declares (default)"
+    add("--expect", choices=("round-robin", "declared"), default="declared", help=what)
+    what = "write the comment to the pull request on GitHub"
+    add("--post", action="store_true", help=what)
+    add("--pull-request", type=int, metavar="N", help="its number")
     return parser
 
 

@@ -42,12 +42,9 @@ class Comments:
         }
 
     def put(self, text: str, attempt: int = 1) -> str:
-        """Create the comment, or change the one that is there; returns its address.
-
-        Each attempt looks first: one whose answer was lost may have written it.
-        """
+        """Create the comment, or change the one that is there; returns its address."""
         try:
-            own = self._own()
+            own = self._own()  # each time: an attempt whose answer was lost may have written it
             url = f"{self._issues}/comments/{own}" if own else self._of_this
             answer = self._ask("PATCH" if own else "POST", url, {"body": text})
             return str(answer.json().get("html_url", ""))

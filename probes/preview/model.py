@@ -92,7 +92,6 @@ class Preview:
 
     @property
     def changes(self) -> list[Change]:
-        """The resources that would not stay as they are."""
         return [each for each in self.resources if each.operation not in _UNCHANGED]
 
     @property
@@ -137,9 +136,8 @@ class Preview:
         return [each for each in others if not _PROTECTED.search(each)]
 
     @property
-    def explained(self) -> tuple[str, ...]:
-        """The errors without those that only say that there was one."""
-        return tuple(error for error in self.errors if error not in _ECHOES)
+    def explained(self) -> list[str]:
+        return [error for error in self.errors if error not in _ECHOES]
 
     @cached_property
     def losses(self) -> list[Change]:

@@ -50,8 +50,7 @@ def _traffic(preview: Preview) -> Verdict:
     if verdict.code == UNBALANCED:
         return verdict
     broken = preview.violations
-    moving = [f"{each.resource.name}: {each.message}" for each in broken if each.moves_traffic]
-    if moving:
+    if moving := [f"{v.resource.name}: {v.message}" for v in broken if v.moves_traffic]:
         return Verdict(UNBALANCED, f"Unbalanced traffic: {moving[0]}", reasons=tuple(moving[1:]))
     # The engine's "preview failed" alone is a rule of a policy pack, but it does not say which.
     if preview.failures or (preview.errors and not (broken or preview.losses)):
@@ -77,11 +76,9 @@ def _pools(preview: Preview) -> Verdict:
     if gone and not preview.failures:
         return Verdict(UNBALANCED, f"The pool {gone} would be gone: no traffic there")
     verdicts = [_pool(preview, pool["after"]) for _, pool in pools if "after" in pool]
-    if not verdicts:
-        has_none = f"The preview has no pool: {_UNTOLD}"
-        return Verdict(INCONCLUSIVE, has_none, reasons=(_RUN_WITH,))
+    none = Verdict(INCONCLUSIVE, f"The preview has no pool: {_UNTOLD}", reasons=(_RUN_WITH,))
     gravest_last = (AS_DECLARED, INCONCLUSIVE, UNBALANCED)
-    return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code))
+    return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code), default=none)
 
 
 def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
@@ -106,18 +103,14 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
         return Verdict(UNBALANCED if wrong else INCONCLUSIVE, sentence, reasons=reasons)
     if preview.routing != "round-robin" and not is_even:
         sentence += f" (declared: routing is {preview.routing})"
-    starved = preview.stack.starved(pool)
-    if not starved:
-        return Verdict(AS_DECLARED, sentence, reasons=reasons)
+    verdict = Verdict(AS_DECLARED, sentence, reasons=reasons)
+    if not (starved := preview.stack.starved(pool)):
+        return verdict
     names = listed([labels.get(name, name) for name in starved])
+    reason = f"{names} would get nothing as long as all is well"
     line = f"openai-gateway:acceptStarved: [{', '.join(pool.starved)}]"
-    return Verdict(
-        AS_DECLARED,
-        sentence,
-        reasons=(f"{names} would get nothing as long as all is well",),
-        accept=(("To accept that, write in the stack's config", line),),
-        warns=True,
-    )
+    accept = (("To accept that, write in the stack's config", line),)
+    return replace(verdict, reasons=(reason,), accept=accept, warns=True)
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
@@ -143,10 +136,10 @@ def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     losses, doing, down = preview.losses, [], []
     for operation in dict.fromkeys(each.operation for each in losses):
         those = [each for each in losses if each.operation == operation]
-        doing.append(f"{_places(those, regions)} would be {operation}d")
+        doing.append(f"{listed([_place(each, regions) for each in those])} would be {operation}d")
         for kind in dict.fromkeys(each.type for each in those):
             alike = [each for each in those if each.type == kind]
-            down.append(_goes_down(alike, _places(alike, regions)))
+            down.append(_goes_down(alike, listed([_place(each, regions) for each in alike])))
     is_refused = any(each.refused for each in losses)
     names = [each.name for each in losses if each.name not in preview.allowed]
     how = "To allow it, write in the stack's config"
@@ -167,17 +160,11 @@ def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     )
 
 
-def _places(changes: list[Change], regions: Mapping[str, str]) -> str:
-    return listed(
-        [
-            f"API Management service {each.azure_name}"
-            if each.type == guardrails.SERVICE
-            else f"{each.name} ({regions[each.name]})"
-            if regions.get(each.name)
-            else each.described
-            for each in changes
-        ]
-    )
+def _place(change: Change, regions: Mapping[str, str]) -> str:
+    if change.type == guardrails.SERVICE:
+        return f"API Management service {change.azure_name}"
+    region = regions.get(change.name)
+    return f"{change.name} ({region})" if region else change.described
 
 
 def _goes_down(losses: list[Change], who: str) -> str:
