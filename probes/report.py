@@ -51,8 +51,9 @@ class Expectation:
         named = [name for name, share in shares.items() if share == 0]
         named = named or [name for name, share in shares.items() if share > CEILING]
         gets = "gets" if len(named) == 1 else "get"
-        share = f"{100 * shares[named[0]]:.3g} %" if named else ""
-        return f"{self.names(named)} {gets} {share} by declaration" if named else ""
+        if not named:
+            return ""
+        return f"{self.names(named)} {gets} {100 * shares[named[0]]:.3g} % by declaration"
 
     def names(self, backends: Iterable[str]) -> str:
         return " and ".join(self.outputs.regions[name] for name in backends)
@@ -172,7 +173,6 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence."""
         return f"{self.words}: {'; '.join(filter(None, (*self.reasons, self.next_step)))}"
 
     @property
@@ -203,7 +203,6 @@ class Report:
 
     @cached_property
     def proved(self) -> tuple[Trial, ...]:
-        """Suspicions that the traffic proves."""
         return self.plan.proved(self.counts)
 
     def is_degraded(self, trial: Trial) -> bool:
@@ -223,7 +222,6 @@ class Report:
         return {p: round(times[math.ceil(q * len(times)) - 1], 4) for p, q in ranks.items()}
 
     def percent(self, backend: str) -> str:
-        """Write the share of the answers that a backend gave as `33.3 %`."""
         return f"{100 * self.share(backend):.1f} %"
 
     def share(self, backend: str) -> float:
@@ -321,7 +319,6 @@ class Report:
 
 
 def told(problems: Iterable[Problem]) -> str:
-    """Name problems in a line."""
     return _few(problem.message for problem in problems)
 
 
