@@ -50,9 +50,13 @@ class Expectation:
         shares = self.plan.shares
         named = [name for name, share in shares.items() if share == 0]
         named = named or [name for name, share in shares.items() if share > CEILING]
-        regions = " and ".join(self.outputs.regions[name] for name in named)
         gets = "gets" if len(named) == 1 else "get"
-        return f"{regions} {gets} {100 * shares[named[0]]:.3g} % by declaration" if named else ""
+        if not named:
+            return ""
+        return f"{self.names(named)} {gets} {100 * shares[named[0]]:.3g} % by declaration"
+
+    def names(self, backends: Iterable[str]) -> str:
+        return " and ".join(self.outputs.regions[name] for name in backends)
 
     def problems(self, live: Pool, *, equal: bool | None = None) -> list[Problem]:
         """Why a pool is not as expected, or as `equal` says: no round robin, or not as declared."""
@@ -169,9 +173,7 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence."""
-        parts = [*self.reasons, self.next_step] if self.next_step else self.reasons
-        return f"{self.words}: {'; '.join(parts)}"
+        return f"{self.words}: {'; '.join(filter(None, (*self.reasons, self.next_step)))}"
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -201,7 +203,6 @@ class Report:
 
     @cached_property
     def proved(self) -> tuple[Trial, ...]:
-        """Suspicions that the traffic proves."""
         return self.plan.proved(self.counts)
 
     def is_degraded(self, trial: Trial) -> bool:
@@ -221,7 +222,6 @@ class Report:
         return {p: round(times[math.ceil(q * len(times)) - 1], 4) for p, q in ranks.items()}
 
     def percent(self, backend: str) -> str:
-        """Write the share of the answers that a backend gave as `33.3 %`."""
         return f"{100 * self.share(backend):.1f} %"
 
     def share(self, backend: str) -> float:
@@ -251,11 +251,11 @@ class Report:
             total = counted(self.tally.counted, "answer")
             little = f"{total} of too little evidence for any share"
             throttling = [
-                self.outputs.regions[name]
+                name
                 for name, refusals in self.tally.refusals.items()
                 if refusals["throttled"] and not self.tally.answered[name]
             ]
-            only = f"{' and '.join(throttling)} only throttled" if throttling else ""
+            only = f"{self.expectation.names(throttling)} only throttled" if throttling else ""
             known = little if self.tally.counted else "no answer proves any share"
             reasons.append(", ".join(filter(None, (known, self.stopped, only))))
         if self.reading and self.reading.unread:
@@ -275,22 +275,20 @@ class Report:
     def _correction(self) -> str:
         if self._live and self._pool_problems:
             return self.expectation.remedy(self._live)
-        silent = [t for t in self.proved if t.suspicion == "silence"]
-        degraded = [t for t in silent if self.is_degraded(t)]
-        if degraded:
-            statuses = {s for t in degraded for s in self.tally.failed_attempts[t.backend]}
-            if statuses == {"429"}:
-                return f"give {self._names(degraded)} more capacity: each attempt is throttled"
-            return f"look at the health of {self._names(degraded)}, which the gateway still tries"
+        silent = [t.backend for t in self.proved if t.suspicion == "silence"]
+        failed = self.tally.failed_attempts
+        if degraded := [name for name in silent if failed[name]]:
+            names = self.expectation.names(degraded)
+            if {status for name in degraded for status in failed[name]} == {"429"}:
+                return f"give {names} more capacity: each attempt is throttled"
+            return f"look at the health of {names}, which the gateway still tries"
         if silent:
-            step = f"look at the health, the quota and the circuit breaker of {self._names(silent)}"
+            names = self.expectation.names(silent)
+            step = f"look at the health, the quota and the circuit breaker of {names}"
             return f"{step}, which probably refuses requests" if self.tally.untold else step
         if self._live is None:
             return "read the pool: is a member's priority lower than the others'?"
         return "the pool is right, so look for tripped circuit breakers and session affinity"
-
-    def _names(self, trials: Iterable[Trial]) -> str:
-        return " and ".join(self.outputs.regions[trial.backend] for trial in trials)
 
     def _judged_pool(self, *, equal: bool) -> tuple[bool | None, str]:
         if self._live is None:
@@ -321,7 +319,6 @@ class Report:
 
 
 def told(problems: Iterable[Problem]) -> str:
-    """Name problems in a line."""
     return _few(problem.message for problem in problems)
 
 

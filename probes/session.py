@@ -76,7 +76,9 @@ def _watch(
 def probe(options: Namespace, source: sources.Source, shown: Text, most: int) -> Report:
     """Send at most so many requests, showing them, and judge; Ctrl-C ends in a report too."""
     expectation = shown.expectation
-    traffic = TrafficRun(options, expectation, most, shown.answer)
+    traffic = TrafficRun(
+        options=options, expectation=expectation, max_requests=most, on_answer=shown.answer
+    )
     reading = None if options.skip_control_plane else Reading(unread="the run was interrupted")
     started, begin = datetime.now(UTC), time.monotonic()
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ CHAT: Final = {
 }
 
 
+@dataclass(kw_only=True)
 class TrafficRun:
     """One run: `await run.send()`, then `tally` has the answers and `stopped` why it ended early.
 
@@ -41,22 +42,18 @@ class TrafficRun:
     the gateway may take.
     """
 
-    def __init__(
-        self,
-        options: Namespace,
-        expectation: Expectation,
-        max_requests: int,
-        on_answer: Callable[[Answer], None],
-    ) -> None:
-        self._options = options
-        self._outputs, self._plan = expectation.outputs, expectation.plan
-        self._most = max_requests
-        self._on_answer = on_answer
-        self.tally = Tally(self._plan.shares)
-        self.stopped = ""
+    options: Namespace
+    expectation: Expectation
+    max_requests: int
+    on_answer: Callable[[Answer], None]
+    stopped: str = ""
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(self.expectation.plan.shares)
         self.under_way = asyncio.Event()
         """Set once the first request has been sent, or has failed."""
-        self._limit: float = options.timeout
+        self._outputs = self.expectation.outputs
+        self._limit: float = self.options.timeout
         self._resume = 0.0
         self._why = ""
         self._backoff = FIRST_BACKOFF
@@ -104,10 +101,11 @@ class TrafficRun:
 
     def _room(self) -> int:
         """Return how many requests may be under way: no more than the evidence can need."""
-        needed = self._plan.least_needed(self.tally.counts, at_most=self._options.concurrency)
-        left = self._most - len(self.tally.answers)
+        at_most = self.options.concurrency
+        needed = self.expectation.plan.least_needed(self.tally.counts, at_most=at_most)
+        left = self.max_requests - len(self.tally.answers)
         if needed and left <= 0:
-            self.stopped = f"{self._most} requests were the most allowed"
+            self.stopped = f"{self.max_requests} requests were the most allowed"
         return min(needed, left)
 
     async def _collect(self, in_flight: set[asyncio.Task[Answer]]) -> set[asyncio.Task[Answer]]:
@@ -124,7 +122,7 @@ class TrafficRun:
     def _take(self, answer: Answer) -> None:
         self.under_way.set()
         self.tally.add(answer)
-        self._on_answer(answer)
+        self.on_answer(answer)
         pause = answer.retry_after
         if pause is None and answer.outcome == "throttled":
             pause = 0.0  # others of the same burst are paused for already
@@ -144,18 +142,14 @@ class TrafficRun:
         started = self._now()
         # One request that hangs must leave time for others.
         limit = self._limit / 3
-        request: tuple[str, str, object] = ("POST", self._outputs.chat_url, CHAT)
-        if self._options.zero_tokens:
-            request = "GET", self._outputs.models_url, None
-        method, url, document = request
+        hooks = {"trace": self._trace}
+        if self.options.zero_tokens:
+            request = client.stream("GET", self._outputs.models_url, extensions=hooks)
+        else:
+            request = client.stream("POST", self._outputs.chat_url, json=CHAT, extensions=hooks)
         body = b""
         try:
-            async with (
-                asyncio.timeout(limit),
-                client.stream(
-                    method, url, json=document, extensions={"trace": self._trace}
-                ) as response,
-            ):
+            async with asyncio.timeout(limit), request as response:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > LARGEST:

@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import asdict
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from probes.report import Report
 from probes.tally import Outcome
@@ -40,7 +40,18 @@ def render(report: Report) -> str:
             **{outcome: tally.outcomes[outcome] for outcome in get_args(Outcome)},
         },
         "tokens": tally.tokens,
-        "by_backend": {b.id: _backend(report, b.id, b.region) for b in report.outputs.backends},
+        "by_backend": {
+            name: {
+                "region": region,
+                "count": tally.answered[name],
+                "share": round(report.share(name), 4),
+                "expected_share": round(report.plan.shares[name], 4),
+                **{each: tally.refusals[name][each] for each in ("throttled", "failed", "denied")},
+                "failed_attempts": tally.failed_attempts[name].total(),
+                "latency": report.latency(name),
+            }
+            for name, region in report.outputs.regions.items()
+        },
         "pool": reading
         and {
             "id": report.outputs.pool.id,
@@ -65,19 +76,6 @@ def render(report: Report) -> str:
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _backend(report: Report, name: str, region: str) -> dict[str, Any]:
-    refusals = report.tally.refusals[name]
-    return {
-        "region": region,
-        "count": report.tally.answered[name],
-        "share": round(report.share(name), 4),
-        "expected_share": round(report.plan.shares[name], 4),
-        **{outcome: refusals[outcome] for outcome in ("throttled", "failed", "denied")},
-        "failed_attempts": report.tally.failed_attempts[name].total(),
-        "latency": report.latency(name),
-    }
 
 
 def _number(value: int | str) -> int | None:
