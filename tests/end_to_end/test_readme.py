@@ -19,7 +19,7 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()
 ]
-LOCAL = [line for line in COMMANDS if "python -m emulator" in line]
+LOCAL = [line for line in COMMANDS if re.match(r'(eval "\$\()?python (-m emulator|probes/)', line)]
 MAKE = [line for line in COMMANDS if line.startswith("make ")]
 AZURE = [line for line in COMMANDS if line.startswith("pulumi ")]
 CLIENTS = [line for line in COMMANDS if line.startswith(("curl ", "az "))]
