@@ -3,16 +3,21 @@
 `python benchmarks/catch_table.py` (`make catch-table`) deploys the dev stack to a local Azure of
 its own, makes mistakes in its config, in its resources, in the live pool and in the traffic, each
 by seed, and asks every stage in the order in which they come: config, policy pack, preview comment,
-Resource Manager, the probe's look at the pool, the probe's traffic. `--write` puts the table into
-docs/catch-table.md. Exit code 1 when a mistake gets past all of them, when one that a preview can
-know is caught after the merge, or when a harmless change is condemned.
+Resource Manager, the probe's look at the pool, the probe's traffic. A changed config is previewed:
+against the deployed stack, or for a harmless change against a new one, since renaming or moving a
+deployed region is no harmless change. `--write` puts the table into docs/catch-table.md. Exit
+code 1 when a mistake gets past all of them, when one that a preview can know is caught after the
+merge, or when a harmless change is condemned.
 """
 
 import argparse
+import contextlib
 import copy
+import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,13 +33,14 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from components import contract, guardrails, settings  # noqa: E402 - a script finds the root first
+from components import contract, guardrails  # noqa: E402 - a script finds the root first
 from components.traffic import Pool  # noqa: E402
 from emulator import deployment, server  # noqa: E402
 from emulator.deployment import translate  # noqa: E402
 from emulator.deployment.values import plain  # noqa: E402
 from emulator.identity import authorization  # noqa: E402
 from emulator.local import SUBSCRIPTION_ID  # noqa: E402
+from probes.exit_codes import AS_DECLARED  # noqa: E402
 from probes.preview import model, verdict  # noqa: E402
 from probes.report import Expectation  # noqa: E402
 from probes.tally import Answer, Tally  # noqa: E402
@@ -62,26 +68,24 @@ Mistake = Callable[[Any, random.Random], None]
 class Kind:
     """A kind of change: to the `config`, the `resources`, the live `pool` or the `traffic`.
 
-    `known` says that a preview could know it: then it must be caught before the merge.
+    `known` says that a preview could know it: then it must be caught before the merge. `source` is
+    where it was published, by others; `stack` is what a changed config is previewed against.
     """
 
     name: str
     of: str
     change: Mistake
     known: bool = True
+    source: str = ""
+    stack: str = "dev"
 
 
 class Deployed:
     """The dev stack as it was deployed: config, resources, outputs, and Resource Manager."""
 
     def __init__(self, state: Path, endpoint: str) -> None:
-        text = (ROOT / "Pulumi.dev.yaml").read_text("utf-8")
-        prefix = "openai-gateway:"
-        self.config: Json = {
-            key.removeprefix(prefix): value
-            for key, value in yaml.safe_load(text)["config"].items()
-            if key.startswith(prefix)
-        }
+        self._state, self._endpoint = state, endpoint
+        self._text = (ROOT / "Pulumi.dev.yaml").read_text("utf-8")
         checkpoint = json.loads((state / "stacks" / "dev.json").read_text("utf-8"))
         self.resources: list[Json] = [plain(each) for each in checkpoint["resources"]]
         self.outputs: Json = deployment.outputs(state, "dev", show_secrets=True)
@@ -92,34 +96,69 @@ class Deployed:
 
     def caught(self, kind: Kind, rng: random.Random) -> str:
         """Return the first stage that catches one change of this kind; empty when none does."""
-        return str(next(getattr(self, f"_{kind.of}")(kind.change, rng), ""))
+        stages = {
+            "file": self._file,
+            "config": self._config,
+            "resources": self._resources,
+            "pool": self._pool,
+            "traffic": self._traffic,
+        }
+        return str(next(stages[kind.of](kind, rng), ""))
 
-    def _config(self, change: Mistake, rng: random.Random) -> Iterator[str]:
-        config = copy.deepcopy(self.config)
-        change(config, rng)
+    def _config(self, kind: Kind, rng: random.Random) -> Iterator[str]:
+        document = yaml.safe_load(self._text)
+        prefix = "openai-gateway:"
+        config = {key.removeprefix(prefix): value for key, value in document["config"].items()}
+        kind.change(config, rng)
+        document["config"] = {f"{prefix}{key}": value for key, value in config.items()}
+        yield from self._previewed(yaml.safe_dump(document), kind.stack)
+
+    def _file(self, kind: Kind, rng: random.Random) -> Iterator[str]:
+        lines = self._text.splitlines()
+        kind.change(lines, rng)
+        yield from self._previewed("\n".join(lines), kind.stack)
+
+    def _previewed(self, text: str, stack: str) -> Iterator[str]:
+        """Preview a stack's file; what the program refuses never reaches the comment."""
+        file, out = self._state / "Pulumi.changed.yaml", io.StringIO()
+        file.write_text(text, "utf-8")
+        with contextlib.redirect_stderr(io.StringIO()):
+            deployment.run(
+                "preview",
+                project_dir=ROOT,
+                stack=stack,
+                state_dir=self._state,
+                arm_endpoint=lambda: self._endpoint,
+                config_file=file,
+                json=True,
+                show_sames=True,
+                out=out,
+            )
         try:
-            found = settings.parse(config)
-        except settings.SettingsError:
+            preview = model.parse(out.getvalue())
+        except model.PreviewError:
             yield "config"
             return
-        if found.routing != "round-robin":
+        if preview.failures:
+            yield "config"
+        if verdict.judge(preview).code != AS_DECLARED:
             yield "preview comment"
 
-    def _resources(self, change: Mistake, rng: random.Random) -> Iterator[str]:
+    def _resources(self, kind: Kind, rng: random.Random) -> Iterator[str]:
         resources = copy.deepcopy(self.resources)
-        change(resources, rng)
+        kind.change(resources, rng)
         if guardrails.violations([_described(each, self.outputs) for each in resources]):
             yield "policy pack"
         steps = [
             {
                 "op": "update",
                 "urn": each["urn"],
-                "newState": {"type": each["type"], "inputs": each["inputs"]},
+                "newState": {key: each.get(key) for key in ("type", "inputs", "protect")},
             }
             for each in resources
         ]
         preview = model.parse(json.dumps({"steps": steps, "changeSummary": {}}))
-        if verdict.judge(preview).code != verdict.BALANCED:
+        if verdict.judge(preview).code != AS_DECLARED:
             yield "preview comment"
         if self._refused(resources):
             yield "Resource Manager"
@@ -149,19 +188,19 @@ class Deployed:
         answer = self._arm.put(path, params=kind.query_parameters(checked), json=kind.body(checked))
         return answer.status_code
 
-    def _pool(self, change: Mistake, rng: random.Random) -> Iterator[str]:
+    def _pool(self, kind: Kind, rng: random.Random) -> Iterator[str]:
         members: list[Json] = [
             {"name": each.name, "priority": each.priority, "weight": each.weight}
             for each in self.expected.outputs.declared.members
         ]
-        change(members, rng)
+        kind.change(members, rng)
         pool = Pool.read([{**each, "id": each["name"]} for each in members])
         if self.expected.problems(pool):
             yield "probe: pool"
 
-    def _traffic(self, change: Mistake, rng: random.Random) -> Iterator[str]:
+    def _traffic(self, kind: Kind, rng: random.Random) -> Iterator[str]:
         answers: list[tuple[str, bool]] = []
-        change(answers, rng)
+        kind.change(answers, rng)
         subject = self.expected.plan
         tally = Tally(subject.shares)
         for backend, is_answer in answers[: subject.most_requests]:
@@ -179,6 +218,7 @@ def _described(resource: Json, stack_outputs: Json) -> guardrails.Resource:
         type=resource["type"],
         name=_name(resource),
         inputs=stack_outputs if is_stack else resource["inputs"],
+        protect=resource.get("protect") is True,
     )
 
 
@@ -204,6 +244,56 @@ def _services(resources: list[Json], rng: random.Random) -> list[Json]:
 
 
 # Each mistake is a function of what it changes and of chance.
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _letter(pattern: str) -> Mistake:
+    """Lose, double, swap, replace or add a letter of a text that the pattern's group matches."""
+
+    def change(lines: list[str], rng: random.Random) -> None:
+        places = [
+            (number, *match.span(1))
+            for number, line in enumerate(lines)
+            if not line.startswith("#") and (match := re.search(pattern, line))
+        ]
+        number, begin, end = rng.choice(places)
+        text = lines[number][begin:end]
+        wrong = text
+        while wrong == text:
+            at, other = rng.randrange(len(text)), rng.choice(LETTERS)
+            pair = text[at : at + 2]
+            wrong = rng.choice(
+                [
+                    text[:at] + text[at + 1 :],
+                    text[:at] + text[at] * 2 + text[at + 1 :],
+                    text[:at] + pair[::-1] + text[at + 2 :],
+                    text[:at] + other + text[at + 1 :],
+                    text[:at] + other + text[at:],
+                ]
+            )
+        lines[number] = lines[number][:begin] + wrong + lines[number][end:]
+
+    return change
+
+
+def _numbers(*numbers: tuple[int | None, int | None], **pool: str) -> Mistake:
+    """Give a pool these priorities and weights, None for none, in any order."""
+
+    def change(found: list[Json], rng: random.Random) -> None:
+        is_live = "name" in found[0]
+        services = found if is_live else _services(found, rng)
+        rng.shuffle(services)
+        for service, (priority, weight) in zip(services, numbers, strict=True):
+            service |= {"priority": priority, "weight": weight}
+            for key in ("priority", "weight"):
+                if service[key] is None and not is_live:
+                    del service[key]
+        if pool:
+            _one(found, "Backend", rng, POOL).update(pool)
+
+    return change
 
 
 def _set(key: str, *values: Any) -> Mistake:
@@ -245,6 +335,10 @@ def _same(key: str) -> Mistake:
 
 def _one_region(config: Json, rng: random.Random) -> None:
     config["regions"] = [rng.choice(config["regions"])]
+
+
+def _region_removed(config: Json, rng: random.Random) -> None:
+    config["regions"].remove(rng.choice(config["regions"]))
 
 
 def _no_models(config: Json, _rng: random.Random) -> None:
@@ -360,7 +454,100 @@ def _throttled(answers: list[tuple[str, bool]], rng: random.Random) -> None:
     answers += [(f"foundry{(turn + i) % 3 + 1}", (turn + i) % 3 != tired) for i in range(500)]
 
 
+GITHUB = "https://github.com"
+LABS = f"{GITHUB}/Azure-Samples/AI-Gateway"
+SAMPLES = f"{GITHUB}/Azure-Samples/Apim-Samples/blob/561d719"
+TOOLKIT = f"{GITHUB}/Azure-Samples/apim-genai-gateway-toolkit/blob/848995f"
+ADVANCED = "advanced-load-balancing"
+PREFERRED = ((1, 100), (2, 50), (2, 50))
+DROPPED = ((None, None),) * 3
+# Pools and backends that others published, as a round robin of three: as they meant it, or not.
+PUBLISHED = tuple(
+    Kind(name=name, of=of, change=change, source=source, known=of != "pool")
+    for name, source, of, change in (
+        (
+            "priorities 1, 2, 2",
+            f"{LABS}/blob/48c105c/labs/backend-pool-load-balancing-tf/variables.tf",
+            "resources",
+            _numbers(*PREFERRED),
+        ),
+        ("no priority, no weight", f"{LABS}/pull/93", "resources", _numbers(*DROPPED)),
+        (
+            "weight 0 beside weight 1",
+            f"{LABS}/blob/48c105c/labs/ai-foundry-hosted-agents/ai-foundry-hosted-agents.ipynb",
+            "resources",
+            _numbers((None, 1), (None, 0), (None, 1)),
+        ),
+        (
+            "weight 300",
+            f"{LABS}/blob/48c105c/labs/_deprecated/{ADVANCED}/{ADVANCED}.ipynb",
+            "resources",
+            _numbers((1, 100), (2, 300), (2, 300)),
+        ),
+        (
+            "priorities 1, 2",
+            f"{SAMPLES}/samples/load-balancing/main.bicep",
+            "resources",
+            _numbers((1, 100), (2, 100), (2, 100)),
+        ),
+        (
+            "weights 75, 25",
+            f"{SAMPLES}/infrastructure/apim-aca/main.bicep",
+            "resources",
+            _numbers((1, 75), (1, 25), (1, 25)),
+        ),
+        (
+            "priorities 1, 2, 3",
+            f"{SAMPLES}/samples/inference-failover/main.bicep",
+            "resources",
+            _numbers((1, 50), (2, 100), (3, 50)),
+        ),
+        (
+            "weights 2, 1",
+            f"{TOOLKIT}/infra/apim-genai/modules/apiManagement.bicep",
+            "resources",
+            _numbers((1, 2), (1, 1), (1, 1)),
+        ),
+        (
+            "pay-as-you-go behind the reserved",
+            f"{TOOLKIT}/infra/apim-genai/modules/apiManagement.bicep",
+            "resources",
+            _numbers((1, 1), (2, 1), (2, 1)),
+        ),
+        (
+            "url and protocol on the pool, no numbers",
+            f"{GITHUB}/Azure/bicep/issues/14097",
+            "resources",
+            _numbers(*DROPPED, url="http://localhost", protocol="http"),
+        ),
+        (
+            "protocol on the pool",
+            f"{GITHUB}/Azure/bicep/issues/13324",
+            "resources",
+            _numbers((1, 1), (1, 1), (1, 1), protocol="http"),
+        ),
+        (
+            "protocol https on a backend",
+            f"{GITHUB}/Azure/bicep/issues/14093",
+            "resources",
+            _backend("protocol", "https"),
+        ),
+        ("live: no priority, no weight", f"{LABS}/pull/93", "pool", _numbers(*DROPPED)),
+        (
+            "live: priorities 1, 2, 2",
+            f"{LABS}/blob/48c105c/labs/backend-pool-load-balancing-tf/variables.tf",
+            "pool",
+            _numbers(*PREFERRED),
+        ),
+    )
+)
 MISTAKES = (
+    Kind(name="letter in a namespace", of="file", change=_letter(r"(openai-gateway):")),
+    Kind(name="letter in a key", of="file", change=_letter(r"openai-gateway:(\w+)")),
+    Kind(name="letter in a region's key", of="file", change=_letter(r"^[ -]+(\w+): ")),
+    Kind(name="letter in a name", of="file", change=_letter(r"name: (\w+)")),
+    Kind(name="letter in a location", of="file", change=_letter(r"location: (\w+)")),
+    *PUBLISHED,
     Kind(name="priority of a region", of="config", change=_set("priority", 2, 3, 50)),
     Kind(name="weight of a region", of="config", change=_set("weight", 2, 50, 100)),
     Kind(name="priority or weight out of range", of="config", change=_set("weight", -1, 101, 0)),
@@ -370,6 +557,8 @@ MISTAKES = (
     Kind(name="two in one location", of="config", change=_same("location")),
     Kind(name="bad name", of="config", change=_set("name", "", "a b", "x" * 70, "é")),
     Kind(name="bad location", of="config", change=_set("location", "", None, 7)),
+    Kind(name="region removed", of="config", change=_region_removed),
+    Kind(name="region moved", of="config", change=_set("location", "swedencentral", "westus")),
     Kind(name="one region", of="config", change=_one_region),
     Kind(name="no models", of="config", change=_no_models),
     Kind(name="capacity of a model", of="config", change=_model("capacity", 0, -1, "many")),
@@ -442,6 +631,11 @@ def _reorder(config: Json, rng: random.Random) -> None:
     rng.shuffle(config["regions"])
 
 
+def _fourth(config: Json, rng: random.Random) -> None:
+    fourth = {"name": "foundry4", "location": rng.choice(["swedencentral", "westus", "japaneast"])}
+    config["regions"].insert(rng.randrange(4), fourth)
+
+
 def _move(config: Json, rng: random.Random) -> None:
     places = rng.sample(["swedencentral", "westus", "japaneast", "francecentral", "eastus2"], 3)
     for region, place in zip(config["regions"], places, strict=True):
@@ -480,13 +674,19 @@ def _rotation(answers: list[tuple[str, bool]], rng: random.Random) -> None:
 
 
 HARMLESS = (
-    Kind(name="regions renamed", of="config", change=_rename),
+    Kind(name="regions renamed", of="config", change=_rename, stack="new"),
     Kind(name="order of regions", of="config", change=_reorder),
-    Kind(name="other regions", of="config", change=_move),
+    Kind(name="a fourth region", of="config", change=_fourth),
+    Kind(name="other regions", of="config", change=_move, stack="new"),
     Kind(name="another weight for all", of="config", change=_equal_weights),
     Kind(name="another model", of="config", change=_model("model", "gpt-5", "gpt-5-nano")),
     Kind(name="another capacity", of="config", change=_model("capacity", 1, 10, 300)),
-    Kind(name="another suffix", of="config", change=_top("resourceSuffix", "team7", "prod01")),
+    Kind(
+        name="another suffix",
+        of="config",
+        change=_top("resourceSuffix", "team7", "prod01"),
+        stack="new",
+    ),
     Kind(name="another breaker", of="config", change=_nested("breaker", "count", 2, 5, 9)),
     Kind(name="order of members", of="resources", change=_reorder_members),
     Kind(name="a description", of="resources", change=_describe),
@@ -524,6 +724,13 @@ def main() -> int:
     return int(wrong)
 
 
+def _whose(kind: Kind) -> str:
+    """Name who published a mistake: `[Azure/bicep](...)`; ours are this project's own."""
+    if not kind.source:
+        return "ours"
+    return f"[{'/'.join(kind.source.removeprefix(GITHUB).split('/')[1:3])}]({kind.source})"
+
+
 def _instances(deployed: Deployed, kind: Kind, count: int) -> Counter[str]:
     return Counter(
         deployed.caught(kind, random.Random(f"{SEED} {kind.name} {index}"))
@@ -545,17 +752,20 @@ def _table(
     false_alarms = [kind.name for kind, counts in condemned.items() if set(counts) != {""}]
     lines = [
         f"Generated by `make catch-table`: {mistakes} mistakes, seed {SEED}; the stage that caught",
-        "each of them first. Traffic is drawn, all else is asked of the stage itself.",
+        "each of them first. Traffic is drawn, all else is asked of the stage itself. What is not",
+        "ours is linked: pools that others published, read as a round robin of three, whether they",
+        "were meant so or not. A letter of a text in `Pulumi.dev.yaml` is lost, doubled, swapped,",
+        "wrong or added.",
         "",
         f"- caught by the probe or earlier: {mistakes - missed} of {mistakes}",
         f"- that a preview can know, but caught after the merge: {', '.join(late) or 'none'}",
         f"- harmless changes condemned: {', '.join(false_alarms) or 'none'} of {harmless}",
         "",
-        f"| mistake | in | {' | '.join(STAGES)} | missed |",
-        f"|---|---|{'--:|' * (len(STAGES) + 1)}",
+        f"| mistake | whose | in | {' | '.join(STAGES)} | missed |",
+        f"|---|---|---|{'--:|' * (len(STAGES) + 1)}",
     ]
     lines += [
-        f"| {kind.name} | {kind.of} | "
+        f"| {kind.name} | {_whose(kind)} | {kind.of} | "
         + " | ".join(str(counts[stage] or "") for stage in (*STAGES, ""))
         + " |"
         for kind, counts in caught.items()

@@ -33,10 +33,14 @@ DOCUMENT = ROOT / "docs" / "verdicts.md"
 
 
 class Request(NamedTuple):
-    """The backend that a request went to, and whether it throttled it."""
+    """The backend that a request ended at, and whether it throttled it.
+
+    `tried` are the backends that refused it before, so that the gateway's policy went elsewhere.
+    """
 
     backend: int
     throttled: bool = False
+    tried: tuple[int, ...] = ()
 
 
 Traffic = Callable[[random.Random], Iterator[Request]]
@@ -79,12 +83,31 @@ def one_down(regions: int) -> Traffic:
     return traffic
 
 
+def behind_the_policy(regions: int, *, refusing: float, instances: int = 1) -> Traffic:
+    """Rotation whose first region refuses attempts: the policy tries again until one answers."""
+
+    def traffic(rng: random.Random) -> Iterator[Request]:
+        turns = [rng.randrange(regions) for _ in range(instances)]
+        while True:
+            instance, tried = rng.randrange(instances), []
+            for _ in range(2 * regions):
+                turns[instance] += 1
+                backend = turns[instance] % regions
+                if backend or rng.random() >= refusing:
+                    break
+                tried.append(backend)
+            yield Request(backend, tried=tuple(tried))
+
+    return traffic
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """Traffic and the right verdict on it; `shares` are those in the long run.
 
     `declared` are the shares that the stack promises (equal ones by default), `pool` is the verdict
-    of the control plane, `silent` the region that must be named.
+    of the control plane, `silent` the region that must be named, and `degraded` says that it must
+    be as one that refuses attempts.
     """
 
     name: str
@@ -93,6 +116,7 @@ class Case:
     right: str
     pool: str = "balanced"
     silent: int | None = None
+    degraded: bool = False
     declared: tuple[float, ...] = ()
 
     @property
@@ -156,6 +180,25 @@ CASES = (
         shares=but_one(3),
         right="imbalanced",
         silent=0,
+    ),
+    *(
+        Case(
+            name=f"one region of 3 throttled behind the policy, {n} instances, named".replace(
+                "1 instances", "1 instance"
+            ),
+            traffic=behind_the_policy(3, refusing=1, instances=n),
+            shares=but_one(3),
+            right="imbalanced",
+            silent=0,
+            degraded=True,
+        )
+        for n in (1, 2, 4)
+    ),
+    Case(
+        name="one region of 3 throttles half of its attempts behind the policy",
+        traffic=behind_the_policy(3, refusing=0.5),
+        shares=(1 / 5, 2 / 5, 2 / 5),
+        right="balanced",
     ),
     Case(name="strict rotation of 2", traffic=rotation(2), shares=equal(2), right="balanced"),
     Case(name="strict rotation of 30", traffic=rotation(30), shares=equal(30), right="balanced"),
@@ -263,34 +306,45 @@ def _plan(case: Case) -> Plan:
 def _run(
     case: Case, subject: Plan, rng: random.Random, verdicts: dict[tuple[int, ...], str]
 ) -> tuple[int, str]:
-    answered = [0] * len(case.shares)
-    refused = [0] * len(case.shares)
+    answered, refused, failed = ([0] * len(case.shares) for _ in range(3))
     most = subject.most_requests
     for sent, request in enumerate(case.traffic(rng), 1):
         (refused if request.throttled else answered)[request.backend] += 1
+        for backend in request.tried:
+            failed[backend] += 1
         # Without refusals, and at equal expectations, the extremes are all that a verdict needs.
         named = case.silent is None or answered[case.silent] == 0
-        extremes = not case.declared and not any(refused)
-        key = (max(answered), min(answered), sent, named) if extremes else (*answered, *refused)
+        extremes = not case.declared and not any(refused) and not any(failed)
+        key = (
+            (max(answered), min(answered), sent, named)
+            if extremes
+            else (*answered, *refused, *failed)
+        )
         if key not in verdicts:
-            verdicts[key] = _verdict(case, subject, answered, refused)
+            verdicts[key] = _verdict(case, subject, answered, refused, failed)
         verdict = verdicts[key]
         if verdict or sent == most:
             return sent, verdict or "inconclusive"
     raise AssertionError("traffic never ends")
 
 
-def _verdict(case: Case, subject: Plan, answered: list[int], refused: list[int]) -> str:
-    by_name, refusals = _counts(answered), _counts(refused)
-    if proved := subject.proved(by_name, refusals):
+def _verdict(
+    case: Case, subject: Plan, answered: list[int], refused: list[int], failed: list[int]
+) -> str:
+    counts = Counts(
+        answered=_by_name(answered), refused=_by_name(refused), failed_attempts=_by_name(failed)
+    )
+    if proved := subject.proved(counts):
         named = [t.backend for t in proved if t.suspicion == "silence"]
         if case.silent is not None and named and str(case.silent) not in named:
             return "imbalanced, but for a wrong reason"
+        if case.degraded and not (named and failed[int(named[0])]):
+            return "imbalanced, but not called degraded"
         return "imbalanced"
-    return "" if subject.open(by_name) else "balanced"
+    return "" if subject.open(counts) else "balanced"
 
 
-def _counts(counts: list[int]) -> Counts:
+def _by_name(counts: list[int]) -> dict[str, int]:
     return {str(i): count for i, count in enumerate(counts)}
 
 
@@ -355,6 +409,10 @@ At most {100 * SHARE_OF_WRONG_VERDICTS:.0f} % of the verdicts may be wrong; inco
 are counted apart.
 "Wald" is what his tests of a region's share take on average, without the overshoot of whole
 answers; balanced needs besides that every region has answered, hence 30 requests for 30 regions.
+A region that throttles behind this program's policy answers nothing, since the gateway tries again
+elsewhere and lists each failed attempt in `x-backend-tried`. It is proved by the bound of silence,
+so the error stays what it is, and it is called degraded, with a next step of its own. A failed
+attempt shows that the pool chose the region: it never makes another one's share look too great.
 The loops are today's practice: a fixed count, accepted when each region's share of all requests is
 within {100 * LOOP_TOLERANCE:.0f} points of what is expected.
 

@@ -1,1 +1,1 @@
-"""What is deployed: the Pulumi components; no probe, no local Azure in here."""
+"""What is deployed: the Pulumi components, and what they and the probes share."""

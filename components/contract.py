@@ -1,7 +1,6 @@
 """The stack's outputs: the program fills and exports them, the probe reads and checks them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlsplit
@@ -74,11 +73,8 @@ class Outputs(Generic[T]):
     @property
     def declared(self) -> Pool:
         """The pool that the stack declares."""
-        return Pool(
-            members=tuple(
-                Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends
-            )
-        )
+        each = (Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends)
+        return Pool(members=tuple(each))
 
     @property
     def regions(self) -> dict[str, str]:
@@ -87,7 +83,7 @@ class Outputs(Generic[T]):
 
     def by_host(self, host: str) -> str | None:
         """Name the backend that a host, or host:port, belongs to."""
-        return next((b.id for b in self.backends if host_of(b.url) == host.lower()), None)
+        return next((b.id for b in self.backends if _host(b.url) == host.lower()), None)
 
     def redact(self, text: str) -> str:
         """Return a text of the network's making as one that may be shown: no key, no controls."""
@@ -95,81 +91,106 @@ class Outputs(Generic[T]):
         return "".join(character if character.isprintable() else " " for character in shown)
 
 
-def export(outputs: Outputs[T]) -> dict[str, Any]:
+def export(outputs: Any) -> Any:
     """Return the outputs as the program exports them, and as `read` takes them back."""
-    return {each.name: _plain(getattr(outputs, each.name)) for each in fields(outputs)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-    return value
-
-
-def host_of(url: object) -> str:
-    """Host, with its port if there is one, of a url."""
-    return urlsplit(str(url)).netloc.lower()
+    if isinstance(outputs, tuple):
+        return [export(each) for each in outputs]
+    if is_dataclass(outputs):
+        return {each.name: export(getattr(outputs, each.name)) for each in fields(outputs)}
+    return outputs
 
 
 def read(text: bytes | str) -> Outputs[str]:
     """Read outputs as JSON, and check them whole. Raises OutputsError."""
+    remedy = f"write them with `{WITH_SECRETS}`"
     if not text.strip():
-        raise OutputsError(f"empty; write them with `{WITH_SECRETS}`")
+        raise OutputsError(f"empty; {remedy}")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise OutputsError(f"no JSON; write them with `{WITH_SECRETS}`") from None
+        raise OutputsError(f"no JSON; {remedy}") from None
     if not isinstance(document, dict):
-        raise OutputsError(
-            f"a JSON object is needed, not {_kind(document)}; write them with `{WITH_SECRETS}`"
-        )
-    return _outputs(_Fields(document))
+        raise OutputsError(f"a JSON object is needed, not {_kind(document)}; {remedy}")
+    backends = _value(document, "backends", list)
+    if len(backends) < 2:
+        raise _error("backends", f"has {len(backends)} of the 2 or more that share traffic")
+    outputs: Outputs[str] = _read(
+        Outputs,
+        document,
+        pool=_read(PoolReference, _value(document, "pool", dict), "pool."),
+        backends=tuple(
+            _read(Backend, _object(each, f"backends[{n}]"), f"backends[{n}].")
+            for n, each in enumerate(backends)
+        ),
+    )
+    _check(outputs)
+    return outputs
 
 
-class _Fields:
-    """Typed access to one object of the outputs, whose errors name the key."""
+def _check(outputs: Outputs[str]) -> None:
+    """Refuse what each value alone does not show."""
+    if not outputs.subscription_key.isascii() or " " in outputs.subscription_key:
+        raise _error("subscription_key", "holds a character that no key has")
+    url = outputs.inference_url
+    if url.startswith("http:") and not is_loopback(url):
+        raise _error("inference_url", "is plain http: the key would be sent for all to read")
+    if (routing := outputs.routing) not in ROUTINGS:
+        raise _error("routing", f"must be one of {', '.join(ROUTINGS)}, not {routing[:80]}")
+    if not outputs.pool.id.startswith("/"):
+        raise _error("pool.id", "must be a full Azure Resource Manager id")
+    for what, seen in (
+        ("name", [backend.id.lower() for backend in outputs.backends]),
+        ("host", [_host(backend.url) for backend in outputs.backends]),
+    ):
+        if len(set(seen)) < len(seen):
+            raise _error("backends", f"has two with one {what}: {', '.join(seen)}")
 
-    def __init__(self, document: Mapping[str, Any], path: str = "") -> None:
-        self.document, self.path = document, path
 
-    def error(self, key: str, problem: str) -> OutputsError:
-        return OutputsError(f"`{self.path}{key}` {problem}")
+def _read(kind: Any, document: dict[str, Any], path: str = "", **known: Any) -> Any:
+    """Return a dataclass whose fields are keys of a document; `known` are those read before."""
+    for name in (each.name for each in fields(kind) if each.name not in known):
+        if name in ("priority", "weight"):
+            known[name] = number(_value(document, name, object, path), name)
+            if isinstance(known[name], str):
+                raise _error(path + name, f"is {known[name]}; is it an output of this program?")
+            continue
+        text = known[name] = _value(document, name, str, path)
+        if not text or not text.isprintable():
+            raise _error(path + name, "must be a text of printable characters")
+        if name.endswith("url"):
+            if not _is_url(text):
+                raise _error(path + name, "must be an http or https URL with a host")
+            known[name] = text.rstrip("/")
+    return kind(**known)
 
-    def value(self, key: str, kind: type) -> Any:
-        if key not in self.document:
-            raise self.error(key, "is missing; is the stack deployed? run `pulumi up`")
-        value = self.document[key]
-        if value == SECRET:
-            raise self.error(key, f'is "{SECRET}"; use --show-secrets: `{WITH_SECRETS}`')
-        if not isinstance(value, kind):
-            raise self.error(key, f"must be {_NAMES[kind]}, not {_kind(value)}")
-        return value
 
-    def text(self, key: str) -> str:
-        value: str = self.value(key, str)
-        if not value or not value.isprintable():
-            raise self.error(key, "must be a text of printable characters")
-        return value
+def _value(document: dict[str, Any], key: str, kind: type, path: str = "") -> Any:
+    if key not in document:
+        raise _error(path + key, "is missing; is the stack deployed? run `pulumi up`")
+    value = document[key]
+    if value == SECRET:
+        raise _error(path + key, f'is "{SECRET}"; use --show-secrets: `{WITH_SECRETS}`')
+    return _object(value, path + key, kind)
 
-    def number(self, key: str) -> int:
-        value = number(self.value(key, object), key)
-        if isinstance(value, str):
-            raise self.error(key, f"is {value}; is it an output of this program?")
-        return value
 
-    def url(self, key: str) -> str:
-        url = self.text(key)
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname
-            _ = parts.port
-        except ValueError:
-            host = None
-        if not host or parts.scheme not in ("http", "https") or not url.isascii() or " " in url:
-            raise self.error(key, "must be an http or https URL with a host")
-        return url.rstrip("/")
+def _object(value: Any, key: str, kind: type = dict) -> Any:
+    if not isinstance(value, kind):
+        raise _error(key, f"must be {_NAMES[kind]}, not {_kind(value)}")
+    return value
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    known = parts.hostname and parts.scheme in ("http", "https")
+    return bool(known) and text.isascii() and " " not in text
+
+
+def _host(url: object) -> str:
+    return urlsplit(str(url)).netloc.lower()
 
 
 _NAMES: Final[dict[type, str]] = {
@@ -186,53 +207,5 @@ def _kind(value: object) -> str:
     return _NAMES.get(type(value), "a fraction")
 
 
-def _outputs(found: _Fields) -> Outputs[str]:
-    backends = found.value("backends", list)
-    if len(backends) < 2:
-        raise found.error("backends", f"has {len(backends)} of the 2 or more that share traffic")
-    key = found.text("subscription_key")
-    if not key.isascii() or " " in key:
-        raise found.error("subscription_key", "holds a character that no key has")
-    inference_url = found.url("inference_url")
-    if inference_url.startswith("http:") and not is_loopback(inference_url):
-        raise found.error("inference_url", "is plain http: the key would be sent for all to read")
-    routing = found.text("routing")
-    if routing not in ROUTINGS:
-        raise found.error("routing", f"must be one of {', '.join(ROUTINGS)}, not {routing[:80]}")
-    pool = _Fields(found.value("pool", dict), "pool.")
-    pool_id = pool.text("id")
-    if not pool_id.startswith("/"):
-        raise pool.error("id", "must be a full Azure Resource Manager id")
-    outputs = Outputs(
-        resource_group=found.text("resource_group"),
-        gateway_url=found.url("gateway_url"),
-        inference_url=inference_url,
-        subscription_key=key,
-        deployment=found.text("deployment"),
-        api_version=found.text("api_version"),
-        pool=PoolReference(id=pool_id, name=pool.text("name")),
-        routing=routing,
-        backends=tuple(_backend(found, i, each) for i, each in enumerate(backends)),
-    )
-    for what, seen in (
-        ("name", [backend.id.lower() for backend in outputs.backends]),
-        ("host", [host_of(backend.url) for backend in outputs.backends]),
-    ):
-        if len(set(seen)) < len(seen):
-            raise found.error("backends", f"has two with one {what}: {', '.join(seen)}")
-    return outputs
-
-
-def _backend(found: _Fields, index: int, document: object) -> Backend[str]:
-    path = f"backends[{index}]"
-    if not isinstance(document, dict):
-        raise found.error(path, f"must be an object, not {_kind(document)}")
-    backend = _Fields(document, f"{path}.")
-    return Backend(
-        id=backend.text("id"),
-        location=backend.text("location"),
-        region=backend.text("region"),
-        url=backend.url("url"),
-        priority=backend.number("priority"),
-        weight=backend.number("weight"),
-    )
+def _error(key: str, problem: str) -> OutputsError:
+    return OutputsError(f"`{key}` {problem}")

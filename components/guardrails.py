@@ -1,21 +1,32 @@
 """What must hold of a stack's resources before they are deployed, whoever declares them.
 
-Pure: the policy pack and the embedded preview hand in the resources, with what is not known yet
-left out of their inputs; what cannot be told is never a violation.
+Pure: the policy pack and the preview comment hand in the resources. A value that a preview does not
+tell is UNKNOWN or SECRET in their inputs, and never a violation; a value that is left out is.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components import regions
-from components.traffic import EQUAL, Member, forecast, is_as_declared, not_round_robin
+from components.regions import Locations, normalise
+from components.traffic import (
+    SECRET,
+    UNKNOWN,
+    Kind,
+    Pool,
+    Problem,
+    differences,
+    last_segment,
+    percent,
+)
 
-DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", "pulumi:pulumi:Stack")
-"""Types with the stack's outputs: `routing` is what the pool is meant to be."""
+STACK: Final = "pulumi:pulumi:Stack"
+DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
+"""Types with the stack's outputs: `routing` and `backends` are what the pool is meant to be,
+`unprotected` and `accept_starved` the names that are allowed to be so."""
 ACCOUNT: Final = "azure-native:cognitiveservices:Account"
+SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
 ROLE: Final = "azure-native:authorization:RoleAssignment"
 BACKEND: Final = "azure-native:apimanagement:Backend"
 POLICY: Final = "azure-native:apimanagement:ApiPolicy"
@@ -31,11 +42,17 @@ _OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A declared resource: type token, name, and those of its properties that are known."""
+    """A declared resource: type token, name, properties, and whether it is protected."""
 
     type: str
     name: str
     inputs: Mapping[str, Any]
+    protect: bool = False
+
+    def told(self, key: str) -> Any:
+        """Return a property, or None where it is left out or a preview does not tell it."""
+        value = self.inputs.get(key)
+        return None if _is_untold(value) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +69,7 @@ class Violation:
 
 
 Findings = Iterator[tuple[Resource, str]]
+Check = Callable[["Stack"], Findings]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,32 +77,53 @@ class Rule:
     """A rule's name in the policy pack, what it asks for, and its check.
 
     A rule with `of` looks at each resource of these types alone, so that the engine can ask before
-    it makes one.
+    it makes one. What an `advisory` one finds stops nothing.
     """
 
     name: str
     description: str
-    check: "Callable[[Stack], Findings]"
+    check: Check
     of: tuple[str, ...] = ()
     moves_traffic: bool = False
+    advisory: bool = False
 
 
 class Stack:
-    """The resources by type."""
+    """The resources by type, and what the stack's outputs declare of them."""
 
     def __init__(self, resources: Sequence[Resource]) -> None:
         by_type: dict[str, list[Resource]] = {}
         for resource in resources:
             by_type.setdefault(unversioned(resource.type), []).append(resource)
         self.accounts = by_type.get(ACCOUNT, [])
+        self.services = by_type.get(SERVICE, [])
         self.roles = [each for each in by_type.get(ROLE, []) if _is_openai_user(each)]
         self.policies = by_type.get(POLICY, [])
         backends = by_type.get(BACKEND, [])
-        self.pools = [each for each in backends if _is_pool(each)]
+        self.pools = [(each, pool_of(each)) for each in backends if _is_pool(each)]
         self.backends = [each for each in backends if not _is_pool(each)]
-        declared = (each.inputs for kind in DECLARING for each in by_type.get(kind, []))
-        routings = (str(inputs["routing"]) for inputs in declared if "routing" in inputs)
-        self.routing = next(routings, "round-robin")
+        self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
+        self.routing = str(self._output("routing") or "round-robin")
+        declared = Pool.read(self._output("backends"))
+        self.declared = None if declared.unread else declared
+        self.vouched = {
+            str(each.get("location")) for each in self.names("backends") if _has_display_name(each)
+        }
+
+    def _output(self, key: str) -> Any:
+        return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
+
+    def names(self, key: str) -> list[Any]:
+        """Return an output that is a list."""
+        value = self._output(key)
+        return [*value] if isinstance(value, Sequence) and not isinstance(value, str) else []
+
+    def wrong(self, pool: Pool) -> list[Problem]:
+        """Return what keeps a pool from spreading traffic as declared, each once."""
+        found = pool.problems(self.routing)
+        if self.declared is not None and not pool.unread:
+            found += [each for each in differences(self.declared, pool) if each not in found]
+        return found
 
 
 def unversioned(token: str) -> str:
@@ -93,7 +132,7 @@ def unversioned(token: str) -> str:
 
 
 def violations(resources: Sequence[Resource]) -> list[Violation]:
-    """Return every violation of every rule."""
+    """Return every violation of every rule that is not advisory."""
     stack = Stack(resources)
     return [
         Violation(
@@ -103,55 +142,113 @@ def violations(resources: Sequence[Resource]) -> list[Violation]:
             moves_traffic=rule.moves_traffic,
         )
         for rule in RULES
+        if not rule.advisory
         for resource, message in rule.check(stack)
     ]
 
 
-def _round_robin(stack: Stack) -> Findings:
-    for pool in stack.pools:
-        members = _members(pool)
-        if not members or not not_round_robin(members):
-            continue
-        # An unknown routing is none that was opted into.
-        routing = stack.routing if stack.routing in EQUAL else "round-robin"
-        if is_as_declared(members, routing):
-            continue
-        equal = EQUAL[routing]
-        yield (
-            pool,
-            f"traffic would be: {_shares(pool)}; give every member the same {' and '.join(equal)}"
-            if equal
-            else f"traffic would be: {_shares(pool)}; add a member",
-        )
+RULES: Final[list[Rule]] = []
 
 
+def _rule(name: str, description: str, **more: Any) -> Callable[[Check], Check]:
+    def add(check: Check) -> Check:
+        RULES.append(Rule(name=name, description=description, check=check, **more))
+        return check
+
+    return add
+
+
+def _pools(*kinds: Kind) -> Check:
+    """Return a check that finds problems of these kinds in a pool."""
+
+    def check(stack: Stack) -> Findings:
+        for resource, pool in stack.pools:
+            found = [each for each in stack.wrong(pool) if each.kind in kinds]
+            if found:
+                what = "; ".join(each.message for each in found)
+                remedies = "; ".join(dict.fromkeys(each.remedy for each in found))
+                yield resource, f"{what}{_would_be(pool)}; {remedies}"
+
+    return check
+
+
+_rule(
+    "pool-is-round-robin",
+    "Every member of a pool has the same priority and the same weight.",
+    moves_traffic=True,
+)(_pools("empty", "alone", "unset", "invalid", "unequal"))
+_rule(
+    "pool-is-as-declared",
+    "A pool has the members, priorities and weights that the stack declares.",
+    moves_traffic=True,
+)(_pools("extra", "different"))
+_rule("members-are-different", "No backend is a member of a pool twice.", moves_traffic=True)(
+    _pools("repeated")
+)
+
+
+@_rule(
+    "pool-has-every-region",
+    "Every region that is declared is a member of the pool.",
+    moves_traffic=True,
+)
 def _every_region(stack: Stack) -> Findings:
-    for pool in stack.pools:
-        services = _services(pool)
-        declared = max(len(stack.backends), len(stack.accounts))
-        if services is not None and len(services) < declared:
-            yield (
-                pool,
-                f"has {len(services)} of {declared} regions{_would_be(pool)}; add the others",
-            )
+    yield from _pools("missing")(stack)
+    backends, accounts = len(stack.backends), len(stack.accounts)
+    for resource, pool in stack.pools if stack.declared is None else ():
+        if not pool.unread and len(pool.members) < (declared := max(backends, accounts)):
+            what = f"has {len(pool.members)} of {declared} regions{_would_be(pool)}"
+            yield resource, f"{what}; add the others"
 
 
-def _once(stack: Stack) -> Findings:
-    for pool in stack.pools:
-        ids = [str(each["id"]) for each in _services(pool) or [] if each.get("id")]
-        for member, times in Counter(_last(each).lower() for each in ids).items():
-            if times > 1:
-                yield (
-                    pool,
-                    f"{member} is a member {times} times{_would_be(pool)}; name each backend once",
-                )
+@_rule(
+    "no-region-is-starved",
+    "No region gets 0 % of the traffic, unless the config accepts it by name.",
+    advisory=True,
+)
+def _starved(stack: Stack) -> Findings:
+    for resource, pool in stack.pools:
+        accepted = {str(each).lower() for each in stack.names("accept_starved")}
+        starved = [name for name in pool.starved if name.lower() not in accepted]
+        if starved and not stack.wrong(pool):
+            what = f"{', '.join(starved)} would get no traffic as long as all is well"
+            remedy = f"to accept it, write acceptStarved: [{', '.join(starved)}]"
+            yield resource, f"{what}{_would_be(pool)}; {remedy}"
 
 
+@_rule(
+    "accounts-and-gateway-are-protected",
+    "No change of config deletes or replaces an account or the service.",
+)
+def _protected(stack: Stack) -> Findings:
+    allowed = {str(each) for each in stack.names("unprotected")}
+    for each in (*stack.accounts, *stack.services):
+        if not each.protect and each.name not in allowed:
+            what = "is not protected: a change of config can delete or replace it"
+            yield each, f"{what}; set protect, or name it in the config's protect.except"
+
+
+@_rule(
+    "locations-are-azure-s",
+    "Accounts and service are in locations that Azure has.",
+    moves_traffic=True,
+)
+def _in_azure(stack: Stack) -> Findings:
+    for each in (*stack.accounts, *stack.services):
+        location = each.told("location")
+        if location is None:
+            continue
+        fault = Locations().fault(str(location))
+        if fault and normalise(str(location)) not in stack.vouched:
+            yield each, f"is in {location}: {fault}"
+
+
+@_rule("regions-are-different", "No two accounts are in one region.", moves_traffic=True)
 def _apart(stack: Stack) -> Findings:
     places: dict[str, list[Resource]] = {}
     for account in stack.accounts:
-        if location := account.inputs.get("location"):
-            places.setdefault(regions.normalise(str(location)), []).append(account)
+        if location := account.told("location"):
+            places.setdefault(normalise(str(location)), []).append(account)
     for location, accounts in places.items():
         if len(accounts) > 1:
             names = " and ".join(sorted(account.name for account in accounts))
@@ -161,54 +258,65 @@ def _apart(stack: Stack) -> Findings:
             )
 
 
+@_rule("backends-have-a-breaker", "Every backend of a region has a circuit breaker.", of=(BACKEND,))
 def _breaker(stack: Stack) -> Findings:
     for backend in stack.backends:
-        breaker = backend.inputs.get("circuitBreaker", {})
-        if not (isinstance(breaker, Mapping) and breaker.get("rules")):
+        breaker = backend.inputs.get("circuitBreaker")
+        if not (_is_untold(breaker) or (isinstance(breaker, Mapping) and breaker.get("rules"))):
             yield (
                 backend,
                 "has no circuit breaker, and keeps its traffic when it fails; declare one rule",
             )
 
 
+@_rule("accounts-take-no-keys", "Local authentication is off on every account.", of=(ACCOUNT,))
 def _keyless(stack: Stack) -> Findings:
     for account in stack.accounts:
         properties = account.inputs.get("properties")
-        if isinstance(properties, Mapping) and properties.get("disableLocalAuth") is not True:
+        value = properties.get("disableLocalAuth") if isinstance(properties, Mapping) else None
+        if value is not True and not _is_untold(properties) and not _is_untold(value):
             yield account, "takes keys; set disableLocalAuth to true"
 
 
+@_rule("azure-takes-the-backends", "No backend is one that API Management refuses.", of=(BACKEND,))
 def _taken_by_azure(stack: Stack) -> Findings:
     for backend in stack.backends:
-        protocol = backend.inputs.get("protocol", "http")
-        if protocol not in ("http", "soap"):
+        protocol = backend.told("protocol")
+        if protocol not in (None, "http", "soap"):
             yield backend, f"has protocol {protocol}; Azure takes http, for https URLs too"
         breaker = backend.inputs.get("circuitBreaker")
         rules = breaker.get("rules") if isinstance(breaker, Mapping) else None
         if isinstance(rules, list) and len(rules) > 1:
             yield backend, f"has {len(rules)} circuit breaker rules; Azure takes one"
-    for pool in stack.pools:
+    for pool, _ in stack.pools:
         for key in ("url", "protocol"):
-            if isinstance(pool.inputs.get(key), str):
+            if isinstance(pool.told(key), str):
                 yield pool, f"is a pool and has a {key}; Azure takes it on a single backend alone"
 
 
+@_rule(
+    "members-are-backends", "Every member of a pool is a backend of the stack.", moves_traffic=True
+)
 def _known_members(stack: Stack) -> Findings:
     known = {
         str(value).lower() for each in stack.backends for value in (_backend_id(each), each.name)
     }
-    for pool in stack.pools:
-        for service in _services(pool) or []:
-            member = _last(str(service.get("id") or ""))
-            if member and known and member.lower() not in known:
+    for resource, pool in stack.pools:
+        for member in pool.members:
+            if known and member.id == "told" and member.name.lower() not in known:
                 what = f"is no backend of this stack{_would_be(pool)}"
-                yield pool, f"{member} {what}; name one that it declares"
+                yield resource, f"{member.name} {what}; name one that it declares"
 
 
+@_rule(
+    "policy-names-the-pool",
+    "The API's policy sends traffic to the pool, and nowhere else.",
+    moves_traffic=True,
+)
 def _policy_names_the_pool(stack: Stack) -> Findings:
-    pools = {_backend_id(pool) for pool in stack.pools}
+    pools = {_backend_id(pool) for pool, _ in stack.pools}
     for policy in stack.policies:
-        text = policy.inputs.get("value")
+        text = policy.told("value")
         if not pools or not isinstance(text, str):
             continue
         named = {
@@ -223,143 +331,53 @@ def _policy_names_the_pool(stack: Stack) -> Findings:
                 yield policy, f"{what}; name the pool {min(pools)}"
 
 
+@_rule("gateway-may-call-every-account", "The gateway's identity has a role on every account.")
 def _signed_in(stack: Stack) -> Findings:
-    names = [
-        account.inputs.get("accountName", account.inputs.get("name")) for account in stack.accounts
-    ]
-    scopes = [role.inputs.get("scope") for role in stack.roles]
+    names = [account.told("accountName") or account.told("name") for account in stack.accounts]
+    scopes = [role.told("scope") for role in stack.roles]
     missing = len(names) - len(scopes)
     if None not in names:
         # A scope that is not known yet may be any account's.
-        named = {_last(str(scope)).lower() for scope in scopes if scope is not None}
+        named = {last_segment(str(scope)).lower() for scope in scopes if scope is not None}
         missing = sum(str(name).lower() not in named for name in names) - scopes.count(None)
     if missing > 0:
         what = f"{missing} of {len(names)} accounts would answer 401 for want of a role assignment"
         yield stack.accounts[-1], f"{what}; assign Cognitive Services OpenAI User on each"
 
 
-RULES: Final = (
-    Rule(
-        name="pool-is-round-robin",
-        description="Every member of a pool has the same priority and the same weight.",
-        check=_round_robin,
-        moves_traffic=True,
-    ),
-    Rule(
-        name="pool-has-every-region",
-        description="Every region that is declared is a member of the pool.",
-        check=_every_region,
-        moves_traffic=True,
-    ),
-    Rule(
-        name="members-are-different",
-        description="No backend is a member of a pool twice.",
-        check=_once,
-        moves_traffic=True,
-    ),
-    Rule(
-        name="regions-are-different",
-        description="No two accounts are in one region.",
-        check=_apart,
-        moves_traffic=True,
-    ),
-    Rule(
-        name="backends-have-a-breaker",
-        description="Every backend of a region has a circuit breaker.",
-        check=_breaker,
-        of=(BACKEND,),
-    ),
-    Rule(
-        name="accounts-take-no-keys",
-        description="Local authentication is off on every account.",
-        check=_keyless,
-        of=(ACCOUNT,),
-    ),
-    Rule(
-        name="azure-takes-the-backends",
-        description="No backend is one that API Management refuses.",
-        check=_taken_by_azure,
-        of=(BACKEND,),
-    ),
-    Rule(
-        name="members-are-backends",
-        description="Every member of a pool is a backend of the stack.",
-        check=_known_members,
-        moves_traffic=True,
-    ),
-    Rule(
-        name="policy-names-the-pool",
-        description="The API's policy sends traffic to the pool, and nowhere else.",
-        check=_policy_names_the_pool,
-        moves_traffic=True,
-    ),
-    Rule(
-        name="gateway-may-call-every-account",
-        description="The gateway's identity has a role on every account.",
-        check=_signed_in,
-    ),
-)
+def _is_untold(value: object) -> bool:
+    return isinstance(value, str) and value in (UNKNOWN, SECRET)
+
+
+def _has_display_name(backend: object) -> bool:
+    """Whether a declared backend's location was found in the subscription's own list."""
+    if not isinstance(backend, Mapping):
+        return False
+    location, region = str(backend.get("location")), str(backend.get("region"))
+    return region != location and normalise(region) == location
 
 
 def _is_pool(backend: Resource) -> bool:
-    return backend.inputs.get("type") == "Pool" or "pool" in backend.inputs
+    return backend.inputs.get("type") == "Pool" or backend.inputs.get("pool") is not None
+
+
+def pool_of(backend: Resource) -> Pool:
+    """Return the pool of a backend of type Pool."""
+    inner = backend.inputs.get("pool")
+    return Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
 
 
 def _backend_id(backend: Resource) -> str:
     """Return the id; in what Azure answered, it is the name."""
-    inputs = backend.inputs
-    return str(inputs.get("backendId") or inputs.get("name") or backend.name)
+    return str(backend.told("backendId") or backend.told("name") or backend.name)
 
 
 def _is_openai_user(role: Resource) -> bool:
     """Whether a role assignment is of the role that asks a model; one not known may be."""
-    definition = role.inputs.get("roleDefinitionId")
-    return definition is None or _last(str(definition)).lower() == _OPENAI_USER
+    definition = role.told("roleDefinitionId")
+    return definition is None or last_segment(str(definition)).lower() == _OPENAI_USER
 
 
-def _services(pool: Resource) -> list[Mapping[str, Any]] | None:
-    """Return the members, or None where they are not known; nothing is known of an empty one."""
-    inner = pool.inputs.get("pool")
-    services = inner.get("services") if isinstance(inner, Mapping) else None
-    if not isinstance(services, list):
-        return None
-    return [each if isinstance(each, Mapping) else {} for each in services]
-
-
-def _members(pool: Resource) -> list[Member] | None:
-    """Return the members for the arithmetic, or None where a number is not known."""
-    services = _services(pool)
-    if services is None:
-        return None
-    members: list[Member] = []
-    for index, service in enumerate(services, 1):
-        priority, weight = _whole(service.get("priority")), _whole(service.get("weight"))
-        if priority is None or weight is None:
-            return None
-        name = _last(str(service.get("id") or "")) or f"member {index}"
-        if any(member.name == name for member in members):
-            name = f"{name} (member {index})"
-        members.append(Member(name=name, priority=priority, weight=weight))
-    return members
-
-
-def _whole(value: object) -> int | None:
-    """Return a number of Azure's, from 0 up; the engine's are floats, and others are not known."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if value >= 0 and value % 1 == 0 else None
-
-
-def _shares(pool: Resource) -> str:
-    """Return the forecast of a pool: empty where a priority or weight is not known."""
-    members = _members(pool)
-    return forecast(members, {}) if members else ""
-
-
-def _would_be(pool: Resource) -> str:
-    shares = _shares(pool)
+def _would_be(pool: Pool) -> str:
+    shares = ", ".join(f"{name} {percent(each)}" for name, each in pool.by_label({}).items())
     return f": traffic would be {shares}" if shares else ""
-
-
-def _last(resource_id: str) -> str:
-    return resource_id.rstrip("/").rpartition("/")[2]

@@ -21,7 +21,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
     """Azure OpenAI in several regions behind one API Management endpoint.
 
     `stack_outputs` is the contract with `probes/`, one entry per stack output. The component's own
-    outputs also name what is `unprotected`.
+    outputs also name what is `unprotected`, and what may be starved.
     """
 
     stack_outputs: dict[str, Any]
@@ -79,7 +79,11 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         )
 
         self.stack_outputs = contract.export(_outputs(settings, gateway, regions, pool, api))
-        self.register_outputs({**self.stack_outputs, "unprotected": [*settings.unprotected]})
+        allowed = {
+            "unprotected": [*settings.unprotected],
+            "accept_starved": [*settings.accept_starved],
+        }
+        self.register_outputs({**self.stack_outputs, **allowed})
 
     def _own_group(
         self, name: str, settings: Settings, existing: Found

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
 
 import pydantic
@@ -38,6 +39,7 @@ _LIST_NAMES: Final = "list names of regions, as [foundry2, foundry3]"
 
 _Path = tuple[int | str, ...]  # of a value in the config, as ("regions", 0, "name")
 _Listed: Final = pydantic.Strict(strict=False)  # a list in the config is a tuple in the settings
+_ByName: Final = AfterValidator(lambda found: tuple(sorted(found, key=attrgetter("name"))))
 
 
 class SettingsError(Exception):
@@ -84,19 +86,20 @@ def _whole(low: int, high: int | None = None, **field: Any) -> Any:
     return _key(f"write a whole number {meant}", ge=low, le=high, **field)
 
 
-def _refusal(remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("remedy", "{remedy}", {"remedy": remedy})
-
-
 def _location(value: str, info: ValidationInfo) -> str:
     if fault := (info.context or Locations()).fault(value):
-        raise _refusal(fault)
+        raise PydanticCustomError("remedy", "{fault}", {"fault": fault})
     return normalise(value)
+
+
+def _no_empty(suffix: Any) -> Any:
+    return None if suffix == "" else suffix
 
 
 def _no_zero(weight: Any) -> Any:
     if type(weight) is int and weight == 0:
-        raise _refusal("Azure does not document weight 0; write 1 to 100, or remove the region")
+        remedy = "Azure does not document weight 0; write 1 to 100, or remove the region"
+        raise PydanticCustomError("remedy", remedy)
     return weight
 
 
@@ -118,77 +121,68 @@ def _or_gateways(value: str | None, info: ValidationInfo) -> str | None:
     return value or (gateway.location if gateway else None)
 
 
-def _by_name(found: tuple["Region", ...]) -> tuple["Region", ...]:
-    return tuple(sorted(found, key=lambda region: region.name))
-
-
 # The lengths of names: API Management REST API (service 50, backend 80 characters); Azure, "Naming
-# rules and restrictions". YAML reads a bare 2026-03-17 as a date.
+# rules and restrictions".
 _PLACE = "write the name of an Azure location, as uksouth"
 _NAME = (
     "write {} lower-case letters, digits and hyphens, no hyphen first: it names the backend and "
     "begins the account's subdomain"
 )
-_DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
-_GROUP = (
-    "write the name of its resource group: {} letters, digits, `_`, `.`, `(`, `)` and `-`, no `.` "
-    "last"
-)
-_IN = "Resource group it is in."
 _SUFFIX = (
     "write {} lower-case letters, digits and hyphens, no hyphen first or last: it ends the "
     "accounts' subdomains and the service's name. Left out, it is random"
 )
+_GROUP = (
+    "write the name of its resource group: {} letters, digits, `_`, `.`, `(`, `)` and `-`, no `.` "
+    "last"
+)
+_ACCOUNT = "write the account's name: {} letters, digits, `_`, `.` and `-`"
+_SERVICE = "write the service's name: {} letters, digits and hyphens, a letter first"
+_DEPLOYMENT = "write {} letters, digits, `_`, `.` and `-`, a letter or digit first"
+_VERSION = 'write the model\'s version in quotes, as "2026-03-17"'  # else YAML reads a date
+_E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
+_DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
 Location = Annotated[str, _text("[A-Za-z][A-Za-z0-9 ]*", _PLACE), AfterValidator(_location)]
 RegionName = Annotated[str, _text("[a-z0-9][a-z0-9-]*", _NAME, high=80)]
 Suffix = Annotated[str, _text("[a-z0-9]([a-z0-9-]*[a-z0-9])?", _SUFFIX, high=50 - len("apim-"))]
-Duration = Annotated[
-    str,
-    _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION),
-    AfterValidator(_above_zero),
-]
+GroupName = Annotated[str, _text(r"[\w.()-]*[\w()-]", _GROUP, high=90)]
+AccountName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _ACCOUNT, low=2, high=64)]
+ServiceName = Annotated[str, _text("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?", _SERVICE, high=50)]
+DeploymentName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _DEPLOYMENT, high=64)]
+ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
+Version = Annotated[str, _text(r"\S+", _VERSION)]
+DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
+Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
+EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
+_AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
+Duration = Annotated[str, _AnyDuration, AfterValidator(_above_zero)]
 
 
 class AccountReference(_Section):
     """Names an Azure OpenAI account that is there already, to be taken as it is."""
 
-    resource_group: str = _text(r"[\w.()-]*[\w()-]", _GROUP, high=90, description=_IN)
-    account_name: str = _text(
-        "[A-Za-z0-9][A-Za-z0-9_.-]*",
-        "write the account's name: {} letters, digits, `_`, `.` and `-`",
-        low=2,
-        high=64,
-        description="Name of the account.",
-    )
+    resource_group: GroupName = Field(description="Resource group of the account.")
+    account_name: AccountName = Field(description="Name of the account.")
 
 
 class ServiceReference(_Section):
     """Names an API Management service that is there already, to be deployed into."""
 
-    resource_group: str = _text(r"[\w.()-]*[\w()-]", _GROUP, high=90, description=_IN)
-    service_name: str = _text(
-        "[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?",
-        "write the service's name: {} letters, digits and hyphens, a letter first",
-        high=50,
-        description="Name of the service.",
-    )
+    resource_group: GroupName = Field(description="Resource group of the service.")
+    service_name: ServiceName = Field(description="Name of the service.")
 
 
 class Region(_Section):
     """A region of the pool: the name of its backend, and the place of its Azure OpenAI account."""
 
-    name: RegionName = Field(
-        description="Name of the backend; also starts the account's subdomain."
-    )
+    name: RegionName = Field(description="Name of the backend; also begins the account's.")
     location: Location = Field(description="Azure location of the account.")
     priority: int = _whole(0, 100, default=1, description="Lower numbers are preferred.")
     weight: Annotated[int, BeforeValidator(_no_zero)] = _whole(
         1, 100, default=1, description="Part of the traffic, among regions of the same priority."
     )
     existing: AccountReference | None = Field(
-        default=None,
-        description="Existing account to use, with its deployments. The stack adds the gateway's "
-        "role to it and changes nothing else.",
+        None, description="An account to use as it is, with its deployments."
     )
     _display_name: str = PrivateAttr("")
 
@@ -205,21 +199,10 @@ class Region(_Section):
 class Model(_Section):
     """A model deployment made on every account."""
 
-    name: str = _text(
-        "[A-Za-z0-9][A-Za-z0-9_.-]*",
-        "write {} letters, digits, `_`, `.` and `-`, a letter or digit first",
-        high=64,
-        description="Name of the deployment, by which clients call it.",
-    )
-    model: str = _text(r"\S+", "write a model's name, as gpt-5.4-mini", description="Its model.")
-    version: str = _text(
-        r"\S+",
-        'write the model\'s version in quotes, as "2026-03-17"',
-        description="Version of the model, in quotes.",
-    )
-    sku: str = _text(
-        "[A-Za-z]+", "write a deployment type, as GlobalStandard", description="Deployment type."
-    )
+    name: DeploymentName = Field(description="Name of the deployment, by which clients call it.")
+    model: ModelName = Field(description="Name of the model.")
+    version: Version = Field(description="Version of the model, in quotes.")
+    sku: DeploymentType = Field(description="Deployment type.")
     capacity: int = _whole(1, description="Thousands of tokens a minute.")
 
 
@@ -237,24 +220,13 @@ class Gateway(_Section):
         default_factory=lambda data: 0 if data.get("sku") == "Consumption" else 1,
         description="Number of units; by default 1, or 0 on Consumption.",
     )
-    publisher_name: str = _text(
-        r".*\S.*",
-        "write a name of {} characters",
-        high=100,
-        default="Platform team",
-        description="Publisher that developers see.",
+    publisher_name: Publisher = Field("Platform team", description="Shown to developers.")
+    publisher_email: EMail = Field(
+        "platform-team@example.com", description="Azure sends its notices there."
     )
-    publisher_email: str = _text(
-        r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+",
-        "write an e-mail address of at most 100 characters: Azure sends notices there",
-        high=100,
-        default="platform-team@example.com",
-        description="Address for Azure's notices.",
-    )
-    location: Location | None = Field(default=None, description="Same as the top-level `location`.")
+    location: Location | None = Field(None, description="Same as the top-level `location`.")
     existing: ServiceReference | None = Field(
-        default=None,
-        description="Existing service with a system-assigned identity; no other key then.",
+        None, description="A service to deploy into, with a system-assigned identity."
     )
 
 
@@ -286,7 +258,7 @@ class Settings(_Section):
     `default_location`. `protect` is None when nothing is protected.
     """
 
-    regions: Annotated[tuple[Region, ...], _Listed, AfterValidator(_by_name)] = _key(
+    regions: Annotated[tuple[Region, ...], _Listed, _ByName] = _key(
         _LIST_REGIONS,
         {"minItems": 2, "maxItems": 30},
         description="2 to 30 members of the pool. Names and locations are unique; the order has no "
@@ -327,7 +299,7 @@ class Settings(_Section):
         description="Whether accounts and service are protected from deletion and replacement: "
         "`true`, `false`, or `{except: [foundry2, gateway]}`.",
     )
-    resource_suffix: Annotated[Suffix | None, BeforeValidator(lambda text: text or None)] = Field(
+    resource_suffix: Annotated[Suffix | None, BeforeValidator(_no_empty)] = Field(
         default=None,
         description="End of every name that must be unique in all of Azure. Without it, the stack "
         "generates one and keeps it.",
@@ -409,8 +381,12 @@ class Report:
 
 def shown(value: Any) -> str:
     """Write a value as JSON, short enough for a line."""
-    line = json.dumps(value, default=str, ensure_ascii=False)
+    line = _printable(json.dumps(value, default=str, ensure_ascii=False))
     return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()  # JSON may hold half a surrogate pair
 
 
 def parse(
@@ -423,8 +399,9 @@ def parse(
     """
     report, known = Report(), Locations(locations)
     wrong: frozenset[_Path] = frozenset()
+    config = _readable(config, (), wrong)  # whose keys are all text, as in JSON
     try:
-        settings = Settings.model_validate(dict(config), context=known, by_name=False)
+        settings = Settings.model_validate(config, context=known, by_name=False)
     except pydantic.ValidationError as error:
         wrong = _report(report, error)
     _check(report, _readable(config, (), wrong), wrong, known)
@@ -561,8 +538,8 @@ def _json_fault(value: Any) -> str:
 def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
     """Copy a config without what is wrong in it; a wrong entry of a list becomes an empty one."""
     if isinstance(value, Mapping):
-        items = ((key, each, (*path, key)) for key, each in value.items())
-        return {key: _readable(each, at, wrong) for key, each, at in items if at not in wrong}
+        items = {_printable(str(key)): each for key, each in value.items()}.items()
+        return {k: _readable(v, (*path, k), wrong) for k, v in items if (*path, k) not in wrong}
     if isinstance(value, list):
         entries = ((each, (*path, position)) for position, each in enumerate(value))
         return [{} if at in wrong else _readable(each, at, wrong) for each, at in entries]
@@ -631,7 +608,7 @@ def _check_traffic(
         looser = traffic.ROUTINGS[traffic.ROUTINGS.index(routing) + 1 :]
         others = traffic.listed([f'"{other}"' for other in looser], "or")
         same = " and ".join(traffic.EQUAL[routing])
-        found = f'would not be "{routing}", but {pool.forecast(labels)}'
+        found = traffic.unlike(routing, pool.forecast(labels))
         remedy = f"give every region the same {same}, or set routing to {others}"
         report.refuse("regions", found, remedy)
     for position, name in enumerate(config.get("acceptStarved", ())):

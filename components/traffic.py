@@ -6,6 +6,7 @@ pool): the lowest priority number is preferred, a lower group is used only while
 the higher ones is down, and within a group traffic is spread in proportion to the weights.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ ROUTINGS: Final = tuple(EQUAL)
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the Pulumi engine writes in a preview for a value that is not known yet."""
 SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
+_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # a key of a secret in the engine's state
 
 ABSENT: Final = "not set"
 NOT_KNOWN: Final = "not known yet"
@@ -111,7 +113,8 @@ def _no_number(value: object) -> str:
         return ABSENT
     if value == UNKNOWN:
         return NOT_KNOWN
-    return IS_SECRET if value == SECRET or isinstance(value, Mapping) else "no number"
+    is_secret = value == SECRET or (isinstance(value, Mapping) and _SIGNATURE in value)
+    return IS_SECRET if is_secret else "no number"
 
 
 def last_segment(resource_id: str) -> str:
@@ -173,6 +176,13 @@ class Pool:
             label = _label(labels, member.name)
             shares[label] = shares.get(label, Fraction(0)) + share
         return shares
+
+    @property
+    def starved(self) -> list[str]:
+        """Names of the members that get nothing."""
+        return [
+            m.name for m, share in zip(self.members, self.shares or (), strict=False) if not share
+        ]
 
     def problems(self, routing: str) -> list[Problem]:
         """Why the pool does not spread traffic as `routing` says; an empty list means it does.
@@ -334,38 +344,22 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
+def as_services(regions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Write the config's `regions` as members; priority and weight are 1 unless given."""
+    return [{"priority": 1, "weight": 1, **each, "id": each.get("name")} for each in regions]
+
+
 def read_config(regions: Iterable[Mapping[str, Any]]) -> Pool:
-    """Read the pool that the config's `regions` declare; priority and weight are 1 unless given."""
-    return Pool.read(
-        [{"priority": 1, "weight": 1, **each, "id": each.get("name")} for each in regions]
-    )
+    """Read the pool that the config's `regions` declare."""
+    return Pool.read(as_services(regions))
 
 
-# Until their last caller decides by Pool:
+def unlike(routing: str, forecast: str) -> str:
+    """Say that regions are not what their routing says; `refused` reads the forecast back."""
+    return f'would not be "{routing}", but {forecast}'
 
 
-def expected_shares(members: Sequence[Member]) -> dict[str, Fraction]:
-    """Share of each member by name. Raises ValueError for a name that occurs twice."""
-    if len({member.name for member in members}) != len(members):
-        raise ValueError(f"Two members of the pool have one name: {[m.name for m in members]}")
-    return Pool(members=tuple(members)).by_label({})
-
-
-def not_round_robin(members: Sequence[Member]) -> list[str]:
-    """Why these members are no round robin."""
-    return [p.message for p in Pool(members=tuple(members)).problems("round-robin")]
-
-
-def is_as_declared(members: Sequence[Member], routing: str) -> bool:
-    """Whether members spread traffic in the way that the routing is called."""
-    return (
-        routing in EQUAL
-        and len(members) > 1
-        and all(len({getattr(member, key) for member in members}) == 1 for key in EQUAL[routing])
-    )
-
-
-def forecast(members: Sequence[Member], labels: Mapping[str, str]) -> str:
-    """Write the shares as one line."""
-    expected_shares(members)
-    return Pool(members=tuple(members)).forecast(labels)
+def refused(error: str) -> str:
+    """Read from an error the forecast of a pool that was refused; empty where it has none."""
+    found = re.search(unlike(r"[\w-]+", r"(.+?\))(?=: |$)"), error, re.MULTILINE)
+    return found[1] if found else ""

@@ -34,6 +34,10 @@ STYLES = (
     (r"✗|^not balanced|\(100\.0%\)", "red"),
     (r"^ ~|^\s+~ ", "yellow"),
 )
+# As a user judges a stack of the local Azure.
+JUDGE = """
+eval "$(python -m emulator env)"
+python -m emulator output --stack dev --show-secrets | python probes/distribution.py --outputs -"""
 # Blocks that are folded: from the line that begins one to the line before the one that ends it.
 FOLDED = ((r"^\s+Type\s+Name", r"^Diagnostics:"), (r"^Outputs:", r"^Resources:"))
 
@@ -86,7 +90,8 @@ def probe(docs: Path) -> None:
         flag for place, seconds in LATENCY.items() for flag in ("--latency", f"{place}={seconds}")
     ]
     with tempfile.TemporaryDirectory() as state:
-        environment = {**os.environ, "LOCAL_AZURE_STATE": state}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "LOCAL_AZURE_STATE": state, "PATH": path}
         run = partial(subprocess.run, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
         with subprocess.Popen(
             [*python, "-m", "emulator", "serve", "--port", "0", *latency],
@@ -100,10 +105,9 @@ def probe(docs: Path) -> None:
                 for name, config in (("incident", "Pulumi.incident.yaml"), ("fixed", None)):
                     flags = ["--config-file", config] if config else []
                     run([*python, "-m", "emulator", "up", "--stack", "dev", *flags], check=True)
-                    picture = str(docs / f"probe-{name}.svg")
-                    script = str(ROOT / "probes" / "distribution.py")
-                    judge = [*python, script, "--expect", "round-robin", "--svg", picture]
-                    code = run(judge, check=False).returncode
+                    picture = docs / f"probe-{name}.svg"
+                    judge = f"{JUDGE} --expect round-robin --svg '{picture}'"
+                    code = run(["bash", "-c", judge], check=False).returncode
                     if code != (1 if config else 0):
                         raise SystemExit(f"the probe ended with {code} on the {name} pool")
             finally:

@@ -1,31 +1,32 @@
 """The policy pack: `pulumi preview --policy-pack policies`. The rules are components/guardrails.py.
 
-Mandatory: a preview with a violation ends with an error. `--policy-pack-config` can turn single
-rules to `advisory` or `disabled`, by their names.
+A preview with a violation ends with an error; that of an advisory rule is a warning.
+`--policy-pack-config` can turn single rules to `advisory` or `disabled`, by their names.
 """
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
     PolicyPack,
+    PolicyResource,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
     StackValidationArgs,
     StackValidationPolicy,
 )
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 from pulumi_policy.proxy import UnknownValueError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from components.guardrails import RULES, Resource, Rule, Stack, unversioned  # noqa: E402
+from components.traffic import UNKNOWN  # noqa: E402
 
 
 def policy(rule: Rule) -> Policy:
@@ -34,13 +35,10 @@ def policy(rule: Rule) -> Policy:
     What one resource shows is judged before the engine makes it, even by `up --skip-preview`; what
     takes all of them, once the program has ended.
     """
+    level = EnforcementLevel.ADVISORY if rule.advisory else EnforcementLevel.MANDATORY
     if rule.of:
-        return ResourceValidationPolicy(
-            name=rule.name, description=rule.description, validate=of_a_resource(rule)
-        )
-    return StackValidationPolicy(
-        name=rule.name, description=rule.description, validate=of_the_stack(rule)
-    )
+        return ResourceValidationPolicy(rule.name, rule.description, of_a_resource(rule), level)
+    return StackValidationPolicy(rule.name, rule.description, of_the_stack(rule), level)
 
 
 def of_a_resource(rule: Rule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
@@ -66,33 +64,27 @@ def of_the_stack(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation],
     return validate
 
 
-def described(resource: Any) -> Resource:
+def described(resource: ResourceValidationArgs | PolicyResource) -> Resource:
     """Return what the rules take of a resource of the pack's."""
     return Resource(
         type=resource.resource_type,
         name=resource.name,
-        inputs=cast("dict[str, Any]", known(resource.props)),
+        inputs={key: told(resource.props, key) for key in resource.props},
+        protect=resource.opts.protect,
     )
 
 
-def known(value: object) -> object:
-    """Return a property without what is not known yet: reading that raises an error."""
+def told(container: Any, key: object) -> Any:
+    """Return a property, with UNKNOWN for what is not known yet: reading that raises an error."""
+    try:
+        value = container[key]
+    except UnknownValueError:
+        return UNKNOWN
     if isinstance(value, Mapping):
-        return {key: known(value[key]) for key in value if _is_known(value, key)}
+        return {each: told(value, each) for each in value}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [known(value[i]) if _is_known(value, i) else {} for i in range(len(value))]
+        return [told(value, position) for position in range(len(value))]
     return value
 
 
-def _is_known(container: Any, key: object) -> bool:
-    try:
-        return bool(container[key] != UNKNOWN)
-    except UnknownValueError:
-        return False
-
-
-PolicyPack(
-    name="openai-gateway",
-    enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[policy(rule) for rule in RULES],
-)
+PolicyPack(name="openai-gateway", policies=[policy(rule) for rule in RULES])

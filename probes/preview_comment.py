@@ -1,10 +1,12 @@
 """Say before the merge where a preview would send the traffic: one comment, and an exit code."""
 
 import argparse
+import contextlib
 import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,21 +18,23 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script, from anywhere
     sys.path.insert(0, str(ROOT))
 
-from probes.exit_codes import InputError  # noqa: E402
+from probes import exit_codes  # noqa: E402
+from probes.exit_codes import INCONCLUSIVE, InputError  # noqa: E402
 from probes.preview.comment import render  # noqa: E402
 from probes.preview.model import PreviewError, parse  # noqa: E402
-from probes.preview.verdict import CANNOT_TELL, Verdict, judge  # noqa: E402
+from probes.preview.verdict import Verdict, judge  # noqa: E402
 
 if TYPE_CHECKING:
     from probes.preview.github import Comments
 
-WRONG_INPUT = 2
-INTERRUPTED = 130
 LARGEST = 50_000_000
 """Bytes of a preview that are read; a stack of 30 regions has about 1,000,000."""
-EPILOG = """\
+_SECRET_NAMES = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|CONNECTION", re.IGNORECASE)
+_IN_URLS = re.compile(r"(?<=://)[^\s/@]+@|\b(?:sig|code|access_token)=[^\s&\"']+")
+EPILOG = f"""\
 examples:
-  pulumi preview --json --show-sames > preview.json; python probes/preview_comment.py preview.json
+  pulumi preview --json --show-sames > preview.json 2> preview.log
+  python probes/preview_comment.py preview.json --log preview.log
   python probes/preview_comment.py --run --expect round-robin
   python probes/preview_comment.py preview.json --post --pull-request 7
 
@@ -38,10 +42,7 @@ environment, for --post:
   GITHUB_TOKEN, GITHUB_REPOSITORY; GITHUB_API_URL (default: https://api.github.com);
   GITHUB_EVENT_PATH names the pull request when --pull-request does not
 
-exit codes:
-  0 traffic as declared      1 traffic would be unbalanced
-  2 wrong usage or input, or a comment that GitHub did not take
-  3 it cannot be told        130 interrupted (Ctrl-C)
+{exit_codes.described(exit_codes.COMMENT)}
 """
 
 
@@ -55,38 +56,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a bar must not end a run where it is unknown
     try:
         comments = _comments(options.pull_request) if options.post else None
-        text = _run() if options.run else _read(options.preview)
-        comment, code = _judged(text, round_robin=options.expect == "round-robin")
+        text, log = _run() if options.run else (_read(options.preview), "")
+        log = _read(options.log) if options.log else log
+        comment, code = _judged(
+            text, _redacted(log), round_robin=options.expect == "round-robin", prices=options.prices
+        )
         print(comment, end="", flush=True)
         if comments:
             print(f"comment: {comments.put(comment)}", file=sys.stderr)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return WRONG_INPUT
+        return exit_codes.WRONG_INPUT
     except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Who read the comment has left; nothing may be written any more, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CANNOT_TELL
+        return exit_codes.INTERRUPTED
+    except OSError as error:
+        # Nothing may be written any more, at exit neither.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # who read the comment has left
+            return INCONCLUSIVE
+        print(f"error: standard output: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return exit_codes.WRONG_INPUT
     return code
 
 
-def _judged(text: str, *, round_robin: bool) -> tuple[str, int]:
+def _judged(
+    text: str, log: str = "", *, round_robin: bool, prices: bool = False
+) -> tuple[str, int]:
     """Return the comment on a preview, and the exit code."""
     try:
-        preview = parse(text)
+        preview = parse(text, log)
     except PreviewError as error:
         verdict = Verdict(
-            code=CANNOT_TELL,
+            code=INCONCLUSIVE,
             sentence="The preview cannot be read: where traffic would go cannot be told",
-            reasons=(str(error),),
+            reasons=tuple(str(error).splitlines()),
         )
         return render(None, verdict), verdict.code
     if round_robin:
         preview = dataclasses.replace(preview, routing="round-robin")
     verdict = judge(preview)
-    return render(preview, verdict), verdict.code
+    return render(preview, verdict, prices=prices), verdict.code
+
+
+def _redacted(log: str) -> str:
+    """Return a log without the secrets that this machine's environment has."""
+    for name, value in os.environ.items():
+        if _SECRET_NAMES.search(name) and len(value) > 7:
+            log = log.replace(value, "[secret]")
+    return _IN_URLS.sub("[secret]", log)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +122,16 @@ def _parser() -> argparse.ArgumentParser:
         help="what `pulumi preview --json --show-sames` printed; - is standard input",
     )
     parser.add_argument("--run", action="store_true", help="run the preview here instead")
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        help="what the preview printed on standard error, quoted when it failed",
+    )
+    parser.add_argument(
+        "--prices",
+        action="store_true",
+        help="ask the Azure Retail Prices API what an added service costs",
+    )
     parser.add_argument(
         "--expect",
         choices=("round-robin", "declared"),
@@ -138,7 +166,8 @@ def _read(path: str) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _run() -> str:
+def _run() -> tuple[str, str]:
+    """Run the preview; returns what it printed on standard output and standard error."""
     pulumi = shutil.which("pulumi")
     if pulumi is None:
         raise InputError("--run: pulumi is not on PATH; name a file with its preview instead")
@@ -146,9 +175,10 @@ def _run() -> str:
         [pulumi, "preview", "--json", "--show-sames", "--non-interactive"],
         capture_output=True,
         check=False,
+        encoding="utf-8",
+        errors="replace",
     )
-    text = done.stdout.decode("utf-8", errors="replace")
-    return text or done.stderr.decode("utf-8", errors="replace")
+    return done.stdout, done.stderr
 
 
 def _comments(pull_request: int | None) -> "Comments":

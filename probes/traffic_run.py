@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -23,8 +23,8 @@ GIVE_UP: Final = 5
 """Requests that may fail before the run gives up, when none has been answered."""
 FIRST_BACKOFF: Final = 1.0
 """Seconds to wait after a 429 that does not say how long; doubles from one to the next."""
-CONNECTING: Final = 1.0
-"""Seconds that a run which ends waits for connections that are being made."""
+LEAVING: Final = 0.2
+"""Seconds that a run which ends waits for the requests that are under way."""
 
 CHAT: Final = {
     "messages": [{"role": "user", "content": "Say OK."}],
@@ -62,7 +62,6 @@ class TrafficRun:
         self._why = ""
         self._backoff = self.first_backoff
         self._useless = 0
-        self._connecting: set[asyncio.Future[None]] = set()
 
     async def send(self) -> None:
         """Send until there is a verdict, or no more is to be had."""
@@ -88,8 +87,8 @@ class TrafficRun:
                         await asyncio.sleep(self._resume - now)
             finally:
                 # A connection that is cancelled while it is made would leave its socket open.
-                if self._connecting:
-                    await asyncio.wait(self._connecting, timeout=CONNECTING)
+                if in_flight:
+                    await asyncio.wait(in_flight, timeout=LEAVING)
                 for task in in_flight:
                     task.cancel()
                 await asyncio.gather(*in_flight, return_exceptions=True)
@@ -160,27 +159,14 @@ class TrafficRun:
         return replace(answer, started=started, seconds=self._now() - started)
 
     def _request(self, client: httpx.AsyncClient) -> AbstractAsyncContextManager[httpx.Response]:
-        hooks = {"trace": self._watch_connecting()}
+        async def trace(event: str, _info: object) -> None:
+            if event.endswith("send_request_body.complete"):
+                self.under_way.set()
+
+        hooks = {"trace": trace}
         if self.zero_tokens:
             return client.stream("GET", self.outputs.models_url, extensions=hooks)
         return client.stream("POST", self.outputs.chat_url, json=CHAT, extensions=hooks)
-
-    def _watch_connecting(self) -> Callable[[str, object], Awaitable[None]]:
-        """Return a trace of httpx that keeps in `_connecting` a connection that is being made."""
-        last = "start_tls" if self.outputs.inference_url.startswith("https:") else "connect_tcp"
-        ends = f"connection.{last}.complete", "connection.connect_tcp.failed", "start_tls.failed"
-        connecting = asyncio.get_running_loop().create_future()
-        connecting.add_done_callback(self._connecting.discard)
-
-        async def trace(event: str, _info: object) -> None:
-            if event == "connection.connect_tcp.started":
-                self._connecting.add(connecting)
-            elif event.endswith(ends) and not connecting.done():
-                connecting.set_result(None)
-            elif event.endswith("send_request_body.complete"):
-                self.under_way.set()
-
-        return trace
 
 
 def _client(outputs: Outputs[str], limit: float) -> httpx.AsyncClient:

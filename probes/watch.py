@@ -71,8 +71,6 @@ def watch(
                 return report.exit_code
         elif not short:
             short = True
-            say(
-                f"still {last} at the last look; the budget of {budget.a_minute} requests a minute "
-                f"is used up for {budget.seconds_until(needed):.0f} s"
-            )
+            seconds = budget.seconds_until(needed)
+            say(f"budget of {budget.a_minute} requests a minute used up; next in {seconds:.0f} s")
         wait(max(0.0, interval - (time.monotonic() - begin)))

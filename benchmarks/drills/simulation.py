@@ -240,5 +240,5 @@ def _exchange(services: PolicyServices) -> Exchange:
         api=Api(id="inference", name="inference", path="inference", service_url=None),
         operation=Operation(id="chat", name="chat", method="POST", url_template="/"),
     )
-    exchange.variables["attempts"] = 0
+    exchange.variables |= {"attempts": 0, "tried": ""}
     return exchange

@@ -12,20 +12,25 @@ def in_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def wrapped(line: str, width: int) -> list[str]:
+    """Break a line between words; a number stays with its unit, and an indentation is kept."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    parts = textwrap.wrap(
+        line.replace(" %", "\xa0%"),
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [part.replace("\xa0", " ") for part in parts] or [""]
+
+
 def printer(stream: TextIO) -> Callable[[str], None]:
     """Return what prints a line: whole, or in a terminal broken between words."""
     if not stream.isatty():
         return lambda line: print(line, file=stream, flush=True)
     width = shutil.get_terminal_size().columns
-
-    def write(line: str) -> None:
-        indent = " " * (len(line) - len(line.lstrip()))
-        parts = textwrap.wrap(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-        print("\n".join(parts), file=stream, flush=True)
-
-    return write
+    return lambda line: print("\n".join(wrapped(line, width)), file=stream, flush=True)
 
 
 class Ticker:

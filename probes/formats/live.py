@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from probes.evidence import Counts
+from probes.formats.lines import wrapped
 from probes.formats.text import Text
 from probes.report import Expectation, Report
 from probes.sources import Source
@@ -54,7 +55,8 @@ class Live(Text):
     def _print(self, line: str) -> None:
         start = line.strip()
         style = next((style for mark, style in _STYLES.items() if start.startswith(mark)), "")
-        self._console.print(RichText(line, style=style))  # which breaks lines between words
+        for part in wrapped(line, self._console.width):
+            self._console.print(RichText(part, style=style))
 
     def _progress(self) -> Group:
         table = Table.grid(padding=(0, 1))
@@ -79,7 +81,7 @@ class Live(Text):
             proof = trial.evidence(hits, seen) / trial.condemns_at if seen else 0
             suspected = {"excess": "too much", "lack": "too little", "silence": "no answer"}
             if 0 < proof < 1:
-                words.append(f"{suspected[trial.suspicion]}? {proof:.0%} sure".replace("%", " %"))
+                words.append(f"{suspected[trial.suspicion]}? {100 * proof:.0f} % of the proof")
             elif proof >= 1:
                 words.append(suspected[trial.suspicion])
         if words:

@@ -1,6 +1,7 @@
 """Text of anyone's making in Markdown that is ours."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _WIDTH: Final = 20
@@ -22,6 +23,14 @@ def escape(text: str) -> str:
     been rendered, where no escape is left to stop it: a zero-width space parts them.
     """
     return _SPECIAL.sub(_escaped, _INVISIBLE.sub(" ", text))
+
+
+def fenced(lines: Sequence[str], language: str, longest: int) -> list[str]:
+    """Return lines of anyone's making as a block of code that none of them can end."""
+    shown = [_INVISIBLE.sub(" ", line)[:longest] for line in lines]
+    ticks = "`" * max((len(run) + 1 for run in re.findall("`+", "\n".join(shown))), default=3)
+    fence = ticks if len(ticks) > 3 else "```"
+    return [f"{fence}{language}", *shown, fence]
 
 
 def _escaped(match: re.Match[str]) -> str:

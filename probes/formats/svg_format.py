@@ -1,87 +1,113 @@
 """The report as a picture: each region's share beside its expectation, each request over time."""
 
+import textwrap
+from collections.abc import Iterator
 from html import escape
 
 from probes.report import Report
 from probes.tally import Answer
 
-_WIDTH, _LEFT, _ROW, _RIGHT = 720, 150, 34, 90
+_WIDTH, _MARGIN, _ROW, _THIN = 720, 20, 34, 20
+_KINDS = {"answered": "answered", "throttled": "throttled", "failed": "failed or not counted"}
 _STYLE = """
   svg { font: 14px system-ui, sans-serif } .page { fill: #ffffff }
   text { fill: #1f2328 } .muted { fill: #59636e } .title { font-size: 17px; font-weight: 600 }
-  .track { fill: #eaeef2 } .share { fill: #0969da } .over { fill: #cf222e }
-  .expected { stroke: #1f2328; stroke-width: 2 } .axis { stroke: #d1d9e0 }
-  .answered { fill: #0969da } .throttled { fill: #bf8700 }
-  .failed, .denied, .unattributed { fill: #cf222e }
+  .track { fill: #eaeef2 } .share, .answered { fill: #0969da } .throttled { fill: #bf8700 }
+  .over, .failed { fill: #cf222e } .expected { fill: #1f2328 } .axis { fill: #d1d9e0 }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117 } text { fill: #f0f6fc } .muted { fill: #9198a1 }
     .track { fill: #21262d } .share, .answered { fill: #4493f8 } .throttled { fill: #d29922 }
-    .over, .failed, .denied, .unattributed { fill: #f85149 }
-    .expected { stroke: #f0f6fc } .axis { stroke: #3d444d }
+    .over, .failed { fill: #f85149 } .expected { fill: #f0f6fc } .axis { fill: #3d444d }
   }"""
 
 
 def render(report: Report) -> str:
     """Return a standalone SVG that is legible on light and on dark pages."""
-    names = list(report.outputs.regions)
-    span = _WIDTH - _LEFT - _RIGHT
-    timeline = 92 + _ROW * len(names) + 30
-    height = timeline + 20 * (len(names) + 1) + 44
-    condemned = {trial.backend for trial in report.proved}
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"'
-            f' aria-label="{escape(report.sentence)}">'
-        ),
-        f"<style>{_STYLE}\n</style>",
-        f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
-        _text(20, 34, f"Traffic: {report.words}", "title"),
-        _text(20, 56, _clip(report.reasons[0]), "muted"),
-    ]
-    for row, name in enumerate(names):
-        y = 76 + _ROW * row
-        share, expected = report.share(name), report.plan.shares[name]
-        kind = "over" if name in condemned else "share"
-        bar, mark = span * share, _LEFT + span * expected
-        parts += [
-            _text(20, y + 16, report.outputs.regions[name]),
-            f'<rect class="track" x="{_LEFT}" y="{y}" width="{span}" height="22" rx="3"/>',
-            f'<rect class="{kind}" x="{_LEFT}" y="{y}" width="{bar:.1f}" height="22" rx="3"/>',
-            f'<line class="expected" x1="{mark:.1f}" x2="{mark:.1f}" y1="{y - 3}" y2="{y + 25}"/>',
-            _text(_WIDTH - _RIGHT + 10, y + 16, report.percent(name)),
+    regions = {
+        n: textwrap.shorten(r, 24, placeholder="…") for n, r in report.outputs.regions.items()
+    }
+    left = 2 * _MARGIN + 8 * max(map(len, regions.values()))
+    span = _WIDTH - left - 80
+    reasons = textwrap.wrap("; ".join(report.reasons), 92, max_lines=4, placeholder=" …")
+    top = 54 + 20 * len(reasons)
+    parts = [_text(_MARGIN, 34, f"Traffic: {report.words}", "title")]
+    parts += [_text(_MARGIN, 56 + 20 * line, text, "muted") for line, text in enumerate(reasons)]
+    parts += _shares(report, regions, (left, top, span))
+    top += _ROW * len(regions)
+    legend = {"share": "share of the answers", "over": "proved to be off", "expected": "expected"}
+    if not report.proved:
+        del legend["over"]
+    parts += _legend(left, top + 16, legend)
+    timeline, height = _timeline(report, regions, (left, top + 48, span))
+    return "\n".join(
+        [
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
+                f' role="img" aria-label="{escape(report.sentence)}">'
+            ),
+            f"<style>{_STYLE}\n</style>",
+            _rect("page", (0, 0, _WIDTH, height)),
+            *parts,
+            *timeline,
+            "</svg>\n",
         ]
-    parts += _timeline(report, names, timeline, span)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    )
 
 
-def _timeline(report: Report, names: list[str], top: int, span: int) -> list[str]:
-    """Draw one bar a request in its region's row; those no region answered have the last row."""
+def _shares(report: Report, regions: dict[str, str], area: tuple[int, int, int]) -> Iterator[str]:
+    """Draw a bar per region, with a mark where it is expected to end."""
+    left, top, span = area
+    condemned = {trial.backend for trial in report.proved}
+    for row, (name, region) in enumerate(regions.items()):
+        y, kind = top + _ROW * row, "over" if name in condemned else "share"
+        yield _text(_MARGIN, y + 16, region)
+        width = max(span * report.share(name), 4 if kind == "over" else 0)
+        yield _rect("track", (left, y, span, 22))
+        yield _rect(kind, (left, y, width, 22))
+        yield _rect("expected", (left + span * report.plan.shares[name] - 1, y - 3, 2, 28))
+        yield _text(left + span + 12, y + 16, report.percent(name))
+
+
+def _timeline(
+    report: Report, regions: dict[str, str], area: tuple[int, int, int]
+) -> tuple[list[str], int]:
+    """Draw a bar per request in its region's row, those no region answered in the last one."""
+    left, top, span = area
     end = max((a.started + a.seconds for a in report.tally.answers), default=0) or 1.0
-    rows = {name: row for row, name in enumerate(names)}
-    parts = [_text(20, top, "Requests over time, | is the expected share", "muted")]
-    for name, row in rows.items():
-        parts.append(_text(20, top + 24 + 20 * row, report.outputs.regions[name]))
-    by_row: dict[int, list[Answer]] = {}
+    by_row: dict[str, list[Answer]] = {name: [] for name in regions}
     for answer in sorted(report.tally.answers, key=lambda answer: answer.started):
-        by_row.setdefault(rows.get(answer.backend or "", len(names)), []).append(answer)
-    for row, answers in by_row.items():
+        by_row.setdefault(answer.backend or "", []).append(answer)
+    parts = [_text(_MARGIN, top, "Requests over time", "muted")]
+    for row, (name, answers) in enumerate(by_row.items()):
+        y = top + 12 + _THIN * row
+        parts.append(_text(_MARGIN, y + 12, regions.get(name, "no region")))
         lanes = _lanes(answers)
-        pitch = min(4.0, 18 / (max(lanes) + 1))
+        pitch = min(4.0, (_THIN - 2) / (max(lanes, default=0) + 1))
         for answer, lane in zip(answers, lanes, strict=True):
-            x, width = _LEFT + span * answer.started / end, span * answer.seconds / end
-            y = top + 12 + 20 * row + pitch * lane
-            parts.append(
-                f'<rect class="{answer.outcome}" x="{x:.1f}" y="{y:.1f}" '
-                f'width="{max(width, 2):.1f}" height="{0.75 * pitch:.1f}">'
-                f"<title>{answer.outcome}, {answer.seconds:.2f} s</title></rect>"
-            )
-    foot = top + 20 * (len(names) + 1) + 20
-    parts += [
-        f'<line class="axis" x1="{_LEFT}" x2="{_LEFT + span}" y1="{foot - 10}" y2="{foot - 10}"/>',
-        _text(_LEFT, foot + 8, "0 s", "muted"),
-        _text(_LEFT + span - 30, foot + 8, f"{end:.2f} s", "muted"),
-    ]
-    return parts
+            x, width = left + span * answer.started / end, span * answer.seconds / end
+            kind = _kind(answer)
+            told = f"{answer.outcome}, {answer.seconds:.2f} s"
+            box = x, y + pitch * lane, max(width, 2), 0.75 * pitch
+            parts.append(_rect(kind, box, told))
+    foot = top + 16 + _THIN * len(by_row)
+    seconds = f"{end:.2f} s"
+    parts += [_rect("axis", (left, foot, span, 1)), _text(left, foot + 18, "0 s", "muted")]
+    parts.append(_text(left + span - 7 * len(seconds), foot + 18, seconds, "muted"))
+    kinds = {_kind(answer) for answer in report.tally.answers}
+    parts += _legend(left, foot + 40, {k: word for k, word in _KINDS.items() if k in kinds})
+    return parts, foot + 56
+
+
+def _legend(x: float, y: float, words: dict[str, str]) -> Iterator[str]:
+    for kind, word in words.items():
+        width = 2 if kind == "expected" else 12
+        yield _rect(kind, (x, y - 10, width, 12))
+        yield _text(x + width + 6, y, word, "muted")
+        x += width + 26 + 7.5 * len(word)
+
+
+def _kind(answer: Answer) -> str:
+    return answer.outcome if answer.outcome in _KINDS else "failed"
 
 
 def _lanes(answers: list[Answer]) -> list[int]:
@@ -96,10 +122,12 @@ def _lanes(answers: list[Answer]) -> list[int]:
     return lanes
 
 
+def _rect(kind: str, box: tuple[float, float, float, float], title: str = "") -> str:
+    x, y, width, height = (f"{each:.1f}" for each in box)
+    end = f"><title>{escape(title)}</title></rect>" if title else "/>"
+    return f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}"{end}'
+
+
 def _text(x: float, y: float, text: str, kind: str = "") -> str:
     attribute = f' class="{kind}"' if kind else ""
     return f'<text x="{x:.0f}" y="{y:.0f}"{attribute}>{escape(text)}</text>'
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= 96 else f"{text[:95]}…"

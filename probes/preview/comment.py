@@ -1,41 +1,51 @@
 """The comment on a pull request: the verdict first, then the pool, then what else would change."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Collection, Iterator
 from typing import Final
 
+from components import guardrails
 from components.traffic import percent
-from probes.formats.markdown_text import bar, escape
+from probes.formats.markdown_text import bar, escape, fenced
 from probes.preview import costs
-from probes.preview.model import Change, Pool, Preview
-from probes.preview.verdict import BALANCED, UNBALANCED, Verdict
+from probes.preview.model import Change, PoolChange, Preview, is_told
+from probes.preview.verdict import Verdict
 
 MARKER: Final = "<!-- openai-gateway: where traffic will go -->"
 """The first line of the comment, by which a later run finds it."""
 LIMIT: Final = 60_000
 """Characters; GitHub refuses comments of more than 65,536."""
-_MARKS: Final = {BALANCED: "✅", UNBALANCED: "❌"}
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
 _LONGEST: Final = 300
 """Characters of one reason, name or line of an error."""
 _REASONS: Final = 15
+_POLICY_LINES: Final = 100
 _HEAD: Final = 6
 """Lines before the first row of a section that has a table."""
 _END: Final = ["", "</details>"]
 """What closes a folded section."""
 
 
-def render(preview: Preview | None, verdict: Verdict) -> str:
+def render(preview: Preview | None, verdict: Verdict, *, prices: bool = False) -> str:
     """Return the comment; None is a preview that could not be read."""
     lines = [
         MARKER,
-        f"### {_mark(preview, verdict)} {_text(verdict.sentence)}",
+        f"### {verdict.sign} {_text(verdict.sentence)}",
         "",
+        *(
+            line
+            for each in verdict.goes_down[:_REASONS]
+            for line in (f"**{_text(each, 3 * _LONGEST)}**", "")
+        ),
         *(f"- {_text(reason)}" for reason in verdict.reasons[:_REASONS]),
     ]
+    for how, line in verdict.accept:  # as code, to be copied as it is
+        lines += ["", f"{how}:", *fenced([line], "yaml", 10 * _LONGEST)]
     cut: list[str] = []
-    if len(verdict.reasons) > _REASONS:
-        cut.append(f"{len(verdict.reasons) - _REASONS} reasons")
-    for title, section in _sections(preview) if preview else ():
+    for what, of in (("resources that go down", verdict.goes_down), ("reasons", verdict.reasons)):
+        if len(of) > _REASONS:
+            cut.append(f"{len(of) - _REASONS} {what}")
+    for title, section in _sections(preview, verdict.reasons, prices=prices) if preview else ():
         kept = _fitting(section, LIMIT - 2_000 - _length(lines))
         if len(kept) < len(section):
             cut.append(f"{len(section) - len(kept)} lines of {title}")
@@ -43,13 +53,6 @@ def render(preview: Preview | None, verdict: Verdict) -> str:
     if cut:
         lines += ["", f"*Left out, as the comment would be too long: {', '.join(cut[:20])}.*"]
     return "\n".join(lines) + "\n"
-
-
-def _mark(preview: Preview | None, verdict: Verdict) -> str:
-    """Return the sign of the verdict: traffic that is as declared is no leave to merge."""
-    if verdict.code == BALANCED and preview and preview.violations:
-        return "⚠️"
-    return _MARKS.get(verdict.code, "❔")
 
 
 def _length(lines: list[str]) -> int:
@@ -72,27 +75,31 @@ def _fitting(section: list[str], room: int) -> list[str]:
     return [*kept, *end] if len(kept) > _HEAD else []
 
 
-def _sections(preview: Preview) -> Iterator[tuple[str, list[str]]]:
+def _sections(
+    preview: Preview, reasons: Collection[str], *, prices: bool
+) -> Iterator[tuple[str, list[str]]]:
     """Give each section with what it is called when some of it is left out."""
-    for name in {**preview.before, **preview.after}:
-        yield "the pool", _pool(name, preview.before.get(name), preview.after.get(name))
-    violations = [
-        (each.rule, f"{each.resource.name}: {each.message}") for each in preview.violations
-    ]
-    if violations:
-        listed = [f"- {_text(rule)}: {_text(message)}" for rule, message in violations]
-        yield "the policy violations", ["", "**Policy violations**", "", *listed]
-    told = {f"[mandatory] {rule}: {message}" for rule, message in violations}
-    errors = [error for error in preview.errors if error not in told]
+    for pool in preview.pools:
+        yield "the pool", _pool(pool, preview)
+    if broken := _violations(preview):
+        yield "the policy violations", ["", "**Policy violations**", "", *broken]
+    told = {*reasons}
+    told |= {
+        f"[mandatory] {each.rule}: {each.resource.name}: {each.message}"
+        for each in preview.violations
+    }
+    errors = [each for each in preview.explained if not {each, *each.splitlines()} & told]
     if errors:
         yield "the errors", _folded(f"{len(errors)} error(s)", list(map(_lines, errors)))
-    if preview.counts:
+    if preview.counts and not preview.failures:
         counted = ", ".join(f"{n} to {_text(op)}" for op, n in sorted(preview.counts.items()))
         yield "the counts", ["", f"**Resources:** {counted.replace('to same', 'unchanged')}"]
-    added = list(_costs(preview.changes))
-    if added:
-        source = f"*{_text(costs.SOURCE)}*"
-        yield "the costs", ["", "**Costs of what is added**", "", *added, "", source]
+    if any(each.operation == "create" for each in preview.changes):
+        added = costs.lines(preview.changes, ask=prices)
+        yield "the costs", ["", "**Costs of what is added**", "", *added]
+    for change in preview.changes:
+        if diff := _policy(change):
+            yield "the policy", diff
     if preview.changes:
         rows = [
             "| | type | name | properties |",
@@ -105,34 +112,70 @@ def _sections(preview: Preview) -> Iterator[tuple[str, list[str]]]:
         yield "the warnings", _folded(f"{len(said)} warning(s)", said)
 
 
+def _violations(preview: Preview) -> list[str]:
+    """List the broken rules, each with the resources of which it says the same."""
+    broken: dict[tuple[str, str], list[str]] = {}
+    for each in preview.violations:
+        broken.setdefault((each.rule, each.message), []).append(each.resource.name)
+    return [
+        f"- {_text(rule)}: {_text(', '.join(names))}: {_text(message)}"
+        for (rule, message), names in broken.items()
+    ]
+
+
 def _folded(title: str, lines: list[str]) -> list[str]:
     return ["", f"<details><summary>{title}</summary>", "", *lines, *_END]
 
 
-def _pool(name: str, before: Pool | None, after: Pool | None) -> list[str]:
-    rows: dict[tuple[str, int], list[str]] = {}
-    for side, pool in enumerate((before, after)):
-        labels: list[str] = []
-        for index, member in enumerate(pool.members if pool else ()):
-            shares = pool.shares if pool else None
-            # Members that are called alike have rows of their own.
-            row = rows.setdefault((member.label, labels.count(member.label)), [""] * 5)
-            labels.append(member.label)
-            row[side * 2] = f"{member.priority} / {member.weight}"
-            row[side * 2 + 1] = percent(shares[index]) if shares else "not known"
-            if shares and side:
-                row[4] = bar(float(shares[index]))
+def _pool(pool: PoolChange, preview: Preview) -> list[str]:
+    """Return the table of a pool: what a refresh found has columns where it is not `before`."""
+    sides = [side for side in ("before", "live", "after") if side != "live" or pool.live]
+    labels = {side: preview.labels(side) for side in sides}
+    rows: dict[tuple[str, int], dict[str, tuple[str, str]]] = {}
+    bars: dict[tuple[str, int], str] = {}
+    for side in sides:
+        found = getattr(pool, side)
+        names = [member.name for member in found.members] if found else []
+        for index, member in enumerate(found.members if found else ()):
+            # A member that is there twice has two rows.
+            row = (member.name, names[:index].count(member.name))
+            share = percent(found.shares[index]) if found.shares else "not known"
+            numbers = f"{member.priority} / {member.weight}"
+            rows.setdefault(row, {})[side] = (numbers, share)
+            if found.shares and side == "after":
+                bars[row] = bar(float(found.shares[index]))
+    heads = " ".join(f"{side} | share |" for side in sides)
     return [
         "",
-        f"**Pool {_text(name)}**" + ("" if after else " would be deleted"),
+        f"**Pool {_text(pool.name)}**" + ("" if pool.after else " would be deleted"),
         "",
-        "| region | priority / weight before | share | after | share | |",
-        "|---|---|--:|---|--:|---|",
+        f"| region | priority / weight {heads} |",
+        f"|---|{'---|--:|' * len(sides)}---|",
         *(
-            f"| {_text(label)} | {' | '.join(cell or '-' for cell in cells[:4])} | {cells[4]} |"
-            for (label, _), cells in rows.items()
+            f"| {_text(_called(row[0], labels, cells))} | "
+            + " | ".join(cell for side in sides for cell in cells.get(side, ("-", "-")))
+            + f" | {bars.get(row, '-')} |"
+            for row, cells in rows.items()
         ),
     ]
+
+
+def _called(name: str, labels: dict[str, dict[str, str]], cells: Collection[str]) -> str:
+    """Return what a member is called after the change, and what before where that differs."""
+    was, will = (labels[side].get(name, name) for side in ("before", "after"))
+    if "before" in cells and "after" in cells and was != will:
+        return f"{will}, was {was}"
+    return will if "after" in cells else was
+
+
+def _policy(change: Change) -> list[str]:
+    """Return the lines of a policy that change, with those around them."""
+    was, will = ((side or {}).get("value") for side in (change.before, change.after))
+    if change.type != guardrails.POLICY or not is_told(was) or not is_told(will):
+        return []
+    diff = list(difflib.unified_diff(was.splitlines(), will.splitlines(), n=2, lineterm=""))[2:]
+    count = sum(line.startswith(("+", "-")) for line in diff)
+    return _folded(f"{count} line(s) of a policy", fenced(diff[:_POLICY_LINES], "diff", _LONGEST))
 
 
 def _change(change: Change) -> str:
@@ -142,22 +185,12 @@ def _change(change: Change) -> str:
     return f"| {sign} | {_text(kind)} | {_text(change.name)} | {_text(properties)} |"
 
 
-def _costs(changes: tuple[Change, ...]) -> Iterator[str]:
-    """List what costs; resources of one price are one line."""
-    names: dict[str, list[str]] = {}
-    for change in changes:
-        if change.operation == "create" and (cost := costs.of(change.type, change.inputs)):
-            names.setdefault(cost, []).append(change.name)
-    for cost, those in names.items():
-        yield f"- {_text(', '.join(those))}: {_text(cost)}"
-
-
 def _lines(text: str) -> str:
     """Return a text of several lines as one item of a list."""
     return "- " + "<br>".join(map(_text, text.splitlines()[:50]))
 
 
-def _text(text: str) -> str:
+def _text(text: str, longest: int = _LONGEST) -> str:
     """Return a text of anyone's making for one line: escaped, and of a bounded length."""
     text = text.strip()
-    return escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+    return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")

@@ -1,51 +1,58 @@
-"""What added resources cost while they exist, as far as it can be said without a price list."""
+"""What added resources cost: where Azure says it, and with `--prices` what it says today."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
 
-UNIT_PRICES: Final = {
-    "Developer": 48,
-    "Basic": 147,
-    "Standard": 687,
-    "Premium": 2_795,
-    "BasicV2": 150,
-    "StandardV2": 700,
+from components import guardrails
+from probes.formats.markdown_text import escape
+from probes.preview.model import Change
+
+ENDPOINT: Final = "https://prices.azure.com/api/retail/prices"
+"""Azure Retail Prices API; $RETAIL_PRICES_ENDPOINT is asked instead where it is set."""
+_PAGE: Final = "https://azure.microsoft.com/pricing"
+_PAGES: Final = {
+    guardrails.SERVICE: f"[API Management prices]({_PAGE}/details/api-management/)",
+    "azure-native:cognitiveservices:Deployment": "by the tokens used, nothing while idle: "
+    f"[Azure OpenAI prices]({_PAGE}/details/cognitive-services/openai-service/)",
 }
-"""US dollars a month for one unit of API Management, used or not, by tier.
-
-Rough figures of November 2026, written down without access to Azure's price page, which decides:
-https://azure.microsoft.com/pricing/details/api-management/
-"""
-SOURCE: Final = "rough figures of November 2026, not read from Azure's price list, which decides"
-NO_CHARGE: Final = frozenset(
-    {
-        "azure-native:apimanagement:Api",
-        "azure-native:apimanagement:ApiOperation",
-        "azure-native:apimanagement:ApiPolicy",
-        "azure-native:apimanagement:Backend",
-        "azure-native:apimanagement:NamedValue",
-        "azure-native:apimanagement:Subscription",
-        "azure-native:authorization:RoleAssignment",
-        "azure-native:cognitiveservices:Account",  # kind OpenAI, sku S0: its deployments cost
-        "azure-native:resources:ResourceGroup",
-    }
-)
-"""Types that Azure does not charge for by themselves."""
-_SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
-_DEPLOYMENT: Final = "azure-native:cognitiveservices:Deployment"
+_LONGEST: Final = 300
 
 
-def of(kind: str, inputs: Mapping[str, Any]) -> str:
-    """Return in words what a resource of Azure costs: empty for nothing, or "not known"."""
-    if kind in NO_CHARGE or not kind.startswith("azure-native:"):
-        return ""
-    sku = inputs.get("sku")
-    sku = sku if isinstance(sku, Mapping) else {}
-    tier, units = str(sku.get("name", "")), sku.get("capacity")
-    if kind == _SERVICE and tier == "Consumption":
-        return "by its calls, nothing while idle"
-    if kind == _SERVICE and tier in UNIT_PRICES and type(units) is int and units > 0:
-        return f"about ${UNIT_PRICES[tier] * units:,} a month, used or not ({units} × {tier})"
-    if kind == _DEPLOYMENT and tier.endswith("Standard"):
-        return f"by the tokens used, nothing while idle ({tier})"
-    return "not known"
+def lines(changes: Sequence[Change], *, ask: bool) -> list[str]:
+    """Return an item for each price page, with the names of what is added and costs."""
+    names: dict[str, list[str]] = {}
+    for change in changes:
+        if change.operation == "create" and (page := _PAGES.get(change.type, "")):
+            if change.type == guardrails.SERVICE:
+                tier, units = change.sku
+                units = f"{units} × {tier}"[:_LONGEST]
+                page = f"{escape(units)}, {page}{escape(_price(change)) if ask else ''}"
+            names.setdefault(page, []).append(change.name)
+    found = [f"- {escape(', '.join(those)[:_LONGEST])}: {page}" for page, those in names.items()]
+    return [*found, f"- what else is added: [price calculator]({_PAGE}/calculator/)"]
+
+
+def _price(service: Change) -> str:
+    """Ask the Azure Retail Prices API what a unit of a service costs, in US dollars."""
+    import httpx  # noqa: PLC0415 - printing without prices goes without
+
+    api, on = "the Azure Retail Prices API", f"({datetime.now(UTC):%Y-%m-%d})"
+    location = str((service.after or {}).get("location", ""))
+    quoted = location.replace("'", "''")
+    wanted = f"serviceName eq 'API Management' and armRegionName eq '{quoted}'"
+    wanted += " and priceType eq 'Consumption'"
+    endpoint = os.environ.get("RETAIL_PRICES_ENDPOINT") or ENDPOINT
+    try:
+        answer = httpx.get(endpoint, params={"$filter": wanted}, timeout=30).raise_for_status()
+        for item in answer.json()["Items"]:
+            unit = "".join(str(item["meterName"]).split()).lower()
+            price, per = float(item["retailPrice"]), item["unitOfMeasure"]
+            if unit == f"{service.sku[0]}unit".lower() and price:  # a row of its own is free hours
+                return f": {price:g} {item['currencyCode']} per {per} and unit {on}"[:_LONGEST]
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f": {api} cannot be read ({type(error).__name__}) {on}"
+    except (ValueError, KeyError, TypeError):
+        return f": {api} answers something else than prices {on}"
+    return f": {api} has no price for it in {location} {on}"

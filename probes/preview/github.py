@@ -4,17 +4,11 @@ GitHub's REST API, "Issue comments" (https://docs.github.com/rest/issues/comment
 """
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 import httpx
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential,
-)
 
 from probes.exit_codes import InputError
 from probes.preview.comment import MARKER
@@ -54,16 +48,9 @@ class Comments:
 
     def put(self, text: str) -> str:
         """Create the comment, or change the one that is there; returns its address."""
-        # Each attempt looks first: one whose answer was lost may have written the comment.
-        retrying = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_pause,
-            retry=retry_if_exception(_is_worth_another_try),
-            reraise=True,
-        )
         try:
             with self._client:
-                return retrying(self._put, text)
+                return self._put_at_last(text)
         except httpx.HTTPStatusError as error:
             answer = error.response
             said = f"GitHub answers {answer.status_code} to {error.request.method}"
@@ -76,6 +63,17 @@ class Comments:
             raise InputError(f"GitHub cannot be reached: {type(error).__name__}") from None
         except (ValueError, KeyError, TypeError, AttributeError, httpx.InvalidURL):
             raise InputError(f"{self._api} answers something else than GitHub would") from None
+
+    def _put_at_last(self, text: str) -> str:
+        """Try again; each attempt looks first: one whose answer was lost may have written it."""
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return self._put(text)
+            except httpx.HTTPError as error:
+                if not _is_worth_another_try(error):
+                    raise
+                time.sleep(max(PAUSE * 2**attempt, _retry_after(error) or 0))
+        return self._put(text)
 
     def _put(self, text: str) -> str:
         own = self._own()
@@ -133,12 +131,6 @@ def _is_worth_another_try(error: BaseException) -> bool:
         # A secondary rate limit is a 403 with Retry-After.
         return error.response.status_code in (403, *_BUSY) and asked <= LONGEST_PAUSE
     return error.response.status_code in _BUSY
-
-
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    growing = wait_exponential(multiplier=PAUSE, max=LONGEST_PAUSE / 2)(state)
-    return max(growing, _retry_after(error) or 0)
 
 
 def _retry_after(error: BaseException | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Reads `pulumi preview --json --show-sames`: the pools before and after, changes and errors.
+"""Reads `pulumi preview --json --show-sames`: what there was, what would be, and what was said.
 
 The form is the engine's own (pkg/backend/display/json.go, `previewDigest`), which marks an unknown
 by a GUID of its own and writes a secret as `[secret]`: neither is ever guessed.
@@ -6,302 +6,350 @@ by a GUID of its own and writes a secret as `[secret]`: neither is ever guessed.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, TypeGuard
 
 from components import guardrails
-from components.regions import DISPLAY_NAMES, normalise
-from components.traffic import Member, expected_shares, is_as_declared, not_round_robin
+from components.regions import display_name
+from components.traffic import (
+    IS_SECRET,
+    NOT_KNOWN,
+    SECRET,
+    UNKNOWN,
+    Member,
+    Pool,
+    as_services,
+)
 
-UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
-_FORECAST: Final = re.compile(r"Expected traffic: (.*?) \((?:not )?round robin")
-_SHARE: Final = re.compile(r"(.+?) [<>]? ?\d+\.\d %(?:, |$)")
-_STACK: Final = "pulumi:pulumi:Stack"
+_NAMESPACE: Final = "openai-gateway:"
+LOSABLE: Final = (guardrails.SERVICE, guardrails.ACCOUNT)
+"""Types whose deletion takes traffic down, and their names for 48 hours."""
+_UNCHANGED: Final = ("same", "read", "refresh")
+# pkg/resource/deploy/step_generator.go and step.go of the engine.
+_PROTECTED: Final = re.compile(
+    r'resource "(?P<urn>[^"]+)"\s+(?P<deleted>cannot be deleted\s+)?'
+    r"(?:because it is protected|as it is currently marked for protection)"
+)
+_ECHOES: Final = (
+    "preview failed",
+    "an unhandled error occurred: program exited with non-zero exit code: 1",
+)
+"""Errors that only say that there was another."""
 
 Json = Mapping[str, Any]
 
 
 class PreviewError(Exception):
-    """The text is no preview; the message says why, in a line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolMember:
-    """A member as the preview has it: a number, or in words why there is none."""
-
-    label: str
-    priority: int | str
-    weight: int | str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pool:
-    """A pool's members, in order; `unread` says in words why they are not there."""
-
-    name: str
-    members: tuple[PoolMember, ...] = ()
-    unread: str = ""
-
-    @property
-    def shares(self) -> tuple[Fraction, ...] | None:
-        """Exact share of each member in the order of the members; None when it cannot be told."""
-        members = self._arithmetic()
-        return tuple(expected_shares(members).values()) if members else None
-
-    @property
-    def by_region(self) -> dict[str, Fraction]:
-        """Share of each region: members that are called alike are one."""
-        shares: dict[str, Fraction] = {}
-        for member, share in zip(self.members, self.shares or (), strict=False):
-            shares[member.label] = shares.get(member.label, Fraction(0)) + share
-        return shares
-
-    @property
-    def reasons(self) -> list[str]:
-        """Why it is no round robin, as far as can be told."""
-        members = self._arithmetic()
-        return not_round_robin(members) if members is not None else []
-
-    @property
-    def not_told(self) -> list[str]:
-        """What is not known, in words."""
-        if self.unread:
-            return [f"the members of {self.name} are {self.unread}"]
-        return [
-            f"{what} of {member.label} is {value}"
-            for member in self.members
-            for what, value in (("priority", member.priority), ("weight", member.weight))
-            if isinstance(value, str)
-        ]
-
-    def opted_in(self, routing: str) -> bool:
-        """Whether the stack declares another routing than round robin, and this pool is so."""
-        members = self._arithmetic()
-        return routing != "round-robin" and is_as_declared(members or [], routing)
-
-    def _arithmetic(self) -> list[Member] | None:
-        if self.not_told:
-            return None
-        members: list[Member] = []
-        for index, member in enumerate(self.members, 1):
-            taken = any(other.name == member.label for other in members)
-            members.append(
-                Member(
-                    name=f"{member.label} (member {index})" if taken else member.label,
-                    priority=int(member.priority),
-                    weight=int(member.weight),
-                )
-            )
-        return members
+    """The text is no preview; each line of the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One resource that would change: what is done to it, and to which of its properties."""
+    """What would become of one resource, however many steps the engine takes for it.
 
+    `before` is what the state has, `live` what a refresh found, `after` what there would be: inputs
+    each, or None where there is no resource. `refused` says that it is protected, so that the
+    engine neither deletes nor replaces it.
+    """
+
+    urn: str
     operation: str
     type: str
-    name: str
+    before: Json | None = None
+    live: Json | None = None
+    after: Json | None = None
     properties: tuple[str, ...] = ()
-    inputs: Json = field(default_factory=dict)
+    protect: bool = False
+    refused: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name that the program gives it."""
+        return self.urn.rpartition("::")[2]
+
+    @property
+    def described(self) -> str:
+        """The name with the type that it is of."""
+        return f"{self.name} ({self.type.rpartition(':')[2]})"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a refresh found nothing of it in Azure."""
+        return self.before is not None and self.live is None
+
+    @property
+    def azure_name(self) -> str:
+        """The name that stays taken once an account or a service is deleted."""
+        key = "serviceName" if self.type == guardrails.SERVICE else "accountName"
+        return str((self.before or {}).get(key) or self.name)
+
+    @property
+    def sku(self) -> tuple[str, str]:
+        """A service's tier and units."""
+        sku = _mapping((self.after or self.before or {}).get("sku"))
+        return str(sku.get("name", "unknown tier")), str(sku.get("capacity", 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolChange:
+    """A pool before and after; `live` is what a refresh found, where that is not `before`."""
+
+    name: str
+    before: Pool | None = None
+    live: Pool | None = None
+    after: Pool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A preview: pools by name before and after, changes, what was said, and the routing.
+    """A preview: what becomes of each resource, what was said, and the config.
 
-    `resources` is what there would be, without what is unknown or secret; `is_whole` says that it
-    is all of it.
+    `is_whole` says that it has every resource.
     """
 
-    before: Mapping[str, Pool] = field(default_factory=dict)
-    after: Mapping[str, Pool] = field(default_factory=dict)
-    changes: tuple[Change, ...] = ()
+    resources: tuple[Change, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    config: Json = field(default_factory=dict)
     routing: str = "round-robin"
-    resources: tuple[guardrails.Resource, ...] = ()
-    has_steps: bool = False
     is_whole: bool = False
+
+    @property
+    def changes(self) -> list[Change]:
+        """The resources that would not stay as they are."""
+        return [each for each in self.resources if each.operation not in _UNCHANGED]
+
+    @property
+    def regions(self) -> list[Json]:
+        """The config's regions in the order of their names, which is the pool's."""
+        found = _mappings(self.config.get("regions"))
+        return sorted(found, key=lambda each: str(each.get("name")))
+
+    @cached_property
+    def stack(self) -> guardrails.Stack:
+        """What there would be, as the rules of the policy pack take it."""
+        return guardrails.Stack(self._after)
+
+    @property
+    def _after(self) -> list[guardrails.Resource]:
+        """What there would be; the stack's outputs are as the config has them."""
+        protect, regions = self.config.get("protect", True), self.regions
+        outputs = {
+            "routing": self.routing,
+            "unprotected": [*(each.get("name") for each in regions), "gateway"]
+            if protect is False
+            else self.allowed,
+            "accept_starved": self.config.get("acceptStarved"),
+            "backends": as_services(regions) if regions else None,
+        }
+        return [
+            guardrails.Resource(type=guardrails.STACK, name="", inputs=outputs),
+            *(
+                guardrails.Resource(
+                    type=each.type, name=each.name, inputs=each.after, protect=each.protect
+                )
+                for each in self.resources
+                if each.after is not None and each.type != guardrails.STACK
+            ),
+        ]
+
+    @property
+    def allowed(self) -> list[str]:
+        """Names whose account or service may be deleted or replaced."""
+        names = _mapping(self.config.get("protect")).get("except")
+        return [str(each) for each in names] if isinstance(names, list) else []
 
     @property
     def violations(self) -> list[guardrails.Violation]:
         """The rules of the policy pack that it breaks; none of a preview that is not whole."""
-        if not self.is_whole or self.failures:
-            return []
-        stack = guardrails.Resource(type=_STACK, name="", inputs={"routing": self.routing})
-        return guardrails.violations([stack, *self.resources])
+        return guardrails.violations(self._after) if self.is_whole and not self.failures else []
 
     @property
     def failures(self) -> tuple[str, ...]:
         """The errors that left the preview without an end: a broken rule's comes after it."""
         return tuple(
             error
-            for error in self.errors
-            if error != "preview failed" and not error.startswith("[mandatory] ")
+            for error in self.explained
+            if not error.startswith("[mandatory] ") and not _PROTECTED.search(error)
         )
 
+    @property
+    def explained(self) -> tuple[str, ...]:
+        """The errors without those that only say that there was one."""
+        return tuple(error for error in self.errors if error not in _ECHOES)
 
-def parse(text: str) -> Preview:
-    """Read a preview. Raises PreviewError for what is none."""
+    @cached_property
+    def losses(self) -> list[Change]:
+        """The accounts and the service that would be deleted or replaced, and what is refused."""
+        known = {each.urn: each for each in self.resources}
+        for error in self.errors:
+            for match in _PROTECTED.finditer(error):
+                urn, operation = match["urn"], "delete" if match["deleted"] else "replace"
+                found = known.get(urn) or Change(urn=urn, operation="", type=_type_of(urn))
+                known[urn] = replace(found, operation=operation, refused=True)
+        return [
+            each
+            for each in sorted(known.values(), key=lambda each: (each.type, each.name))
+            if each.refused or (each.type in LOSABLE and each.operation in ("delete", "replace"))
+        ]
+
+    def labels(self, side: str) -> dict[str, str]:
+        """Return what a member is called, by its backend: its account's region, or the config's."""
+        places = {str(each.get("name")): str(each.get("location")) for each in self.regions}
+        for each in self.resources:
+            location = (getattr(each, side) or {}).get("location")
+            if each.type == guardrails.ACCOUNT and is_told(location):
+                places[each.name] = location
+        return {name: display_name(location) for name, location in places.items()}
+
+    @property
+    def pools(self) -> tuple[PoolChange, ...]:
+        """Every pool that there was or would be."""
+        return tuple(
+            PoolChange(
+                name=each.name,
+                before=(before := self._pool(each.before)),
+                live=live if (live := self._pool(each.live)) != before else None,
+                after=self._pool(each.after),
+            )
+            for each in self.resources
+            if each.type == guardrails.BACKEND
+            and any("pool" in (side or {}) for side in (each.before, each.live, each.after))
+        )
+
+    def _pool(self, inputs: Json | None) -> Pool | None:
+        """Return a pool. Members whose ids are not told yet have the names that are still missing.
+
+        Where their numbers say otherwise, or there are more or fewer, they keep their positions.
+        """
+        if inputs is None:
+            return None
+        resource = guardrails.Resource(type=guardrails.BACKEND, name="", inputs=inputs)
+        pool, declared = guardrails.pool_of(resource), self.stack.declared
+        nameless = [m for m in pool.members if m.id in (NOT_KNOWN, IS_SECRET)]
+        if declared is None or not nameless:
+            return pool
+        told = {member.name.lower() for member in pool.members}
+        missing = [m for m in declared.members if m.name.lower() not in told]
+        if [*map(_numbers, missing)] != [*map(_numbers, nameless)]:
+            return pool
+        names = {m.name: each.name for m, each in zip(nameless, missing, strict=True)}
+        return Pool(members=tuple(replace(m, name=names.get(m.name, m.name)) for m in pool.members))
+
+
+def parse(text: str, log: str = "") -> Preview:
+    """Read a preview, and what was printed beside it. Raises PreviewError for what is none."""
+    document = _document(text, log)
+    steps, said = _mappings(document.get("steps")), _mappings(document.get("diagnostics"))
+    counts = _mapping(document.get("changeSummary"))
+    counts = {operation: n for operation, n in counts.items() if isinstance(n, int)}
+    config = {
+        key.removeprefix(_NAMESPACE): _decoded(value)
+        for key, value in _mapping(document.get("config")).items()
+        if key.startswith(_NAMESPACE)
+    }
+    by_urn: dict[str, list[Json]] = {}
+    for step in steps:
+        by_urn.setdefault(str(step.get("urn", "")), []).append(step)
+    resources = tuple(_change(urn, those) for urn, those in by_urn.items())
+    return Preview(
+        resources=resources,
+        counts=counts,
+        errors=tuple(_messages(said, "error")),
+        warnings=tuple(_messages(said, "warning")),
+        config=config,
+        routing=str(config.get("routing", "round-robin")),
+        is_whole=len(resources) >= sum(counts.values()),
+    )
+
+
+def _document(text: str, log: str) -> Json:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         first = text.strip().partition("\n")[0]
-        raise PreviewError(
-            f"no JSON: it begins with {first[:120]!r}" if first else "nothing: it is empty"
-        ) from None
-    if not isinstance(document, dict) or not {"steps", "changeSummary"} & document.keys():
-        raise PreviewError("JSON, but no preview: it has neither steps nor changeSummary")
-    steps = _mappings(document.get("steps"))
-    said = _mappings(document.get("diagnostics"))
-    counts = {
-        str(operation): number
-        for operation, number in _mapping(document.get("changeSummary")).items()
-        if isinstance(number, int)
-    }
-    labels = _Labels(steps, said)
-    routing = _mapping(document.get("config")).get("openai-gateway:routing", "round-robin")
-    return Preview(
-        before=dict(_pools(steps, "oldState", labels)),
-        after=dict(_pools(steps, "newState", labels)),
-        changes=tuple(_changes(steps)),
-        counts=counts,
-        errors=tuple(_messages(said, "error")),
-        warnings=tuple(_messages(said, "warning")),
-        routing=str(routing),
-        resources=tuple(_resources(steps)),
-        has_steps=bool(steps),
-        is_whole=len({str(step.get("urn")) for step in steps}) >= sum(counts.values()),
+        why = f"no JSON: it begins with {first[:120]!r}" if first else "nothing: it is empty"
+        raise PreviewError(_errors_of(log) or why) from None
+    if isinstance(document, dict) and {"steps", "changeSummary"} & document.keys():
+        return document
+    said = _mappings(document.get("diagnostics")) if isinstance(document, dict) else []
+    failed = _errors_of("\n".join(str(each.get("message", "")) for each in said))
+    why = "JSON, but no preview: it has neither steps nor changeSummary"
+    raise PreviewError(failed or _errors_of(log) or why)
+
+
+def _errors_of(log: str) -> str:
+    """Return what the CLI printed from its first error on."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), len(lines))
+    return "\n".join(line.removeprefix("error: ") for line in lines[begin:])
+
+
+def _change(urn: str, steps: Sequence[Json]) -> Change:
+    """Return one resource. A refresh has two steps: the second one's old state is what is live."""
+    refreshed = [each for each in steps if each.get("op") == "refresh"]
+    others = [each for each in steps if each.get("op") != "refresh"] or refreshed
+    operations = [str(each.get("op", "")) for each in others]
+    before = _states(steps, "oldState")
+    live = _states(others, "oldState")
+    # A deletion has no state that stays, whatever an engine writes there.
+    after = _states([s for s in others if "delete" not in str(s.get("op"))], "newState")
+    newest = (after or live or before or [{}])[-1]
+    differing = [each.get("detailedDiff") or each.get("diffReasons") for each in others]
+    return Change(
+        urn=urn,
+        operation=next((op for op in ("replace", "delete") if op in " ".join(operations)), "")
+        or operations[-1],
+        type=guardrails.unversioned(str(newest.get("type", ""))),
+        before=_inputs(before[:1]),
+        live=_inputs(live[-1:]),
+        after=_inputs(after[-1:]),
+        properties=tuple(sorted({str(key) for each in differing for key in _keys(each)})),
+        protect=newest.get("protect") is True,
     )
 
 
-class _Labels:
-    """What a member is called: its account's region where the preview has it, else its backend."""
-
-    def __init__(self, steps: list[Json], said: list[Json]) -> None:
-        self._regions: dict[str, str] = {}
-        for step in steps:
-            for state in (_mapping(step.get("newState")), _mapping(step.get("oldState"))):
-                key = normalise(str(_mapping(state.get("inputs")).get("location", "")))
-                if _type(state) == guardrails.ACCOUNT and key in DISPLAY_NAMES:
-                    self._regions.setdefault(_name(step), DISPLAY_NAMES[key])
-        forecasts = (_FORECAST.search(str(entry.get("message", ""))) for entry in said)
-        found = next((match for match in forecasts if match), None)
-        self._forecast = _SHARE.findall(found[1]) if found else []
-
-    def of(self, member_id: object, index: int, count: int) -> str:
-        """Return the name of the member at `index` of `count`.
-
-        Ids that are not known yet leave the program's own forecast, which is in the pool's order.
-        """
-        if isinstance(member_id, str) and member_id not in (UNKNOWN, SECRET, ""):
-            backend = member_id.rstrip("/").rpartition("/")[2]
-            return self._regions.get(backend, backend)
-        if len(self._forecast) == count:
-            return str(self._forecast[index])
-        return f"member {index + 1}"
+def _states(steps: Iterable[Json], side: str) -> list[Json]:
+    return [state for each in steps if (state := _mapping(each.get(side)))]
 
 
-def _pools(steps: list[Json], side: str, labels: _Labels) -> Iterator[tuple[str, Pool]]:
-    for step in steps:
-        state = _mapping(step.get(side))
-        pool = _mapping(state.get("inputs")).get("pool")
-        gone = side == "newState" and _is_gone(step)
-        if _type(state) == guardrails.BACKEND and pool is not None and not gone:
-            yield _name(step), _pool(_name(step), pool, labels)
+def _inputs(states: Sequence[Json]) -> Json | None:
+    return _mapping(states[0].get("inputs")) if states else None
 
 
-def _pool(name: str, pool: object, labels: _Labels) -> Pool:
-    services = pool.get("services") if isinstance(pool, dict) and "services" in pool else pool
-    if not isinstance(services, list):
-        return Pool(name=name, unread=_no_number(services))
-    members = []
-    for index, service in enumerate(services):
-        # A whole member may be unknown, or a secret.
-        values = service if isinstance(service, dict) else {"priority": service, "weight": service}
-        members.append(
-            PoolMember(
-                label=labels.of(values.get("id"), index, len(services)),
-                priority=_number(values.get("priority")),
-                weight=_number(values.get("weight")),
-            )
-        )
-    return Pool(name=name, members=tuple(members))
+def _keys(differing: object) -> Iterable[Any]:
+    return differing if isinstance(differing, dict | list) else ()
 
 
-def _number(value: object) -> int | str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if value < 0:
-            return "below 0"
-        return int(value) if value % 1 == 0 else "no whole number"  # nan and inf are none
-    return _no_number(value)
+def _type_of(urn: str) -> str:
+    """Return the type that a URN has: `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`."""
+    return guardrails.unversioned(urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2])
 
 
-def _no_number(value: object) -> str:
-    if value == UNKNOWN:
-        return "not known yet"
-    if value == SECRET or isinstance(value, dict):
-        return "secret"
-    return "not set" if value is None else "no number"
+def is_told(value: object) -> TypeGuard[str]:
+    """Whether a text is neither unknown nor secret."""
+    return isinstance(value, str) and value not in (UNKNOWN, SECRET)
 
 
-def _changes(steps: list[Json]) -> Iterator[Change]:
-    for step in steps:
-        operation = str(step.get("op", ""))
-        if operation in ("same", "read", "refresh"):
-            continue
-        state = _mapping(step.get("newState")) or _mapping(step.get("oldState"))
-        differing = step.get("detailedDiff") or step.get("diffReasons")
-        yield Change(
-            operation=operation,
-            type=_type(state),
-            name=_name(step),
-            properties=tuple(sorted(map(str, differing)))
-            if isinstance(differing, dict | list)
-            else (),
-            inputs=_mapping(state.get("inputs")),
-        )
+def _numbers(member: Member) -> tuple[int | str, int | str]:
+    return member.priority, member.weight
 
 
-def _resources(steps: list[Json]) -> Iterator[guardrails.Resource]:
-    for step in steps:
-        state = _mapping(step.get("newState"))
-        if state and not _is_gone(step) and _type(state) != _STACK:
-            inputs = _told(_mapping(state.get("inputs")))
-            yield guardrails.Resource(type=_type(state), name=_name(step), inputs=inputs)
-
-
-def _told(value: Any) -> Any:
-    """Return a value without what is unknown or secret."""
-    if isinstance(value, dict):
-        return {key: _told(each) for key, each in value.items() if each not in (UNKNOWN, SECRET)}
-    if isinstance(value, list):
-        return [None if each in (UNKNOWN, SECRET) else _told(each) for each in value]
-    return value
+def _decoded(value: object) -> object:
+    """Return a value of the config: the engine writes lists and objects as JSON text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
 
 
 def _messages(said: list[Json], severity: str) -> Iterator[str]:
     for entry in said:
         if entry.get("severity") == severity:
-            message = str(entry.get("message", "")).strip()
-            yield message.removeprefix(f"{severity}: ")
-
-
-def _is_gone(step: Json) -> bool:
-    return str(step.get("op", "")).startswith("delete")
-
-
-def _type(state: Json) -> str:
-    return guardrails.unversioned(str(state.get("type", "")))
-
-
-def _name(step: Json) -> str:
-    return str(step.get("urn", "")).rpartition("::")[2]
+            yield str(entry.get("message", "")).strip().removeprefix(f"{severity}: ")
 
 
 def _mapping(value: object) -> Json:

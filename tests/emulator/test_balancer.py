@@ -35,15 +35,11 @@ def test_a_full_turn_gives_each_member_exactly_its_expected_share(shape, tripped
     members = members_of(shape)
     names = {f"foundry{number}" for number in tripped}
     rotation = Rotation(members)
-    pool = traffic.Pool(
-        members=tuple(
-            traffic.Member(
-                name=m.name, priority=m.priority, weight=m.weight, up=m.name not in names
-            )
-            for m in members
-        )
-    )
-    shares = dict(zip((m.name for m in members), pool.shares or (), strict=True))
+    declared = [
+        traffic.Member(name=m.name, priority=m.priority, weight=m.weight, up=m.name not in names)
+        for m in members
+    ]
+    shares = traffic.Pool(members=tuple(declared)).by_label({})
     # In a turn as long as the common denominator every share is a whole number of picks.
     common = lcm(*(share.denominator for share in shares.values()))
     picks = Counter(rotation.pick(names.__contains__) for _ in range(common))

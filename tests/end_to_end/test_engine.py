@@ -6,12 +6,16 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from shell import Shell
 
-from emulator.demo import copy_program
+from docs import changing_regions
+from docs.changing_regions import PROTECT, REGIONS, Project
+from emulator.identity import authorization
 
 ROOT = Path(__file__).parents[2]
 CHANCE = (
@@ -23,6 +27,9 @@ CHANCE = (
 """What differs between any two deployments."""
 DRIFT = 7
 """The CLI's exit code when changes were not expected."""
+REFUSED = 1
+"""Its exit code when the program or the engine refused a change."""
+UP = "up --yes --skip-preview"
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH"),
@@ -30,66 +37,120 @@ pytestmark = [
 ]
 
 
-class Cli:
-    """Runs `pulumi` in a copy of the program: it writes its salt into the stack's file."""
+class Cli(Project):
+    """Runs `pulumi`, and the probes, in a copy of the program: a stack's file is written to."""
 
     def __init__(self, shell, folder: Path) -> None:
-        self.folder = folder
-        copy_program(ROOT, folder)
-        shutil.copytree(ROOT / "policies", folder / "policies")
+        new = not folder.exists()
         exports = shell.emulator("env").stdout
-        self.environment = {
-            **shell.environment,
-            "PATH": os.environ["PATH"],
-            "PULUMI_HOME": str(folder / "home"),
-            **dict(
-                line.removeprefix("export ").split("=", 1)
-                for line in shlex.split(exports.replace("\n", " "))
-                if "=" in line
-            ),
-        }
+        variables = dict(
+            line.removeprefix("export ").split("=", 1)
+            for line in shlex.split(exports.replace("\n", " "))
+            if "=" in line
+        )
+        self.shell = shell
+        super().__init__(folder, {**shell.environment, "PATH": os.environ["PATH"], **variables})
+        if new:
+            for name in ("policies", "probes"):
+                shutil.copytree(ROOT / name, folder / name)
 
     def __call__(self, command: str, expected: int = 0) -> str:
+        done = self.pulumi(command)
+        assert done.returncode == expected, f"pulumi {command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def run(self, script: str, *flags: str, expected: int, folder=None, text=None, **variables):
+        """What a script of the project prints, on both streams."""
         done = subprocess.run(
-            ["pulumi", *shlex.split(command)],
-            cwd=self.folder,
-            env=self.environment,
+            [sys.executable, str(self.folder / "probes" / script), *flags],
+            cwd=folder or self.folder,
+            env={**self.environment, **variables},
+            input=text,
             capture_output=True,
             text=True,
             check=False,
             timeout=120,
         )
-        assert done.returncode == expected, f"pulumi {command}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        assert done.returncode == expected, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def probe(self, *flags: str, expected: int, **more) -> str:
+        return self.run("distribution.py", *flags, expected=expected, **more)
+
+    def portal(self) -> httpx.Client:
+        """Resource Manager, as one who is signed in sees it."""
+        return httpx.Client(
+            base_url=self.environment["ARM_ENDPOINT"],
+            headers=authorization(self.shell.state),
+            trust_env=False,
+        )
+
+    def change_weight(self) -> None:
+        """What one can do in the portal."""
+        url = f"{json.loads(self('stack output --json'))['pool']['id']}?api-version=2024-05-01"
+        with self.portal() as portal:
+            pool = portal.get(url).raise_for_status().json()["properties"]["pool"]
+            pool["services"][1]["weight"] = 7
+            portal.put(url, json={"properties": {"type": "Pool", "pool": pool}}).raise_for_status()
+
+    def comment(self, preview: str, *flags: str, expected: int) -> str:
+        (self.folder / "preview.json").write_text(preview, encoding="utf-8")
+        return self.run("preview_comment.py", "preview.json", *flags, expected=expected)
 
 
-def judge(shell, cli, expected: int) -> str:
+def judge(cli, expected: int) -> str:
+    """The verdict on outputs that are piped into the probe."""
     outputs = cli("stack output --stack dev --json --show-secrets")
-    result = shell.run("probes/distribution.py", "--outputs", "-", text=outputs)
-    assert result.returncode == expected, result.stdout + result.stderr
-    return result.stdout
+    return cli.probe("--outputs", "-", expected=expected, text=outputs)
+
+
+@pytest.fixture(scope="module")
+def up_once(tmp_path_factory) -> Path:
+    """A folder with the dev stack as `pulumi up` deploys it, for all tests that begin with it."""
+    folder = tmp_path_factory.mktemp("engine")
+    shell = Shell(folder / "state")
+    with shell.serving("--provisioning", "0"):
+        Cli(shell, folder / "project").deploy()
+    return folder
+
+
+@pytest.fixture
+def cli(up_once, tmp_path):
+    """A copy of the deployed stack and of its Azure."""
+    folder = shutil.copytree(up_once, tmp_path / "copy", symlinks=True)
+    shell = Shell(folder / "state")
+    with shell.serving("--provisioning", "0"):
+        copy = Cli(shell, folder / "project")
+        copy("stack select dev")
+        yield copy
 
 
 def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
-    with shell.serving("--provisioning", "0") as endpoint:
+    with shell.serving("--provisioning", "0"):
         cli = Cli(shell, tmp_path / "project")
         cli("stack init dev")
         assert "+ 36 to create" in cli("preview")
-        up = cli("up --yes --skip-preview --config-file Pulumi.incident.yaml")
+        up = cli(f"{UP} --config-file Pulumi.incident.yaml")
         assert "+ 36 created" in up
         assert "Expected traffic: UK South 100.0 %" in up
-        fixed = cli("up --yes --skip-preview")
+        fixed = cli(UP)
         assert re.search(r"~ 1 updated\s+35 unchanged", fixed)
-        assert "CONFIRMED" in judge(shell, cli, 0)
+        assert "CONFIRMED" in judge(cli, 0)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")
         outputs = json.loads(cli("stack output --json"))
         assert outputs["subscription_key"] == "[secret]"
-        change_weight(f"{endpoint}{outputs['pool']['id']}?api-version=2024-05-01")
+        cli.change_weight()
         cli("preview --refresh --expect-no-changes", expected=DRIFT)
-        assert "foundry2 has weight 7" in judge(shell, cli, 1)
-        assert "~ 1 updated" in cli("up --refresh --yes --skip-preview")
-        judge(shell, cli, 0)
+        assert "foundry2 has weight 7" in judge(cli, 1)
+        assert "36 unchanged" in cli(UP)
+        judge(cli, 1)
+        assert "~ 1 updated" in cli(f"{UP} --refresh")
+        judge(cli, 0)
+        assert "cannot be deleted" in cli("destroy --yes", expected=REFUSED)
+        assert "36 unchanged" in cli("refresh --yes --skip-preview")
+        cli.set(PROTECT, False)
+        assert "36 unchanged" in cli(UP)
         assert "- 36 deleted" in cli("destroy --yes --skip-preview")
 
 
@@ -111,7 +172,7 @@ def test_both_ways_to_deploy_make_the_same_resources_by_the_same_requests(shell,
     with shell.serving("--provisioning", "0", "--request-log", str(log)):
         cli = Cli(shell, tmp_path / "project")
         cli("stack init dev")
-        cli("up --yes --skip-preview")
+        cli(UP)
         by_engine = described(json.loads(cli("stack export --show-secrets"))["deployment"])
         sent = changes_in(log)
         up = shell.emulator("up", "--stack", "dev")
@@ -123,6 +184,156 @@ def test_both_ways_to_deploy_make_the_same_resources_by_the_same_requests(shell,
         assert by_engine[urn] == state, urn
     assert sorted(changes_in(log)[len(sent) :]) == sorted(sent)
     assert len(sent) == 25  # the resources that are Azure's, and the key
+
+
+@pytest.mark.timeout(1800)
+def test_a_change_of_the_regions_touches_those_regions_alone():
+    rows = changing_regions.previews()
+    for row in rows:
+        for outcome in (row.protected, row.unprotected):
+            assert not outcome.strangers(row.change), row.change.title
+        title, done = row.change.title, row.unprotected.touched
+        if title.startswith("order"):
+            assert not any(done.values()), title
+            assert not row.protected.refused, title
+        elif "location mistyped" in title:
+            assert "did you mean" in row.unprotected.refused, title
+            assert "did you mean" in row.protected.refused, title
+        elif row.change.takes_away:
+            assert "protect" in row.protected.refused, title
+            assert not row.unprotected.refused, title
+            assert done["deleted"] or done["replaced"], title
+        else:
+            assert row.protected == row.unprotected, title
+            assert ("Account", row.change.regions and next(iter(row.change.own))) in done["created"]
+    document = changing_regions.DOCUMENT.read_text(encoding="utf-8")
+    assert changing_regions.filled(document, rows) == document
+
+
+def test_azure_has_what_the_state_says_after_every_up_that_changes_the_regions(cli):
+    one, two, three = cli.regions
+    cli.set(REGIONS, [two, one, three])
+    assert "36 unchanged" in cli(UP)
+    assert_azure_has_what_the_state_says(cli)
+    cli.set(REGIONS, [one, two, three])
+    assert "36 unchanged" in cli(UP)
+
+    cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, one, two, three])
+    assert re.search(r"\+ 6 created\s+~ 2 updated", cli(UP))
+    assert_azure_has_what_the_state_says(cli)
+    cli.probe(expected=0)
+
+    cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, two, three])
+    refused = cli("up --yes", expected=REFUSED)
+    assert re.search(r"foundry1\" cannot be deleted\s+because it is protected", refused)
+    assert_azure_has_what_the_state_says(cli, changed=True)
+
+    cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, one, two, three])
+    cli.set(PROTECT, {"except": ["foundry1"]})
+    assert "42 unchanged" in cli(UP)
+    cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, two, three])
+    assert re.search(r"~ 2 updated\s+- 6 deleted", cli("up --yes"))
+    assert_azure_has_what_the_state_says(cli)
+    cli.probe(expected=0)
+
+
+def assert_azure_has_what_the_state_says(cli, *, changed: bool = False) -> None:
+    """Every resource of the state is in Azure as the state has it, and Azure has no other.
+
+    With `changed` config a refresh alone is asked, not what the program would change.
+    """
+    if changed:
+        assert re.search(r"Resources:\s+\d+ unchanged", cli("refresh --yes --skip-preview"))
+    else:
+        cli("preview --refresh --expect-no-changes")
+    deployment = json.loads(cli("stack export"))["deployment"]
+    by_type = {}
+    for each in deployment["resources"]:
+        by_type.setdefault(each["type"], set()).add(each.get("id", "").lower())
+    (group,) = by_type["azure-native:resources:ResourceGroup"]
+    (service,) = by_type["azure-native:apimanagement:ApiManagementService"]
+    accounts = by_type["azure-native:cognitiveservices:Account"]
+    found = {
+        "azure-native:cognitiveservices:Account": listed(
+            cli, f"{group}/providers/Microsoft.CognitiveServices/accounts", "2025-06-01"
+        ),
+        "azure-native:cognitiveservices:Deployment": {
+            each
+            for account in accounts
+            for each in listed(cli, f"{account}/deployments", "2025-06-01")
+        },
+        "azure-native:authorization:RoleAssignment": {
+            each
+            for account in accounts
+            for each in listed(
+                cli, f"{account}/providers/Microsoft.Authorization/roleAssignments", "2022-04-01"
+            )
+        },
+        "azure-native:apimanagement:Backend": listed(cli, f"{service}/backends", "2024-05-01"),
+    }
+    assert found == {kind: by_type[kind] for kind in found}
+
+
+def listed(cli, path: str, version: str) -> set[str]:
+    with cli.portal() as portal:
+        page = portal.get(path, params={"api-version": version}).raise_for_status().json()
+    assert not page.get("nextLink")
+    return {each["id"].lower() for each in page["value"]}
+
+
+def test_the_bare_probe_judges_the_selected_stack_from_any_folder(cli, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (cli.folder, elsewhere):
+        assert "CONFIRMED" in cli.probe(expected=0, folder=folder)
+    cli(f"{UP} --config-file Pulumi.incident.yaml")
+    declared = cli.probe(expected=0, folder=elsewhere)
+    assert "Load balancing test complete" not in declared
+    assert "0 %" in declared
+    cli.probe("--expect", "round-robin", expected=1)
+    cli("stack init empty")
+    assert "empty" in cli.probe(expected=2)
+    cli.probe("--expect", "round-robin", expected=1, PULUMI_STACK="dev")
+
+
+def test_the_bare_probe_refuses_two_stacks_of_one_name_and_names_both(cli):
+    cli.set(PROTECT, False)  # the embedded deployment's, which is destroyed again
+    up = cli.shell.emulator("up", "--stack", "dev", "--config-file", str(cli.file))
+    assert up.returncode == 0, up.stdout + up.stderr
+    cli(f"{UP} --config-file Pulumi.incident.yaml")
+    refused = cli.probe(expected=2)
+    assert "--stack" in refused
+    assert cli.environment["PROBE_OUTPUTS"] in refused
+    cli.probe("--outputs", cli.environment["PROBE_OUTPUTS"], expected=0)
+    cli.probe("--stack", "dev", "--expect", "round-robin", expected=1)
+    down = cli.shell.emulator("destroy", "--stack", "dev")
+    assert down.returncode == 0, down.stdout + down.stderr
+    cli.probe("--expect", "round-robin", expected=1)
+
+
+def test_a_refresh_preview_of_a_healthy_stack_is_no_fault_and_drift_is(cli):
+    command = "preview --refresh --json --show-sames"
+    healthy = cli.comment(cli(command), expected=0)
+    assert "33.3 %" in healthy
+    cli.change_weight()
+    assert "33.3 %" in cli.comment(cli(command), expected=0)
+    assert "36 unchanged" in cli(UP)
+    told = cli.probe(expected=1)
+    assert "pulumi up --refresh" in told
+    assert "~ 1 updated" in cli(f"{UP} --refresh")
+    cli.probe(expected=0)
+
+
+def test_every_mistake_in_the_config_is_told_at_once(cli):
+    cli.set(REGIONS, {"name": "foundry1"})
+    cli.set("openai-gateway:routing", ["round-robin"])
+    cli.set("openai-gateway:models", "chat")
+    cli.set("openai-gatway:breaker", None)
+    told = cli("preview", expected=REFUSED)
+    for key in ("regions", "routing", "models"):
+        assert f"openai-gateway:{key}" in told
+    assert "did you mean" in told
+    assert "Traceback" not in told
 
 
 def described(deployment) -> dict:
@@ -168,12 +379,3 @@ def changes_in(log: Path) -> list[tuple[str, ...]]:
         for each in entries
         if each["method"] != "GET"
     ]
-
-
-def change_weight(url: str) -> None:
-    """What one can do in the portal."""
-    with httpx.Client(trust_env=False) as portal:
-        pool = portal.get(url).json()["properties"]
-        pool["pool"]["services"][1]["weight"] = 7
-        answer = portal.put(url, json={"properties": {"type": "Pool", "pool": pool["pool"]}})
-        assert answer.status_code == 200, answer.text

@@ -93,7 +93,7 @@ def engine(shell, stack: str, folder: Path) -> Callable[..., str]:
         if command != "probe":
             return cli(commands[command], expected)
         cli("preview --refresh --expect-no-changes --config-file Pulumi.platform.yaml")
-        return judge(shell, cli, expected)
+        return judge(cli, expected)
 
     return run
 

@@ -3,19 +3,23 @@
 import copy
 import json
 import re
+import subprocess
+import sys
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
 import pytest
 from fake_github import GitHub
+from fake_prices import Prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from components.traffic import SECRET, UNKNOWN
 from probes import preview_comment
 from probes.formats.markdown_text import escape
 from probes.preview.comment import LIMIT, MARKER
-from probes.preview.model import SECRET, UNKNOWN
 
 PREVIEWS = Path(__file__).with_name("previews")
 TOKEN = "ghs_never-shown"
@@ -59,6 +63,11 @@ def comment(tmp_path, capsys):
     return run
 
 
+def plain(text: str) -> str:
+    """The text without its escapes."""
+    return text.replace("\\", "").replace("&#58;&#8203;", ":")
+
+
 def first(text: str) -> str:
     """The first line that a reader sees."""
     return text.splitlines()[1]
@@ -73,6 +82,36 @@ def first(text: str) -> str:
         ("policy-violation", 3, "The preview failed: where traffic would go cannot be told"),
         ("program-error", 3, "The preview failed: where traffic would go cannot be told"),
         ("secret-weight", 3, "Where traffic would go cannot be told"),
+        ("first", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("same", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("fourth", 0, "✅ Round robin, 25\\.0 % of traffic to each region"),
+        ("policy", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("refresh", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
+        ("drift", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
+        ("gone", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
+        ("incident", 0, "⚠️ 100 % of traffic to UK South \\(declared: routing is priority\\)"),
+        ("incident-accepted", 0, "✅ 100 % of traffic to UK South \\(declared: routing is prior"),
+        ("refused", 1, "❌ Refused: UK South 50\\.0 %, East US 0\\.0 %, Norway East 50\\.0 %"),
+        ("location-typo", 3, "❔ The preview failed: where traffic would go cannot be told"),
+        ("three", 3, "❔ The preview failed: where traffic would go cannot be told"),
+        ("wrong-type", 3, "❔ The preview failed: where traffic would go cannot be told"),
+        ("moved", 1, "❌ Refused, as protected: foundry2 \\(East US\\) would be replaced"),
+        (
+            "moved-allowed",
+            0,
+            "⚠️ Downtime: foundry2 \\(East US\\) would be replaced; then: Round robin",
+        ),
+        (
+            "removed",
+            1,
+            "❌ Refused, as protected: foundry2 \\(East US\\) would be deleted",
+        ),
+        (
+            "service-replaced",
+            1,
+            "❌ Downtime: API Management service apim\\-l2tmzebd, foundry1 ",
+        ),
+        ("unchecked-typo", 1, "Unbalanced traffic: foundry1: is in uksoth: there is no such Az"),
     ],
 )
 def test_the_engines_own_previews(comment, file, code, said):
@@ -80,6 +119,91 @@ def test_the_engines_own_previews(comment, file, code, said):
     assert text.startswith(f"{MARKER}\n### ")
     assert said in first(text)
     assert found == code
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (
+            "three",
+            [
+                '- openai-gateway:routing is "random": write one of round-robin, weighted, ',
+                "- openai-gateway:regions[0].priorty is 1, but there is no such key: did you mean ",
+                "- openai-gateway:regions[1].weight is 0: Azure does not document weight 0; write ",
+            ],
+        ),
+        (
+            "wrong-type",
+            ['- openai-gateway:regions is {"a": 1}: list 2 to 30 regions, each with a name and a'],
+        ),
+        ("location-typo", ["there is no such Azure location; did you mean uksouth?"]),
+        (
+            "drift",
+            [
+                "- Changed in Azure since the last `up`: inference-backend-pool: UK South 100.0 %",
+                "- `pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged",
+                "| East US | 1 / 1 | 33.3 % | 2 / 1 | 0.0 % | 1 / 1 | 33.3 % |",
+            ],
+        ),
+        ("gone", ["made anew once purged: foundry2 (Account), "]),
+        ("fourth", ["| Sweden Central | - | - | 1 / 1 | 25.0 % |"]),
+        (
+            "moved",
+            [
+                "**foundry2 (East US) would go down until a new account answers: minutes, and ",
+                "The name foundry2-l2tmzebd stays taken for 48 hours (soft delete)",
+                "\nTo allow it, write in the stack's config, and deploy that before this change:\n",
+                "\nopenai-gateway:protect: {except: [foundry2]}\n",
+                "| France Central, was East US | 1 / 1 |",
+            ],
+        ),
+        ("moved-allowed", ["**foundry2 (East US) would go down until "]),
+        ("removed", ["would go down for good. The name foundry2-l2tmzebd stays taken for 48 h"]),
+        (
+            "service-replaced",
+            ["would go down for all regions until the new service is there: minutes on BasicV2."],
+        ),
+        ("unchecked-typo", ["| uksoth, was UK South | 1 / 1 |"]),
+        ("policy", ["2 line(s) of a policy", '-      <when condition="true">']),
+    ],
+)
+def test_what_the_engine_s_previews_are_explained_by(comment, file, said):
+    _, text, _ = comment((PREVIEWS / f"{file}.json").read_text("utf-8"))
+    lines = plain(text)
+    for each in said:
+        assert lines.count(each) == 1, each
+    assert "unhandled error" not in lines
+
+
+def test_what_goes_down_is_the_first_line_after_the_verdict(comment):
+    for file in ("moved", "moved-allowed", "removed", "service-replaced", "unchecked-typo"):
+        _, text, _ = comment((PREVIEWS / f"{file}.json").read_text("utf-8"))
+        assert "would go down" in text.splitlines()[3]
+
+
+def test_a_loss_is_allowed_by_name_alone(comment):
+    document = json.loads((PREVIEWS / "moved-allowed.json").read_text("utf-8"))
+    for protect in ("true", "false", '{"except": ["foundry1"]}', '{"except": "foundry2"}', "x"):
+        document["config"]["openai-gateway:protect"] = protect
+        code, text, _ = comment(document)
+        names = "foundry1, foundry2" if "foundry1" in protect else "foundry2"
+        assert (code, f"protect: {{except: [{names}]}}\n" in text) == (1, True)
+
+
+def test_a_live_pool_is_shown_only_where_a_refresh_found_another(comment):
+    _, text, _ = comment((PREVIEWS / "refresh.json").read_text("utf-8"))
+    assert "live" not in text
+    assert text.count("| UK South |") == 1
+
+
+def test_a_policy_cannot_leave_its_block(comment):
+    kind = "azure-native:apimanagement:ApiPolicy"
+    states = [{"type": kind, "inputs": {"value": value}} for value in ("a\n```\nb", "a\n````\nc")]
+    change = {"op": "update", "urn": "urn::it", "oldState": states[0], "newState": states[1]}
+    _, text, _ = comment(preview(step(ROUND), change))
+    (fence,) = (each for each in MARKDOWN.parse(text) if each.type == "fence")
+    assert fence.content == "@@ -1,3 +1,3 @@\n a\n-```\n-b\n+````\n+c\n"
+    assert fence.info == "diff"
 
 
 def test_the_engine_s_words_are_told_of_a_program_that_failed(comment):
@@ -91,10 +215,16 @@ def test_a_secret_weight_is_named_and_not_guessed(comment):
     code, text, _ = comment(preview(step([("foundry1", 1, SECRET), ("foundry2", 1, 1)])))
     assert code == 3
     assert "- weight of foundry1 is secret" in text
-    code, text, _ = comment(preview(step([("foundry1", UNKNOWN, 1), ("foundry2", 1, None)])))
+    code, text, _ = comment(preview(step([("foundry1", UNKNOWN, 1), ("foundry2", 1, 1)])))
     assert code == 3
     assert "- priority of foundry1 is not known yet" in text
-    assert "- weight of foundry2 is not set" in text
+
+
+def test_an_absent_weight_is_no_unknown_one(comment):
+    code, text, _ = comment(preview(step([("foundry1", UNKNOWN, 1), ("foundry2", 1, None)])))
+    assert code == 1
+    assert first(text) == "### ❌ Not as declared: foundry2 has no weight"
+    assert "- priority of foundry1 is not known yet" in text
 
 
 def test_the_incident_is_the_first_line_and_the_table_shows_before_and_after(comment):
@@ -109,8 +239,24 @@ def test_what_the_stack_declares_is_no_mistake_unless_round_robin_is_expected(co
     declared = preview(step(INCIDENT), config={"openai-gateway:routing": "priority"})
     code, text, _ = comment(declared)
     assert code == 0
-    assert first(text) == "### ✅ 100 % of traffic to foundry1 \\(declared: routing is priority\\)"
+    assert first(text) == "### ⚠️ 100 % of traffic to foundry1 \\(declared: routing is priority\\)"
     assert comment(declared, "--expect", "round-robin")[0] == 1
+
+
+def test_a_region_without_traffic_is_green_only_when_it_is_accepted_by_name(comment):
+    config = {"openai-gateway:routing": "priority"}
+    text = comment(preview(step(INCIDENT), config=config))[1]
+    assert "- foundry2 and foundry3 would get nothing as long as all is well" in text
+    assert "\nTo accept that, write in the stack's config:\n```yaml\n" in text
+    assert "\nopenai-gateway:acceptStarved: [foundry2, foundry3]\n" in text  # to be copied
+    config["openai-gateway:acceptStarved"] = '["foundry2"]'
+    assert (
+        "acceptStarved: [foundry2, foundry3]\n"
+        in comment(preview(step(INCIDENT), config=config))[1]
+    )
+    config["openai-gateway:acceptStarved"] = ["foundry2", "foundry3"]
+    code, text, _ = comment(preview(step(INCIDENT), config=config))
+    assert (code, first(text)[:6]) == (0, "### ✅ ")
 
 
 def test_weighted_is_declared_while_the_priorities_are_equal(comment):
@@ -137,14 +283,36 @@ def test_a_region_s_name_comes_from_its_account(comment):
     assert "100 % of traffic to UK South" in comment(preview(account, step(INCIDENT)))[1]
 
 
-def test_ids_that_are_unknown_are_named_by_the_program_s_forecast(comment):
+REGIONS = [
+    {"name": "foundry3", "location": "norwayeast", "priority": 2, "weight": 50},
+    {"name": "foundry1", "location": "uksouth", "weight": 100},
+    {"name": "foundry2", "location": "East US", "priority": 2, "weight": 50},
+]
+
+
+def test_ids_that_are_unknown_are_named_by_the_config(comment):
     pool = step(INCIDENT)
     for service in pool["newState"]["inputs"]["pool"]["services"]:
         service["id"] = UNKNOWN
-    forecast = "warning: Expected traffic: UK South 100.0 %, East US 0.0 %, Norway East 0.0 % (not "
-    said = [{"severity": "warning", "message": f"{forecast}round robin: because)\n"}]
-    assert "100 % of traffic to UK South" in first(comment(preview(pool, diagnostics=said))[1])
+    config = {"openai-gateway:regions": json.dumps(REGIONS)}
+    code, text, _ = comment(preview(pool, config=config))
+    assert (code, first(text)) == (1, "### ❌ 100 % of traffic to UK South")
+    assert "| East US | - | - | 2 / 50 |" in text
     assert "100 % of traffic to member 1" in first(comment(preview(pool))[1])
+    # Numbers that are not the config's are nobody's.
+    config["openai-gateway:regions"] = [{**each, "priority": 1} for each in REGIONS]
+    assert "100 % of traffic to member 1" in first(comment(preview(pool, config=config))[1])
+
+
+def test_a_pool_that_is_not_the_declared_one_is_unbalanced_and_ids_ignore_case(comment):
+    config = {"openai-gateway:regions": [{**each, "priority": 1, "weight": 1} for each in REGIONS]}
+    assert comment(preview(step([(n.upper(), 1, 1) for n, *_ in ROUND]), config=config))[0] == 0
+    code, text, _ = comment(preview(step([(n, 7, 9) for n, *_ in ROUND]), config=config))
+    assert code == 1
+    assert first(text) == "### ❌ Not as declared: foundry1 has priority 7, declared is 1"
+    code, text, _ = comment(preview(step(ROUND[:2]), config=config))
+    assert code == 1
+    assert "- foundry3 is not in the pool; add foundry3 to it" in text
 
 
 def test_a_pool_that_goes_away_is_unbalanced_and_no_pool_cannot_be_told(comment):
@@ -170,6 +338,7 @@ BACKENDS = [backend(name) for name, *_ in ROUND]
     ("members", "said"),
     [
         (ROUND[:2], "has 2 of 3 regions: traffic would be foundry1 50.0 %, foundry2 50.0 %"),
+        ([("a", 1, 1), ("a", 1, 1)], "100 % of traffic to a"),
         ([*ROUND[:2], ("foundry1", 1, 1)], "Unequal traffic: foundry1 66.7 %, foundry2 33.3 %"),
         ([*ROUND[:2], ("foundry9", 1, 1)], "foundry9 is no backend of this stack"),
     ],
@@ -211,10 +380,12 @@ def test_a_preview_that_is_not_whole_breaks_no_rule(comment):
 @pytest.mark.parametrize(
     ("pool", "said"),
     [
-        (UNKNOWN, "the members of pool are not known yet"),
-        ({"services": SECRET}, "the members of pool are secret"),
-        ({"services": [UNKNOWN, {"priority": 1, "weight": 1}]}, "weight of member 1 is not known"),
-        ({"services": [{"priority": -1, "weight": 1.5}]}, "weight of member 1 is no whole number"),
+        (UNKNOWN, "the members are not known yet"),
+        ({"services": SECRET}, "the members are secret"),
+        (
+            {"services": [UNKNOWN, {"id": "a", "priority": 1, "weight": 1}]},
+            "weight of member 1 is not known",
+        ),
     ],
 )
 def test_members_that_are_not_told_are_not_guessed(comment, pool, said):
@@ -225,25 +396,77 @@ def test_members_that_are_not_told_are_not_guessed(comment, pool, said):
     assert said in text.replace("\\", "")
 
 
+SERVICE = "apimanagement:ApiManagementService"
+
+
+def added(kind, **inputs):
+    return {
+        "op": "create",
+        "urn": "urn::it",
+        "newState": {"type": f"azure-native:{kind}", "inputs": {"location": "uksouth", **inputs}},
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "sku", "said"),
     [
-        ("apimanagement:ApiManagementService", {"name": "BasicV2", "capacity": 2}, "about $300 a"),
-        ("apimanagement:ApiManagementService", {"name": "Consumption"}, "by its calls"),
-        ("apimanagement:ApiManagementService", {"name": "Gold", "capacity": 1}, "not known"),
-        ("cognitiveservices:Deployment", {"name": "GlobalStandard"}, "by the tokens used"),
-        ("cognitiveservices:Deployment", {"name": "ProvisionedManaged"}, "not known"),
-        ("compute:VirtualMachine", UNKNOWN, "not known"),
+        (SERVICE, {"name": "BasicV2", "capacity": 2}, "2 × BasicV2, [API Management prices](https"),
+        (SERVICE, UNKNOWN, "1 × unknown tier, [API Management prices](https"),
+        ("cognitiveservices:Deployment", {"name": "x"}, "by the tokens used, nothing while idle"),
+        ("compute:VirtualMachine", UNKNOWN, None),
         ("apimanagement:Api", None, None),
     ],
 )
-def test_what_is_added_has_its_cost_or_says_that_it_is_not_known(comment, kind, sku, said):
-    state = {"type": f"azure-native:{kind}", "inputs": {"sku": sku}}
-    added = {"op": "create", "urn": "urn::it", "newState": state}
-    text = comment(preview(step(ROUND), added))[1].replace("\\", "")
+def test_what_is_added_and_costs_has_the_page_that_says_it_and_no_number(comment, kind, sku, said):
+    text = plain(comment(preview(step(ROUND), added(kind, sku=sku)))[1])
     assert (f"\n- it: {said}" in text) == (said is not None)
-    assert ("**Costs of what is added**" in text) == (said is not None)
-    assert "- it:" not in comment(preview(step(ROUND), {**added, "op": "same"}))[1]
+    assert "\n- what else is added: [price calculator](https" in text
+    assert "$" not in text
+    same = {**added(kind, sku=sku), "op": "same"}
+    assert "**Costs of what is added**" not in comment(preview(step(ROUND), same))[1]
+
+
+def test_prices_are_asked_for_and_dated_and_a_failure_is_a_line(comment, prices, monkeypatch):
+    service = added(SERVICE, sku={"name": "BasicV2", "capacity": 2})
+
+    def said():
+        code, text, _ = comment(preview(step(ROUND), service), "--prices")
+        assert code == 0
+        return next(line for line in plain(text).splitlines() if line.startswith("- it: "))
+
+    today = rf"{datetime.now(UTC):%Y-%m}-\d\d"
+    prices.items = [
+        price("Basic v2 Secondary Unit", 9),
+        price("Basic v2 Unit", 0),
+        price("Basic v2 Unit", 0.21),
+    ]
+    assert re.search(rf": 0\.21 USD per 1 Hour and unit \({today}\)$", said())
+    assert "armRegionName eq 'uksouth'" in prices.asked[-1]
+    prices.items = []
+    assert re.search(rf" has no price for it in uksouth \({today}\)$", said())
+    prices.items = [{}]
+    assert " answers something else than prices (" in said()
+    prices.status = 500
+    assert " cannot be read (HTTPStatusError) (" in said()
+    monkeypatch.setenv("RETAIL_PRICES_ENDPOINT", "http://127.0.0.1:9/")
+    assert " cannot be read (ConnectError) (" in said()
+
+
+def price(meter, retail):
+    return {
+        "meterName": meter,
+        "retailPrice": retail,
+        "unitOfMeasure": "1 Hour",
+        "currencyCode": "USD",
+    }
+
+
+@pytest.fixture
+def prices(monkeypatch):
+    prices = Prices()
+    monkeypatch.setenv("RETAIL_PRICES_ENDPOINT", prices.url)
+    yield prices
+    prices.close()
 
 
 ANYTHING = st.recursive(
@@ -285,13 +508,60 @@ def test_a_preview_of_any_shape_ends_in_a_comment(value, place):
         ("[]", "JSON, but no preview"),
         ("{}", "JSON, but no preview"),
         ("[" * 100_000, "no JSON"),
+        ('{"steps": [], "changeSummary": {}}', "The preview is empty"),
         ('{"steps": []}', "--show-sames"),
+        ('{"diagnostics": [{"message": "error: no plugin\\n"}]}', "- no plugin"),
     ],
 )
 def test_what_is_no_preview_is_said_as_such(comment, text, said):
     code, out, _ = comment(text)
     assert code == 3
     assert said in out.replace("\\", "")
+
+
+def test_an_empty_preview_quotes_what_the_cli_printed_and_no_secret(comment, tmp_path, monkeypatch):
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "never-shown")
+    log = tmp_path / "preview.log"
+    log.write_text(
+        "warning: stale\nerror: validating stack config: openai-gateway:regions\n  must be a list\n"
+        "passphrase never-shown, https://user:never-seen@example/x?sig=never%2Fseen&a=1\n"
+    )
+    code, text, _ = comment("", "--log", str(log))
+    assert code == 3
+    lines = plain(text).splitlines()
+    assert "- validating stack config: openai-gateway:regions" in lines
+    assert "- must be a list" in lines
+    assert "- passphrase [secret], https://[secret]example/x?[secret]&amp;a=1" in unescape_most(
+        lines
+    )
+    assert "never" not in text
+    assert "stale" not in text
+    assert comment("", "--log", str(tmp_path / "none"))[0] == 2
+
+
+def unescape_most(lines):
+    return [line.replace("&#38;", "&amp;").replace("\u200b", "") for line in lines]
+
+
+def test_run_quotes_what_the_cli_prints_on_standard_error(comment, tmp_path, monkeypatch, capsys):
+    cli = tmp_path / "pulumi"
+    cli.write_text("#!/bin/sh\necho 'error: no stack selected' >&2\nexit 255\n")
+    cli.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert preview_comment.main(["--run"]) == 3
+    assert "- no stack selected" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    file = tmp_path / "preview.json"
+    file.write_text(json.dumps(preview(step(ROUND))))
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, preview_comment.__file__, str(file)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: standard output: no space left on device\n",
+    )
 
 
 def test_wrong_usage_is_exit_2(capsys, comment):
@@ -440,7 +710,7 @@ def test_a_comment_whose_answer_was_lost_is_not_written_twice(github, comment):
 
 def test_retry_after_is_waited_for_unless_it_asks_too_much(github, comment, monkeypatch):
     slept = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    monkeypatch.setattr("probes.preview.github.time.sleep", slept.append)
     github.failures = [(403, 7), (429, 3), 500]
     assert comment(preview(step(ROUND)), "--post", "--pull-request", "7")[0] == 0
     assert slept[:2] == [7, 3]

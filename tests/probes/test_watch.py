@@ -87,9 +87,7 @@ def test_a_watch_whose_budget_is_used_up_sends_nothing_and_says_so_once(
     assert len(gateway.requests) == 12
     _, verdict, life = result.out.splitlines()
     assert words(verdict) == "balanced"
-    assert life.endswith(
-        "Z still balanced at the last look; the budget of 15 requests a minute is used up for 60 s"
-    )
+    assert life.endswith("Z budget of 15 requests a minute used up; next in 60 s")
 
 
 def test_a_quiet_watch_prints_changes_alone(gateway, probe):

@@ -1,6 +1,7 @@
 """The rules before the merge: the program keeps all of them, and each mistake breaks its own."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.guardrails import RULES, Resource, violations
+from components.guardrails import RULES, Resource, Stack, violations
+from components.traffic import UNKNOWN
 
 POLICIES = recording.ROOT / "policies"
 
@@ -25,6 +27,7 @@ def declared(program) -> list[Resource]:
                 if each.type == "pulumi:pulumi:Stack"
                 else recording.unwrap(each.inputs)
             ),
+            protect=each.protect,
         )
         for each in program.resources
     ]
@@ -115,6 +118,24 @@ def commented_out(resources):
     policy["value"] = f"<!-- {policy['value'].replace('<!--', '').replace('-->', '')} -->"
 
 
+def renumbered(resources):
+    for service in services(resources):
+        service["weight"] = 2
+
+
+def without_weight(resources):
+    services(resources)[1].pop("weight")
+
+
+def mistyped(resources):
+    of(resources, "Account", "foundry1")["location"] = "uksoth"
+
+
+def unprotected(resources):
+    at = next(n for n, each in enumerate(resources) if each.type.endswith(":Account"))
+    resources[at] = dataclasses.replace(resources[at], protect=False)
+
+
 def encrypted(resources):
     of(resources, "Backend", "foundry1")["protocol"] = "https"
 
@@ -128,36 +149,47 @@ def pool_with_url(resources):
 
 
 MISTAKES = {
-    encrypted: ("azure-takes-the-backends", "has protocol https; Azure takes http"),
-    two_rules: ("azure-takes-the-backends", "has 2 circuit breaker rules; Azure takes one"),
-    pool_with_url: ("azure-takes-the-backends", "is a pool and has a url"),
-    preferred: (
-        "pool-is-round-robin",
-        "traffic would be: foundry1 100.0 %, foundry2 0.0 %, foundry3 0.0 % (not round robin:",
-    ),
-    heavier: ("pool-is-round-robin", "foundry1 98.0 %, foundry2 1.0 %, foundry3 1.0 %"),
-    dropped: (
-        "pool-has-every-region",
-        "has 2 of 3 regions: traffic would be foundry1 50.0 %, foundry2 50.0 %",
-    ),
-    twice: (
-        "members-are-different",
-        "foundry1 is a member 2 times: traffic would be foundry1 33.3 %, ",
-    ),
-    together: ("regions-are-different", "foundry1 and foundry2 are in uksouth"),
-    fragile: ("backends-have-a-breaker", "has no circuit breaker"),
-    with_keys: ("accounts-take-no-keys", "set disableLocalAuth to true"),
-    astray: ("members-are-backends", "foundry9 is no backend of this stack"),
-    elsewhere: (
-        "policy-names-the-pool",
-        "backend-id a would get what passes here, and the pool none of it",
-    ),
-    nowhere: ("policy-names-the-pool", "names no backend"),
-    around_the_pool: ("policy-names-the-pool", "base-url https://a.example would get"),
-    commented_out: ("policy-names-the-pool", "names no backend"),
-    with_another_role: ("gateway-may-call-every-account", "1 of 3 accounts would answer 401"),
-    role_elsewhere: ("gateway-may-call-every-account", "1 of 3 accounts would answer 401"),
-    without_role: ("gateway-may-call-every-account", "1 of 3 accounts would answer 401"),
+    encrypted: {"azure-takes-the-backends": "has protocol https; Azure takes http"},
+    two_rules: {"azure-takes-the-backends": "has 2 circuit breaker rules; Azure takes one"},
+    pool_with_url: {"azure-takes-the-backends": "is a pool and has a url"},
+    preferred: {
+        "pool-is-round-robin": "foundry2 and foundry3 have priority 2, foundry1 has priority 1: "
+        "traffic would be foundry1 100.0 %, foundry2 0.0 %, foundry3 0.0 %; give every member",
+        "pool-is-as-declared": "foundry2 has priority 2, declared is 1",
+    },
+    heavier: {
+        "pool-is-round-robin": "foundry1 98.0 %, foundry2 1.0 %, foundry3 1.0 %",
+        "pool-is-as-declared": "set the weight of foundry1 to 1",
+    },
+    renumbered: {"pool-is-as-declared": "foundry1 has weight 2, declared is 1"},
+    without_weight: {"pool-is-round-robin": "foundry2 has no weight; write a weight for it"},
+    dropped: {
+        "pool-has-every-region": "foundry3 is not in the pool: traffic would be foundry1 50.0 %, "
+        "foundry2 50.0 %; add foundry3 to it",
+    },
+    twice: {
+        "members-are-different": "foundry1 is a member 2 times: traffic would be foundry1 66.7 %, ",
+        "pool-has-every-region": "foundry2 is not in the pool",
+    },
+    together: {"regions-are-different": "foundry1 and foundry2 are in uksouth"},
+    mistyped: {"locations-are-azure-s": "is in uksoth: there is no such Azure location; did you"},
+    unprotected: {"accounts-and-gateway-are-protected": "is not protected"},
+    fragile: {"backends-have-a-breaker": "has no circuit breaker"},
+    with_keys: {"accounts-take-no-keys": "set disableLocalAuth to true"},
+    astray: {
+        "members-are-backends": "foundry9 is no backend of this stack",
+        "pool-has-every-region": "foundry3 is not in the pool",
+        "pool-is-as-declared": "foundry9 is in the pool and not declared",
+    },
+    elsewhere: {
+        "policy-names-the-pool": "backend-id a would get what passes here, and the pool none of it"
+    },
+    nowhere: {"policy-names-the-pool": "names no backend"},
+    around_the_pool: {"policy-names-the-pool": "base-url https://a.example would get"},
+    commented_out: {"policy-names-the-pool": "names no backend"},
+    with_another_role: {"gateway-may-call-every-account": "1 of 3 accounts would answer 401"},
+    role_elsewhere: {"gateway-may-call-every-account": "1 of 3 accounts would answer 401"},
+    without_role: {"gateway-may-call-every-account": "1 of 3 accounts would answer 401"},
 }
 
 
@@ -166,16 +198,57 @@ def test_the_program_keeps_every_rule(resources):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_breaks_its_rule_and_no_other(resources, mistake):
+def test_a_mistake_breaks_its_rules_and_no_other(resources, mistake):
     mistake(resources)
-    rule, message = MISTAKES[mistake]
     found = violations(resources)
-    assert {each.rule for each in found} == {rule}
-    assert all(message in each.message for each in found)
+    assert {each.rule for each in found} == MISTAKES[mistake].keys()
+    assert all(MISTAKES[mistake][each.rule] in each.message for each in found)
 
 
 def test_every_rule_has_a_mistake_that_breaks_it():
-    assert {rule.name for rule in RULES} == {rule for rule, _ in MISTAKES.values()}
+    advisory = {rule.name for rule in RULES if rule.advisory}
+    assert advisory == {"no-region-is-starved"}
+    broken = {rule for rules in MISTAKES.values() for rule in rules}
+    assert {rule.name for rule in RULES} - advisory == broken
+
+
+def starved(resources):
+    (rule,) = (each for each in RULES if each.advisory)
+    return [message for _, message in rule.check(Stack(resources))]
+
+
+def outputs(resources):
+    return next(each for each in resources if each.type == "pulumi:pulumi:Stack").inputs
+
+
+def test_a_region_without_traffic_is_named_until_it_is_accepted_by_name(resources, declare):
+    assert starved(resources) == []
+    incident = declared(declare("incident"))
+    (message,) = starved(incident)
+    assert message.startswith("foundry2, foundry3 would get no traffic")
+    assert message.endswith("to accept it, write acceptStarved: [foundry2, foundry3]")
+    outputs(incident)["accept_starved"] = ["foundry2"]
+    assert starved(incident)[0].startswith("foundry3 would get no traffic")
+    outputs(incident)["accept_starved"] = ["foundry2", "foundry3"]
+    assert starved(incident) == []
+
+
+def test_what_the_config_leaves_unprotected_by_name_is_no_violation(resources):
+    for position, each in enumerate(resources):
+        resources[position] = dataclasses.replace(each, protect=False)
+    names = {each.resource.name for each in violations(resources)}
+    assert names == {"foundry1", "foundry2", "foundry3", "gateway"}
+    outputs(resources)["unprotected"] = ["foundry1", "foundry2", "gateway"]
+    assert [each.resource.name for each in violations(resources)] == ["foundry3"]
+
+
+def test_a_location_that_the_subscription_lists_is_known(resources):
+    of(resources, "Account", "foundry1")["location"] = "newplaceeast"
+    (backend,) = (b for b in outputs(resources)["backends"] if b["id"] == "foundry1")
+    backend |= {"location": "newplaceeast", "region": "newplaceeast"}
+    assert {each.rule for each in violations(resources)} == {"locations-are-azure-s"}
+    backend["region"] = "New Place East"
+    assert violations(resources) == []
 
 
 def test_a_stack_that_opted_in_may_have_an_unequal_pool(declare):
@@ -186,6 +259,7 @@ def test_a_stack_that_opted_in_may_have_an_unequal_pool(declare):
 
 def test_routing_weighted_asks_for_one_priority_and_an_unknown_routing_for_round_robin(resources):
     stack = next(each for each in resources if each.type == "pulumi:pulumi:Stack")
+    stack.inputs.pop("backends")
     heavier(resources)
     stack.inputs["routing"] = "weighted"
     assert violations(resources) == []
@@ -244,9 +318,22 @@ def test_values_of_any_kind_are_judged_or_left_alone(value, key):
     assert isinstance(violations([Resource(type=kind, name="pool", inputs=inputs)]), list)
 
 
-def test_what_is_not_known_is_no_violation_but_a_breaker_never_is_unknown(resources):
-    nothing = [Resource(type=each.type, name=each.name, inputs={}) for each in resources]
-    assert {each.rule for each in violations(nothing)} == {"backends-have-a-breaker"}
+def unknown(value):
+    """Everything in it as a preview has it that knows nothing."""
+    if isinstance(value, dict):
+        return {key: unknown(each) for key, each in value.items()}
+    return [unknown(each) for each in value] if isinstance(value, list) else UNKNOWN
+
+
+def test_what_is_not_known_is_no_violation_and_what_is_left_out_is(resources):
+    for hide in (unknown, lambda value: dict.fromkeys(value, UNKNOWN)):
+        hidden = [dataclasses.replace(each, inputs=hide(each.inputs)) for each in resources]
+        assert violations(hidden) == []
+    nothing = [dataclasses.replace(each, inputs={}) for each in resources]
+    assert {each.rule for each in violations(nothing)} == {
+        "backends-have-a-breaker",
+        "accounts-take-no-keys",
+    }
     assert violations([]) == []
 
 

@@ -122,7 +122,7 @@ MUTATIONS = [
     Mutation("no status in what was tried", C + "policies/inference.xml", "StatusCode.ToString()", "StatusReason"),
     Mutation("Retry-After lost", C + "policies/exhausted.xml", '"Retry-After"', '"X-Retry"'),
     # what a change of the regions touches
-    Mutation("order of the config", C + "settings.py", "tuple(sorted(found, key=lambda region: region.name))", "tuple(found)"),
+    Mutation("order of the config", C + "settings.py", 'tuple(sorted(found, key=attrgetter("name")))', "tuple(found)"),
     Mutation("service moves", C + "api_gateway.py", 'None if settings.location else ["location"]', "None"),
     Mutation("service never moves", C + "api_gateway.py", 'None if settings.location else ["location"]', '["location"]'),
     Mutation("group moves", C + "load_balanced_openai.py", 'None if settings.location else ["location"]', "None"),
@@ -133,6 +133,7 @@ MUTATIONS = [
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
     Mutation("pool id is a name", C + "load_balanced_openai.py", "id=pool.pool_id", "id=pool.pool_name"),
+    Mutation("starved regions unnamed", "__main__.py", "log.warn(warning)", "log.debug(warning)"),
     Mutation("no forecast", "__main__.py", "report(f", "str(f"),
     Mutation("component unparented", C + "load_balanced_openai.py", "children = pulumi.ResourceOptions(parent=self)", "children = pulumi.ResourceOptions()"),
 ]  # fmt: skip

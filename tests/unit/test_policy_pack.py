@@ -10,8 +10,8 @@ import recording
 from pulumi_policy.proxy import unknown_checking_proxy
 
 from components.guardrails import RULES
+from components.traffic import UNKNOWN
 
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 BACKEND = "azure-native:apimanagement:Backend"
 
 
@@ -30,13 +30,14 @@ def policy(pack, name):
     return next(each for each in pack["policies"] if each.name == name)
 
 
-def resource(kind, name, props):
+def resource(kind, name, props, *, protect=True):
     """A resource as the pack gets it: reading what is not known raises an error."""
     return SimpleNamespace(
         resource_type=kind,
         name=name,
         urn=f"urn:pulumi:dev::p::{kind}::{name}",
         props=unknown_checking_proxy(props),
+        opts=SimpleNamespace(protect=protect),
     )
 
 
@@ -54,8 +55,9 @@ def member(name, priority, weight):
     return {"id": name, "priority": priority, "weight": weight}
 
 
-def test_every_rule_is_mandatory_and_the_pack_s(pack):
-    assert pack["enforcement_level"] is pulumi_policy.EnforcementLevel.MANDATORY
+def test_every_rule_is_the_pack_s_and_mandatory_unless_it_is_advisory(pack):
+    levels = {each.name: each.enforcement_level.value for each in pack["policies"]}
+    assert levels == {each.name: "advisory" if each.advisory else "mandatory" for each in RULES}
     assert [each.name for each in pack["policies"]] == [rule.name for rule in RULES]
     kinds = {type(each).__name__ for each in pack["policies"]}
     assert kinds == {"ResourceValidationPolicy", "StackValidationPolicy"}
@@ -66,7 +68,8 @@ def test_a_rule_of_the_stack_names_the_shares_and_the_resource(pack):
     ((message, urn),) = said(
         policy(pack, "pool-is-round-robin"), SimpleNamespace(resources=[incident])
     )
-    assert message.startswith("pool: traffic would be: one 100.0 %, two 0.0 % (not round robin")
+    assert message.startswith("pool: two has priority 2, one has priority 1; two has weight 50, ")
+    assert ": traffic would be one 100.0 %, two 0.0 %; give every member the same" in message
     assert urn == incident.urn
 
 
@@ -92,3 +95,21 @@ def test_a_rule_of_a_resource_is_asked_before_it_is_made(pack):
     assert urn is None
     assert said(breaker, resource(versioned, "foundry1", {"circuitBreaker": {"rules": [{}]}})) == []
     assert said(breaker, resource("azure-native:apimanagement:Api", "api", {})) == []
+
+
+def test_the_protection_of_an_account_is_the_engine_s(pack):
+    rule = policy(pack, "accounts-and-gateway-are-protected")
+    account = "azure-native:cognitiveservices:Account"
+    stack = [resource(account, "one", {}), resource(account, "two", {}, protect=False)]
+    ((message, urn),) = said(rule, SimpleNamespace(resources=stack))
+    assert message.startswith("two: is not protected")
+    assert urn == stack[1].urn
+
+
+def test_a_value_that_is_left_out_is_a_violation_and_one_not_known_yet_is_none(pack):
+    rule = policy(pack, "pool-is-round-robin")
+    absent = pool(member("/b/one", 1.0, 1.0), {"id": "/b/two", "priority": 1.0})
+    ((message, _),) = said(rule, SimpleNamespace(resources=[absent]))
+    assert message.startswith("pool: two has no weight")
+    later = pool(member("/b/one", 1.0, 1.0), member("/b/two", 1.0, UNKNOWN))
+    assert said(rule, SimpleNamespace(resources=[later])) == []

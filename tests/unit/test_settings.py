@@ -236,6 +236,12 @@ def test_what_exists_arrives():
     ]
 
 
+@pytest.mark.parametrize("suffix", [0, False, [], {}])
+def test_an_empty_suffix_is_text(suffix):
+    (line,) = problems(at({"resourceSuffix": suffix}))
+    assert line.startswith(f"openai-gateway:resourceSuffix is {json.dumps(suffix)}: write 1 to 45")
+
+
 @pytest.mark.parametrize("suffix", [None, ""])
 def test_no_suffix_and_an_empty_one_are_the_same(suffix):
     assert parse(at({"resourceSuffix": suffix})).resource_suffix is None
@@ -262,6 +268,17 @@ def test_a_key_is_shown_as_far_as_it_fits_a_line():
         'openai-gateway:"x\\ny"',
         f'openai-gateway:"{"z" * 56}...',
     ]
+
+
+def test_keys_and_values_that_are_no_text_can_be_printed_all_the_same():
+    # JSON may hold half of a surrogate pair, and YAML keys that are no text.
+    found = problems({"regions": REGIONS, "\ud800": 1, 2: 3, "resourceSuffix": "\udfff"})
+    assert [line.partition(":")[2].partition(",")[0] for line in found] == [
+        '"\\\\ud800" is 1',
+        "2 is 3",
+        'resourceSuffix is "\\udfff": write 1 to 45 lower-case letters',
+    ]
+    "\n".join(found).encode()
 
 
 def test_the_config_is_left_as_it_was():

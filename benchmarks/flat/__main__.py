@@ -1,0 +1,170 @@
+"""The dev stack as a flat program: one file, the same SDKs, no components, no config and no checks.
+
+`benchmarks/engine.py` compares the program with it. It is the least that declares the same
+resources of Azure, so what it lacks is the price of the program's structure.
+"""
+
+import pulumi
+from pulumi_azure_native import apimanagement, authorization, cognitiveservices, resources
+from pulumi_random import RandomString, RandomUuid
+
+REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
+OPERATIONS = {
+    "chat-completions": ("POST", "/deployments/{deployment-id}/chat/completions"),
+    "embeddings": ("POST", "/deployments/{deployment-id}/embeddings"),
+    "models": ("GET", "/models"),
+    "v1-chat-completions": ("POST", "/v1/chat/completions"),
+    "v1-embeddings": ("POST", "/v1/embeddings"),
+    "v1-models": ("GET", "/v1/models"),
+}
+ROLE = "/providers/Microsoft.Authorization/roleDefinitions/5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
+POLICY = """<policies>
+  <inbound><base /><set-backend-service backend-id="inference-backend-pool" /></inbound>
+  <backend><base /></backend>
+  <outbound><base /></outbound>
+  <on-error><base /></on-error>
+</policies>"""
+
+suffix = RandomString("suffix", length=8, upper=False, special=False).result
+group = resources.ResourceGroup(
+    "openai",
+    resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
+    location="uksouth",
+)
+service = apimanagement.ApiManagementService(
+    "gateway",
+    service_name=pulumi.Output.concat("apim-", suffix),
+    resource_group_name=group.name,
+    location="uksouth",
+    sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(name="BasicV2", capacity=1),
+    publisher_name="Platform team",
+    publisher_email="platform-team@example.com",
+    identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
+)
+backends = []
+for name, location in REGIONS.items():
+    subdomain = pulumi.Output.concat(name, "-", suffix)
+    account = cognitiveservices.Account(
+        name,
+        account_name=subdomain,
+        resource_group_name=group.name,
+        location=location,
+        kind="OpenAI",
+        sku=cognitiveservices.SkuArgs(name="S0"),
+        properties=cognitiveservices.AccountPropertiesArgs(
+            custom_sub_domain_name=subdomain, disable_local_auth=True
+        ),
+    )
+    cognitiveservices.Deployment(
+        f"{name}-chat",
+        deployment_name="chat",
+        account_name=account.name,
+        resource_group_name=group.name,
+        sku=cognitiveservices.SkuArgs(name="GlobalStandard", capacity=50),
+        properties=cognitiveservices.DeploymentPropertiesArgs(
+            model=cognitiveservices.DeploymentModelArgs(
+                format="OpenAI", name="gpt-5.4-mini", version="2026-03-17"
+            )
+        ),
+    )
+    authorization.RoleAssignment(
+        f"{name}-openai-user",
+        role_assignment_name=RandomUuid(f"{name}-openai-user").result,
+        scope=account.id,
+        role_definition_id=ROLE,
+        principal_id=service.identity.apply(lambda identity: identity.principal_id),
+        principal_type="ServicePrincipal",
+    )
+    backends.append(
+        apimanagement.Backend(
+            name,
+            backend_id=name,
+            resource_group_name=group.name,
+            service_name=service.name,
+            url=account.properties.apply(lambda properties: f"{properties.endpoint}openai"),
+            protocol="http",
+            circuit_breaker=apimanagement.BackendCircuitBreakerArgs(
+                rules=[
+                    apimanagement.CircuitBreakerRuleArgs(
+                        name="throttled-or-failing",
+                        failure_condition=apimanagement.CircuitBreakerFailureConditionArgs(
+                            count=10,
+                            interval="PT10S",
+                            status_code_ranges=[
+                                apimanagement.FailureStatusCodeRangeArgs(min=429, max=429),
+                                apimanagement.FailureStatusCodeRangeArgs(min=500, max=599),
+                            ],
+                        ),
+                        trip_duration="PT10S",
+                        accept_retry_after=False,
+                    )
+                ]
+            ),
+        )
+    )
+pool = apimanagement.Backend(
+    "inference-backend-pool",
+    backend_id="inference-backend-pool",
+    resource_group_name=group.name,
+    service_name=service.name,
+    type="Pool",
+    pool=apimanagement.BackendBaseParametersPoolArgs(
+        services=[
+            apimanagement.BackendPoolItemArgs(id=backend.id, priority=1, weight=1)
+            for backend in backends
+        ]
+    ),
+)
+api = apimanagement.Api(
+    "inference",
+    api_id="inference",
+    resource_group_name=group.name,
+    service_name=service.name,
+    display_name="Azure OpenAI, all regions",
+    path="inference/openai",
+    protocols=["https"],
+    subscription_required=True,
+    subscription_key_parameter_names=apimanagement.SubscriptionKeyParameterNamesContractArgs(
+        header="api-key", query="api-key"
+    ),
+)
+for operation, (method, path) in OPERATIONS.items():
+    apimanagement.ApiOperation(
+        f"inference-{operation}",
+        operation_id=operation,
+        api_id=api.name,
+        resource_group_name=group.name,
+        service_name=service.name,
+        display_name=operation,
+        method=method,
+        url_template=path,
+        template_parameters=[
+            apimanagement.ParameterContractArgs(name="deployment-id", type="string", required=True)
+        ]
+        if "{deployment-id}" in path
+        else [],
+    )
+apimanagement.ApiPolicy(
+    "inference-policy",
+    policy_id="policy",
+    api_id=api.name,
+    resource_group_name=group.name,
+    service_name=service.name,
+    format="rawxml",
+    value=POLICY,
+)
+subscription = apimanagement.Subscription(
+    "inference-clients",
+    sid="inference-clients",
+    resource_group_name=group.name,
+    service_name=service.name,
+    display_name="Clients of the inference API",
+    scope=api.name.apply(lambda name: f"/apis/{name}"),
+    state=apimanagement.SubscriptionState.ACTIVE,
+)
+keys = apimanagement.list_subscription_secrets_output(
+    resource_group_name=group.name, service_name=service.name, sid=subscription.name
+)
+pulumi.export("gateway_url", service.gateway_url)
+pulumi.export("pool_id", pool.id)
+pulumi.export("subscription_key", pulumi.Output.secret(keys.primary_key))
