@@ -58,7 +58,6 @@ class Outputs(Generic[T]):
 
     @property
     def chat_url(self) -> str:
-        """Where one chat completion is asked for."""
         return self._url(f"deployments/{quote(self.deployment, safe='')}/chat/completions")
 
     @property
@@ -72,7 +71,6 @@ class Outputs(Generic[T]):
 
     @property
     def declared(self) -> Pool:
-        """The pool that the stack declares."""
         each = (Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends)
         return Pool(members=tuple(each))
 

@@ -44,7 +44,6 @@ class ResourceManagerError(Exception):
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL stays on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

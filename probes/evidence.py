@@ -46,7 +46,6 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """Requests that were answered."""
         return sum(self.answered.values())
 
 
@@ -68,11 +67,9 @@ class Trial:
         return own + (others * self._a_miss if others else 0.0)
 
     def condemns(self, hits: int, total: int) -> bool:
-        """Whether the suspicion is proved."""
         return self.evidence(hits, total) >= self.condemns_at
 
     def clears(self, hits: int, total: int) -> bool:
-        """Whether the suspicion is refuted."""
         return self.evidence(hits, total) <= self.clears_at
 
     @property
@@ -126,7 +123,6 @@ class Plan:
         return tuple(t for t in self.trials if not t.clears(counts.answered[t.backend], total))
 
     def decided(self, counts: Counts) -> bool:
-        """Whether there is a verdict."""
         return bool(self.proved(counts)) or not self.open(counts)
 
     def least_needed(self, counts: Counts, *, at_most: int) -> int:

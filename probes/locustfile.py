@@ -51,7 +51,6 @@ class Probe:
         self.begin = time.monotonic()
 
     def add(self, environment: Environment, answer: Answer) -> None:
-        """Count an answer, and stop the test when nothing more is to be learnt."""
         tally, plan = self.tally, self.expectation.plan
         tally.add(answer)
         enough = answer.hopeless or len(tally.answers) >= plan.most_requests
@@ -60,7 +59,6 @@ class Probe:
             gevent.spawn(environment.runner.quit)
 
     def report(self) -> Report:
-        """Read the pool, and judge everything."""
         manager, plan = self.source.resource_manager, self.expectation.plan
         return Report(
             source=self.source,
@@ -91,13 +89,11 @@ class Client(HttpUser):
     host = PROBE.outputs.inference_url
 
     def on_start(self) -> None:
-        """Keep no cookie, and no proxy on the way to this machine."""
         self.client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self.client.trust_env = not is_loopback(PROBE.outputs.inference_url)
 
     @task
     def ask(self) -> None:
-        """Send one request, named after the backend that answers it."""
         began = time.monotonic()
         with self.client.post(
             PROBE.outputs.chat_url,

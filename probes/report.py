@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final, Literal, TypeVar
 
 from components.contract import Outputs
-from components.traffic import Pool, Problem, differences
+from components.traffic import Pool, Problem, differences, listed
 from probes.control_plane import Reading
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
@@ -51,7 +51,6 @@ class Expectation:
 
     @property
     def routing(self) -> str:
-        """The routing that is expected."""
         return "round-robin" if self.round_robin else self.outputs.routing
 
     @property
@@ -60,24 +59,25 @@ class Expectation:
         shares = self.plan.shares
         named = [name for name, share in shares.items() if share == 0]
         named = named or [name for name, share in shares.items() if share > CEILING]
-        regions = " and ".join(self.outputs.regions[name] for name in named)
+        if not named:
+            return ""
+        regions = listed([self.outputs.regions[name] for name in named])
         gets = "gets" if len(named) == 1 else "get"
-        return f"{regions} {gets} {100 * shares[named[0]]:.3g} % by declaration" if named else ""
+        return f"{regions} {gets} {100 * shares[named[0]]:.3g} % by declaration"
 
     def equal_problems(self, live: Pool) -> list[Problem]:
         """Why a pool is no round robin of the stack's backends."""
-        found = [p for p in self._differences(live) if p.kind != "different"]
+        found = [p for p in differences(self.outputs.declared, live) if p.kind != "different"]
         return _once([*found, *live.problems("round-robin")])
 
     def declared_problems(self, live: Pool) -> list[Problem]:
         """Why a pool is not the one that the stack declares."""
-        found = self._differences(live)
+        found = differences(self.outputs.declared, live)
         drifted = any(p.kind == "different" for p in found)  # and then unequal by that alone
         own = live.problems(self.outputs.routing)
         return _once([*found, *(p for p in own if not (drifted and p.kind == "unequal"))])
 
     def problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is not as expected; an empty list means it is."""
         if self.routing == self.outputs.routing:
             return self.declared_problems(live)
         return self.equal_problems(live)
@@ -92,13 +92,10 @@ class Expectation:
 
         A plain `pulumi up` compares with its own state, and leaves what others changed.
         """
-        problems, drift = self.problems(live), self._differences(live)
+        problems, drift = self.problems(live), differences(self.outputs.declared, live)
         if back := _once(p.remedy for p in problems if p in drift):
             return f"{_few(back)}: `pulumi up --refresh` does it"
         return f"{_few(_once(p.remedy for p in problems))} and run `pulumi up`"
-
-    def _differences(self, live: Pool) -> list[Problem]:
-        return differences(self.outputs.declared, live)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,17 +130,14 @@ class Report:
 
     @property
     def outputs(self) -> Outputs[str]:
-        """The stack."""
         return self.source.outputs
 
     @property
     def plan(self) -> Plan:
-        """What the traffic had to prove."""
         return self.expectation.plan
 
     @cached_property
     def counts(self) -> Counts:
-        """What it is proved by."""
         return self.tally.counts
 
     @property
@@ -167,17 +161,14 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the probe for this verdict."""
         return EXIT_CODES[self.verdict]
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the verdict is what it is, most telling first."""
         return tuple(self._against or self._unknown or self._as_expected)
 
     @property
     def next_step(self) -> str:
-        """What to do now; nothing where all is well."""
         if self.verdict == "imbalanced":
             return self._correction
         if self.verdict == "balanced":
@@ -191,7 +182,6 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence."""
         parts = [*self.reasons, self.next_step] if self.next_step else self.reasons
         return f"{self.words}: {'; '.join(parts)}"
 
@@ -231,7 +221,6 @@ class Report:
 
     @cached_property
     def proved(self) -> tuple[Trial, ...]:
-        """Suspicions that the traffic proves."""
         return self.plan.proved(self.counts)
 
     def is_degraded(self, trial: Trial) -> bool:
@@ -251,11 +240,9 @@ class Report:
         return {p: round(times[math.ceil(q * len(times)) - 1], 4) for p, q in ranks.items()}
 
     def percent(self, backend: str) -> str:
-        """Write the share of the answers that a backend gave as `33.3 %`."""
         return f"{100 * self.share(backend):.1f} %"
 
     def share(self, backend: str) -> float:
-        """Return the share of the answers that a backend gave; 0 of no answers."""
         return self.tally.answered[backend] / (self.tally.counted or 1)
 
     @property
@@ -296,7 +283,7 @@ class Report:
             if refusals["throttled"] and not self.tally.answered[name]
         ]
         if throttling:
-            reason += f", {' and '.join(throttling)} only throttled"
+            reason += f", {listed(throttling)} only throttled"
         return reason
 
     @property
@@ -331,7 +318,7 @@ class Report:
         return "the pool is right, so look for tripped circuit breakers and session affinity"
 
     def _names(self, trials: Iterable[Trial]) -> str:
-        return " and ".join(self.outputs.regions[trial.backend] for trial in trials)
+        return listed([self.outputs.regions[trial.backend] for trial in trials])
 
     def _pool_criterion(self, name: str, *, equal: bool, required: bool) -> Criterion:
         if self._live is None:
@@ -362,7 +349,6 @@ class Report:
 
 
 def told(problems: Iterable[Problem]) -> str:
-    """Name problems in a line."""
     return _few([problem.message for problem in problems])
 
 
@@ -398,5 +384,4 @@ def _once(items: Iterable[T]) -> list[T]:
 
 
 def problem(answer: Answer) -> str:
-    """Say in a few words how a request ended that was not answered."""
     return f"{answer.outcome}: {answer.detail}"

@@ -48,7 +48,6 @@ class Tally:
         """Attempts after which another backend was tried, by backend and the status it gave."""
 
     def add(self, answer: Answer) -> None:
-        """Count one answer."""
         self.answers.append(answer)
         self.outcomes[answer.outcome] += 1
         for backend, status in answer.tried:
@@ -62,7 +61,6 @@ class Tally:
 
     @property
     def counts(self) -> Counts:
-        """What a verdict is made of."""
         return Counts(
             answered=self.answered,
             refused={name: each.total() for name, each in self.refusals.items()},
@@ -71,12 +69,10 @@ class Tally:
 
     @property
     def counted(self) -> int:
-        """Number of answers that prove a share."""
         return self.outcomes["answered"]
 
     @property
     def tokens(self) -> int:
-        """Tokens spent, as the answers report them."""
         return sum(answer.tokens for answer in self.answers)
 
     @property

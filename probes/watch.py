@@ -19,17 +19,14 @@ class Budget:
         self._spent: deque[tuple[float, int]] = deque()
 
     def left(self) -> int:
-        """Return what is left now."""
         while self._spent and self._spent[0][0] <= self._clock() - 60:
             self._spent.popleft()
         return self.a_minute - sum(requests for _, requests in self._spent)
 
     def spend(self, requests: int) -> None:
-        """Count requests as sent now."""
         self._spent.append((self._clock(), requests))
 
     def seconds_until(self, requests: int) -> float:
-        """Return how long it takes until so many are left."""
         left, until = self.left(), self._clock()
         for when, spent in self._spent:
             if left < requests:

@@ -16,7 +16,6 @@ class Format:
     help: str
 
     def render(self, report: "Report") -> str:
-        """Return the whole file."""
         return str(import_module(f"probes.formats.{self.flag}_format").render(report))
 
 

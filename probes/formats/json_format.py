@@ -60,7 +60,6 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def render(report: Report) -> str:
-    """Return the report as text."""
     return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -43,12 +43,10 @@ class Ticker:
         self._shown = False
 
     def news(self, line: str) -> None:
-        """Print a line that stays."""
         self._clear()
         self._write(line)
 
     def life(self, line: str) -> None:
-        """Show that it still runs."""
         self._clear()
         if self._overwrites:
             line = line[: shutil.get_terminal_size().columns - 1]

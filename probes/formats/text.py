@@ -44,7 +44,6 @@ class Text:
             self._write(line)
 
     def answer(self, answer: Answer) -> None:
-        """Show how one request ended."""
         self._number += 1
         line = f"Request {self._number}: {answer.seconds:.2f}s - {self._ending(answer)}"
         if self._waiting is None:
@@ -53,7 +52,6 @@ class Text:
             self._waiting.append(line)
 
     def end(self, report: Report) -> None:
-        """Show the distribution, the criteria and the verdict."""
         if self._waiting is not None:
             self.control_plane(report.reading)
         for line in _summary(report):
