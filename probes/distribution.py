@@ -34,7 +34,6 @@ environment:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the probe and return its exit code."""
     try:
         try:
             return _run(arguments)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from components.contract import Outputs
-from components.traffic import Pool, Problem, differences
+from components.traffic import Pool, Problem, differences, listed
 from probes.control_plane import Reading
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED

@@ -69,7 +69,6 @@ class Tally:
 
     @property
     def counted(self) -> int:
-        """Number of answers that prove a share."""
         return self.outcomes["answered"]
 
     @property

@@ -29,7 +29,6 @@ class Budget:
         self._spent.append((self._clock(), requests))
 
     def seconds_until(self, requests: int) -> float:
-        """Return how long it takes until so many are left."""
         left, until = self.left(), self._clock()
         for when, spent in self._spent:
             if left < requests:

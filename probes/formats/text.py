@@ -39,13 +39,11 @@ class Text:
             self._write(line)
 
     def answer(self, answer: Answer) -> None:
-        """Show how one request ended."""
         self._number += 1
         show = self._write if self._waiting is None else self._waiting.append
         show(f"Request {self._number}: {answer.seconds:.2f}s - {self._ending(answer)}")
 
     def end(self, report: Report) -> None:
-        """Show the distribution, the criteria and the verdict."""
         if self._waiting is not None:
             self.control_plane(report.reading)
         for line in _summary(report):
