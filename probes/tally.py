@@ -68,11 +68,6 @@ class Tally:
         )
 
     @property
-    def counted(self) -> int:
-        """Number of answers that prove a share."""
-        return self.outcomes["answered"]
-
-    @property
     def tokens(self) -> int:
         return sum(answer.tokens for answer in self.answers)
 

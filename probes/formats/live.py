@@ -36,13 +36,11 @@ class Live(Text):
         self._live = RichLive(console=self._console, transient=True, auto_refresh=False)
 
     def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
-        """Say what begins, and show that it has begun."""
         super().start(source, max_requests=max_requests, zero_tokens=zero_tokens)
         self._live.start()
         self._live.update(self._progress(), refresh=True)
 
     def answer(self, answer: Answer) -> None:
-        """Show how one request ended, and what it changes."""
         self._tally.add(answer)
         super().answer(answer)
         self._live.update(self._progress(), refresh=True)

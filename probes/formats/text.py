@@ -39,7 +39,6 @@ class Text:
             self._write(line)
 
     def answer(self, answer: Answer) -> None:
-        """Show how one request ended."""
         self._number += 1
         show = self._write if self._waiting is None else self._waiting.append
         show(f"Request {self._number}: {answer.seconds:.2f}s - {self._ending(answer)}")
