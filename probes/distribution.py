@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     # Run as a script: imports start at the repository, not in this folder.
@@ -41,12 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
-    except BrokenPipeError:  # who read the output has left
-        _write_no_more()
-        return exit_codes.INCONCLUSIVE
     except (OSError, exit_codes.InputError) as error:
-        if isinstance(error, OSError):  # a full disk, say
-            _write_no_more()
+        if isinstance(error, OSError):  # the interpreter writes its buffers to nowhere at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # who read the output has left
+            return exit_codes.INCONCLUSIVE
         reason = getattr(error, "strerror", None)
         told = f"output cannot be written: {reason.lower()}" if reason else str(error)
         print(f"distribution.py: error: {told}", file=sys.stderr)
@@ -65,11 +65,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     from probes import session  # noqa: PLC0415
 
     return session.run(options)
-
-
-def _write_no_more() -> None:
-    """Let the interpreter write its buffers to nowhere at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,23 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     effort = parser.add_argument_group("effort")
     effort.add_argument(
         "--max-requests",
-        type=_positive(int),
-        metavar="N",
+        **_number(int, "N"),
         help="send at most N requests (default: as many as a verdict can take, 64 for three "
         "regions)",
     )
     effort.add_argument(
         "--concurrency",
-        type=_positive(int),
-        default=10,
-        metavar="N",
+        **_number(int, "N", 10),
         help="keep at most N requests in flight (default: 10)",
     )
     effort.add_argument(
         "--timeout",
-        type=_positive(float),
-        default=60.0,
-        metavar="SECONDS",
+        **_number(float, "SECONDS", 60.0),
         help="stop after SECONDS (default: 60)",
     )
     effort.add_argument(
@@ -135,8 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     watching = parser.add_argument_group("watching")
     watching.add_argument(
         "--watch",
-        type=_positive(float),
-        metavar="SECONDS",
+        **_number(float, "SECONDS"),
         help="repeat every SECONDS: prints a line when the verdict changes, and a heartbeat "
         "otherwise. --max-requests becomes a budget per minute (default: 120), and --json - "
         "prints one line per run",
@@ -151,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+def _number(
+    kind: Callable[[str], float], unit: str, default: float | None = None
+) -> dict[str, Any]:
     def number(text: str) -> float:
         value = kind(text)
         if not 0 < value < float("inf"):
@@ -159,7 +150,7 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
         return value
 
     number.__name__ = "number above 0"  # argparse: "invalid number above 0 value: 'x'"
-    return number
+    return {"type": number, "metavar": unit, "default": default}
 
 
 if __name__ == "__main__":

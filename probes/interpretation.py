@@ -39,7 +39,7 @@ def interpret(
         retry_after=retry_after(headers.get("retry-after", ""), now=datetime.now(UTC)),
     )
     if 200 <= status < 300 and isinstance(document, dict):
-        tokens = _at(document, "usage", "total_tokens")
+        tokens = at(document, "usage", "total_tokens")
         answer = replace(answer, tokens=tokens if isinstance(tokens, int) else 0, retry_after=None)
         if answer.backend:
             return answer
@@ -50,7 +50,7 @@ def interpret(
             remedy = "are the outputs those of this gateway? read them again"
         return replace(answer, outcome="unattributed", detail=detail, remedy=remedy)
     outcome, remedy, lasting = _refusal(status, outputs, by_region=bool(host))
-    said = outputs.redact(str(_at(document, "error", "message") or _at(document, "message") or ""))
+    said = outputs.redact(str(at(document, "error", "message") or at(document, "message") or ""))
     detail = f"{status} {said[:160]}".strip()
     if 200 <= status < 300:
         detail = f"{status}, but the answer is not JSON"
@@ -107,7 +107,8 @@ def retry_after(value: str, *, now: datetime) -> float | None:
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
 
 
-def _at(document: Any, *path: str) -> Any:
+def at(document: Any, *path: str) -> Any:
+    """Return the value at a path of keys; None where there is none."""
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     return document

@@ -56,7 +56,7 @@ class Expectation:
         return f"{self.names(named)} {gets} {100 * shares[named[0]]:.3g} % by declaration"
 
     def names(self, backends: Iterable[str]) -> str:
-        return " and ".join(self.outputs.regions[name] for name in backends)
+        return listed([self.outputs.regions[name] for name in backends])
 
     def problems(self, live: Pool, *, equal: bool | None = None) -> list[Problem]:
         """Why a pool is not as expected, or as `equal` says: no round robin, or not as declared."""
@@ -178,7 +178,7 @@ class Report:
     @property
     def criteria(self) -> tuple[Criterion, ...]:
         """The incident's acceptance, then what the verdict needs besides."""
-        answered, total = self.counts.answered, self.tally.counted
+        answered, total = self.counts.answered, self.counts.total
         decided, expected = self.plan.decided(self.counts), self.expectation
         equal, declared = expected.round_robin, expected.routing == self.outputs.routing
         regions = sum(count > 0 for count in answered.values())
@@ -226,7 +226,7 @@ class Report:
 
     def share(self, backend: str) -> float:
         """Return the share of the answers that a backend gave; 0 of no answers."""
-        return self.tally.answered[backend] / (self.tally.counted or 1)
+        return self.tally.answered[backend] / (self.counts.total or 1)
 
     @property
     def _live(self) -> Pool | None:
@@ -248,7 +248,7 @@ class Report:
     def _unknown(self) -> list[str]:
         reasons = []
         if self.plan.open(self.counts):
-            total = counted(self.tally.counted, "answer")
+            total = counted(self.counts.total, "answer")
             little = f"{total} of too little evidence for any share"
             throttling = [
                 name
@@ -256,7 +256,7 @@ class Report:
                 if refusals["throttled"] and not self.tally.answered[name]
             ]
             only = f"{self.expectation.names(throttling)} only throttled" if throttling else ""
-            known = little if self.tally.counted else "no answer proves any share"
+            known = little if self.counts.total else "no answer proves any share"
             reasons.append(", ".join(filter(None, (known, self.stopped, only))))
         if self.reading and self.reading.unread:
             reasons.append(f"the pool could not be read: {self.reading.unread}")
@@ -268,7 +268,7 @@ class Report:
         shares = ", ".join(f"{region} {self.percent(name)}" for name, region in regions)
         declared = f"declared by routing {self.outputs.routing}"
         wanted = "round robin" if self.expectation.round_robin else declared
-        spread = f"{shares} of {counted(self.tally.counted, 'answer')}, as {wanted}"
+        spread = f"{shares} of {counted(self.counts.total, 'answer')}, as {wanted}"
         return [*filter(None, (self.expectation.uneven, spread))]
 
     @property

@@ -68,10 +68,6 @@ class Tally:
         )
 
     @property
-    def counted(self) -> int:
-        return self.outcomes["answered"]
-
-    @property
     def tokens(self) -> int:
         return sum(answer.tokens for answer in self.answers)
 

@@ -135,7 +135,7 @@ class TrafficRun:
             self._why = "throttled" if throttled else f"{answer.detail.rstrip('.')}, waiting"
         elif answer.outcome != "answered":
             self._useless += 1
-        if answer.hopeless or (self._useless >= GIVE_UP and not self.tally.counted):
+        if answer.hopeless or (self._useless >= GIVE_UP and not self.tally.outcomes["answered"]):
             self.stopped = answer.detail
 
     async def _ask(self, client: httpx.AsyncClient) -> Answer:

@@ -39,32 +39,28 @@ class Ticker:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._shown = False
+        self._clear = ""
 
     def news(self, line: str) -> None:
         """Print a line that stays."""
-        self._clear()
-        printer(self._stream)(self._stamped(line))
+        print(self._clear, end="", file=self._stream)
+        self._clear = ""
+        printer(self._stream)(_stamped(line))
 
     def life(self, line: str) -> None:
         """Show that it still runs."""
         if in_terminal(self._stream):
-            self._clear()
-            line = self._stamped(line)[: shutil.get_terminal_size().columns - 1]
-            print(line, end="", file=self._stream, flush=True)
-            self._shown = True
+            line = _stamped(line)[: shutil.get_terminal_size().columns - 1]
+            print(f"{self._clear}{line}", end="", file=self._stream, flush=True)
+            self._clear = "\r\x1b[K"
         else:
             self.news(line)
 
     def close(self) -> None:
         """Leave the last sign of life behind, and the cursor on a line of its own."""
-        if self._shown:
+        if self._clear:
             print(file=self._stream, flush=True)
 
-    def _clear(self) -> None:
-        if self._shown:
-            print("\r\x1b[K", end="", file=self._stream)
-            self._shown = False
 
-    def _stamped(self, line: str) -> str:
-        return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
+def _stamped(line: str) -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
