@@ -24,7 +24,6 @@ class BackendPool(pulumi.ComponentResource):
         backend_urls: Mapping[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare a backend for each region, at `backend_urls[region.name]`, and the pool."""
         super().__init__("openai-gateway:index:BackendPool", POOL_NAME, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         backends = {

@@ -113,7 +113,6 @@ def read(text: bytes | str) -> Outputs[str]:
 
 
 def _check(outputs: Outputs[str]) -> None:
-    """Refuse what each value alone does not show."""
     if not outputs.subscription_key.isascii() or " " in outputs.subscription_key:
         raise _error("subscription_key", "holds a character that no key has")
     url = outputs.inference_url
@@ -132,7 +131,6 @@ def _check(outputs: Outputs[str]) -> None:
 
 
 def _read(kind: Any, value: Any, key: str) -> Any:
-    """Return what stands at a key as the type that its field has."""
     if value == SECRET:
         raise _error(key, f'is "{SECRET}"; use --show-secrets: `{WITH_SECRETS}`')
     if kind is int:

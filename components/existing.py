@@ -188,7 +188,6 @@ def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount 
 
 
 def _at(document: Any, *path: str) -> Any:
-    """Return what stands at a path, on which Azure may give null for a mapping."""
     for key in path:
         document = (document or {}).get(key)
     return document

@@ -140,7 +140,6 @@ def unversioned(token: str) -> str:
 
 
 def violations(of: Stack | Sequence[Resource]) -> list[Violation]:
-    """Return every violation of every rule that is not advisory."""
     stack = of if isinstance(of, Stack) else Stack(of)
     return [
         Violation(rule.name, resource, message, rule.moves_traffic)

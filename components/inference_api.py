@@ -63,7 +63,6 @@ class InferenceApi(pulumi.ComponentResource):
         backend_pool: pulumi.Output[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the API over the pool named `backend_pool`."""
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         api = apimanagement.Api(

@@ -32,7 +32,6 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         existing: Found,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare everything that `settings` describes, but what is `existing` already."""
         super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")
@@ -85,10 +84,10 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             ),
         )
         self.stack_outputs: dict[str, Any] = contract.export(outputs)
-        unprotected, starved = [*settings.unprotected], [*settings.accept_starved]
-        self.register_outputs(
-            {**self.stack_outputs, "unprotected": unprotected, "accept_starved": starved}
-        )
+        # What the policy pack accepts, by name: `protect: false` names nothing.
+        by_name = settings.protect.unprotected if settings.protect else ()
+        accepted = {"unprotected": [*by_name], "accept_starved": [*settings.accept_starved]}
+        self.register_outputs({**self.stack_outputs, **accepted})
 
 
 def _random_suffix(opts: pulumi.ResourceOptions) -> pulumi.Output[str]:

@@ -50,7 +50,6 @@ class Locations:
             return {}
 
     def display_name(self, location: str) -> str:
-        """Name a location as Azure displays it; one that is not known is shown as given."""
         name = normalise(location)
         return DISPLAY_NAMES.get(name) or self._newer.get(name, location)
 
@@ -71,5 +70,4 @@ def of_subscription() -> Mapping[str, str]:
 
 
 def display_name(location: str) -> str:
-    """Name a location as Azure displays it; one newer than the table is shown as given."""
     return Locations().display_name(location)

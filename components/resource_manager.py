@@ -235,7 +235,6 @@ def audience(endpoint: str) -> str:
 
 
 def _assertion() -> str:
-    """Return the federated token that ARM_USE_OIDC means, as azure-native finds it."""
     import httpx  # noqa: PLC0415
 
     if token := os.environ.get("ARM_OIDC_TOKEN"):
@@ -271,6 +270,5 @@ def _is_logical(location: dict[str, Any]) -> bool:
 
 
 def _shown(text: object) -> str:
-    """Return a text of the network's making in one short line."""
     line = "".join(c if c.isprintable() else " " for c in str(text)[:1000])
     return " ".join(line.split())[:300]

@@ -187,7 +187,6 @@ class Region(_Section):
 
     @property
     def display_name(self) -> str:
-        """The name that Azure shows for the location, as `UK South`."""
         return self._display_name
 
 
@@ -330,7 +329,6 @@ class Settings(_Section):
 
     @property
     def forecast(self) -> str:
-        """The share of traffic each region will get, as one line."""
         return self.pool.forecast({region.name: region.display_name for region in self.regions})
 
     @property
@@ -360,7 +358,6 @@ class Settings(_Section):
 
 
 def mistake(path: str, found: str, remedy: object) -> str:
-    """Write a line about a mistake: the key, what was found there, and what to do about it."""
     return f"{NAMESPACE}:{path} {found}: {remedy}"
 
 
@@ -441,7 +438,6 @@ def _decode(key: str, text: str) -> Any:
 
 
 def _line(error: Any) -> str:
-    """Write the line about a mistake that pydantic found."""
     kind, path, value = error["type"], error["loc"], error["input"]
     declared = _declared(path)
     found = "is missing" if kind == "missing" else f"is {shown(value)}"

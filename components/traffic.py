@@ -100,7 +100,6 @@ def _no_number(value: object) -> str:
 
 
 def is_told(value: object) -> TypeGuard[str]:
-    """Whether a text is neither unknown nor secret."""
     return isinstance(value, str) and value not in UNTOLD
 
 
@@ -161,7 +160,6 @@ class Pool:
 
     @property
     def starved(self) -> list[str]:
-        """Names of the members that get nothing."""
         return [m.name for m, x in zip(self.members, self.shares or (), strict=False) if not x]
 
     def problems(self, routing: str) -> list[Problem]:
@@ -306,7 +304,6 @@ def as_services(regions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_config(regions: Iterable[Mapping[str, Any]]) -> Pool:
-    """Read the pool that the config's `regions` declare."""
     return Pool.read(as_services(regions))
 
 

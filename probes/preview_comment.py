@@ -148,7 +148,6 @@ def _run() -> tuple[str, str]:
 
 
 def _comments(pull_request: int | None) -> "Comments":
-    """Return the pull request's comments; what is missing is said before anything is run."""
     from probes.preview.github import Comments  # noqa: PLC0415 - httpx, which printing does not need
 
     missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not os.environ.get(name)]

@@ -154,7 +154,6 @@ def _pool(name: str, pool: Mapping[str, Pool], preview: Preview) -> list[str]:
 
 
 def _called(name: str, labels: dict[str, dict[str, str]], cells: Collection[str]) -> str:
-    """Return what a member is called after the change, and what before where that differs."""
     was, will = (labels[side].get(name, name) for side in ("before", "after"))
     if "before" in cells and "after" in cells and was != will:
         return f"{will}, was {was}"
@@ -162,7 +161,6 @@ def _called(name: str, labels: dict[str, dict[str, str]], cells: Collection[str]
 
 
 def _policy(change: Change) -> list[str]:
-    """Return the lines of a policy that change, with those around them."""
     was, will = ((side or {}).get("value") for side in (change.before, change.after))
     if change.type != guardrails.POLICY or not is_told(was) or not is_told(will):
         return []
@@ -179,7 +177,6 @@ def _change(change: Change) -> str:
 
 
 def _lines(text: str) -> str:
-    """Return a text of several lines as one item of a list."""
     return "- " + "<br>".join(map(_text, text.splitlines()[:50]))
 
 

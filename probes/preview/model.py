@@ -74,7 +74,6 @@ class Change:
 
     @property
     def sku(self) -> tuple[str, str]:
-        """A service's tier and units."""
         sku = mapping((self.after or self.before or {}).get("sku"))
         return str(sku.get("name", "unknown tier")), str(sku.get("capacity", 1))
 
@@ -215,14 +214,12 @@ def _document(text: str, log: str) -> Json:
 
 
 def _errors_of(log: str) -> str:
-    """Return what the CLI printed from its first error on."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), len(lines))
     return "\n".join(line.removeprefix("error: ") for line in lines[begin:])
 
 
 def _change(urn: str, steps: Sequence[Json]) -> Change:
-    """Return one resource. A refresh has two steps: the second one's old state is what is live."""
     refreshed = [each for each in steps if each.get("op") == "refresh"]
     others = [each for each in steps if each.get("op") != "refresh"] or refreshed
     operations = [str(each.get("op", "")) for each in others]

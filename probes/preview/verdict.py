@@ -60,7 +60,6 @@ def _traffic(preview: Preview) -> Verdict:
 
 
 def _lines(error: str) -> list[str]:
-    """Return the lines of an error, without the frames of a stack trace."""
     lines = error.splitlines()
     is_trace = any(line.startswith("Traceback ") for line in lines)
     kept = (line for line in lines if not (is_trace and line.startswith((" ", "Traceback "))))
@@ -114,7 +113,6 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
-    """Add what a refresh found to differ from the state."""
     found = []
     for name, pool in preview.pools:
         if live := pool.get("live"):

@@ -129,7 +129,7 @@ MUTATIONS = [
     Mutation("account unprotected", C + "openai_region.py", ", protect=region.name not in settings.unprotected", ""),
     Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
     Mutation("no exception", C + "openai_region.py", "region.name not in settings.unprotected", "True"),
-    Mutation("unprotected not told", C + "load_balanced_openai.py", "[*settings.unprotected]", "[]"),
+    Mutation("unprotected not told", C + "load_balanced_openai.py", "[*by_name]", "[]"),
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
     Mutation("pool id is a name", C + "load_balanced_openai.py", "id=pool.pool_id", "id=pool.pool_name"),
