@@ -31,6 +31,4 @@ class InputError(Exception):
 
 def described(codes: Mapping[int, str]) -> str:
     """Return the lines of a `--help` that tell what each code means."""
-    return "\n".join(
-        ["exit codes:", *(f"  {code:<4} {meaning}" for code, meaning in codes.items())]
-    )
+    return "\n".join(["exit codes:", *(f"  {code:<4} {told}" for code, told in codes.items())])

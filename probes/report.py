@@ -164,9 +164,8 @@ class Report:
             return self._correction
         if self.verdict == "balanced":
             return ""
-        troubles = [answer for answer in self.tally.answers if answer.remedy]
-        if troubles:
-            return troubles[-1].remedy
+        if remedies := [answer.remedy for answer in self.tally.answers if answer.remedy]:
+            return remedies[-1]
         if self.reading and self.reading.unread:
             return "--skip-control-plane judges the traffic alone"
         return "run it again, with more --max-requests or a longer --timeout"
@@ -233,13 +232,9 @@ class Report:
         return self.reading.pool if self.reading and not self.reading.unread else None
 
     @property
-    def _pool_problems(self) -> list[Problem]:
-        return self.expectation.problems(self._live) if self._live else []
-
-    @property
     def _against(self) -> list[str]:
         reasons = [self._describe(trial) for trial in self.proved]
-        if problems := self._pool_problems:
+        if self._live and (problems := self.expectation.problems(self._live)):
             wanted = self.expectation.wanted(problems)
             reasons.append(f"the pool is not {wanted}: {told(problems)}")
         return reasons
@@ -273,7 +268,7 @@ class Report:
 
     @property
     def _correction(self) -> str:
-        if self._live and self._pool_problems:
+        if self._live and self.expectation.problems(self._live):
             return self.expectation.remedy(self._live)
         silent = [t.backend for t in self.proved if t.suspicion == "silence"]
         failed = self.tally.failed_attempts
@@ -302,19 +297,16 @@ class Report:
         seen = self.plan.counted(self.counts)
         hits, total = next((hits, total) for t, hits, total in seen if t == trial)
         if trial.suspicion != "silence":
-            return (
-                f"{region} got {hits} of {total} requests ({100 * hits / total:.1f} %) "
-                f"where {expected} is expected"
-            )
-        chance = 100 * (1 - trial.expected) ** total
-        answers = counted(total, "answer")
-        silence = f"none of {answers} where {expected} is expected (chance {chance:.2g} %)"
+            got = f"{hits} of {total} requests ({100 * hits / total:.1f} %)"
+            return f"{region} got {got} where {expected} is expected"
+        chance = f"(chance {100 * (1 - trial.expected) ** total:.2g} %)"
+        silence = f"none of {counted(total, 'answer')} where {expected} is expected {chance}"
         if self.is_degraded(trial):
             failed = self.tally.failed_attempts[trial.backend]
             return f"{region} is degraded: it gave {silence}, and failed {attempts(failed)}"
         if untold := self.tally.untold:
-            answers = counted(untold, "answer")
-            silence += f"; {answers} came after a retry that the gateway does not name"
+            retried = f"{counted(untold, 'answer')} came after a retry"
+            silence += f"; {retried} that the gateway does not name"
         return f"{region} gave {silence}"
 
 

@@ -81,10 +81,8 @@ class TrafficRun:
                     elif room <= 0:
                         break
                     elif self._resume >= self._limit:
-                        self.stopped = (
-                            f"{self._why} for {self._resume - now:.0f} s more, "
-                            f"beyond the time limit of {self._limit:g} s"
-                        )
+                        beyond = f"beyond the time limit of {self._limit:g} s"
+                        self.stopped = f"{self._why} for {self._resume - now:.0f} s more, {beyond}"
                     else:
                         await asyncio.sleep(self._resume - now)
             finally:
@@ -154,14 +152,8 @@ class TrafficRun:
                     body += chunk
                     if len(body) > LARGEST:
                         break
-        except (TimeoutError, httpx.TimeoutException):
-            answer = Answer(
-                outcome="failed",
-                detail=f"no whole answer within {limit:g} s",
-                remedy="is the gateway overloaded? --timeout SECONDS allows more",
-            )
-        except httpx.HTTPError as error:
-            answer = _cut(error, self._outputs)
+        except (TimeoutError, httpx.HTTPError) as error:
+            answer = _failed(error, self._outputs, limit)
         else:
             answer = interpret(self._outputs, response.status_code, response.headers, body)
         return replace(answer, started=started, seconds=self._now() - started)
@@ -171,15 +163,18 @@ class TrafficRun:
             self.under_way.set()
 
 
-def _cut(error: httpx.HTTPError, outputs: Outputs[str]) -> Answer:
+def _failed(error: Exception, outputs: Outputs[str], limit: float) -> Answer:
     gateway = urlsplit(outputs.inference_url).netloc
     reason = outputs.redact(str(error)) or type(error).__name__
-    problem = f"no connection to {gateway}"
-    if not isinstance(error, httpx.ConnectError):
-        problem = f"the connection to {gateway} was cut"
+    detail = f"no connection to {gateway}: {reason}"
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        detail = f"no whole answer within {limit:g} s"
+        remedy = "is the gateway overloaded? --timeout SECONDS allows more"
+    elif not isinstance(error, httpx.ConnectError):
+        detail = f"the connection to {gateway} was cut: {reason}"
         remedy = "is inference_url the gateway's, and is the gateway healthy?"
     elif "SSL" in reason:
         remedy = "the gateway's certificate must be one this machine trusts; see SSL_CERT_FILE"
     else:
         remedy = "is the gateway deployed and running, and does this network reach it?"
-    return Answer(outcome="failed", detail=f"{problem}: {reason}", remedy=remedy)
+    return Answer(outcome="failed", detail=detail, remedy=remedy)
