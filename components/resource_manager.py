@@ -180,17 +180,14 @@ class Deployer(ResourceManager):
 
 
 def sign_in(endpoint: str) -> str:
-    """Return a token for an endpoint, as azure-native signs in. Raises ResourceManagerError.
+    """Return a token for an endpoint, by azure-identity's DefaultAzureCredential; it blocks.
 
-    ARM_CLIENT_ID and ARM_TENANT_ID are a service principal, with ARM_CLIENT_SECRET or, for
-    ARM_USE_OIDC, with the token of ARM_OIDC_TOKEN or of GitHub Actions; without them it is azure-
-    identity's DefaultAzureCredential, which knows `az login` and managed identities. It blocks.
+    That knows `az login`, managed identities, and a service principal in the variables AZURE_*.
+    Raises ResourceManagerError.
     """
     try:
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
         from azure.identity import (  # noqa: PLC0415 - takes longer to import than a verdict
-            ClientAssertionCredential,
-            ClientSecretCredential,
             DefaultAzureCredential,
         )
     except ImportError:
@@ -198,32 +195,18 @@ def sign_in(endpoint: str) -> str:
         raise ResourceManagerError(remedy) from None
     # It logs a paragraph for each way to sign in that failed, and Python prints what nobody reads.
     logging.getLogger("azure.identity").addHandler(_NOBODY)
-    names = ("ARM_TENANT_ID", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET")
-    tenant, client, secret = (os.environ.get(name, "") for name in names)
     # Microsoft's own list of authorities knows none that somebody names by this variable.
-    options = {"disable_instance_discovery": bool(os.environ.get("AZURE_AUTHORITY_HOST"))}
-    credential: Any
-    if tenant and client and secret:
-        credential = ClientSecretCredential(tenant, client, secret, **options)
-    elif tenant and client and os.environ.get("ARM_USE_OIDC", "").lower() in ("true", "1"):
-        credential = ClientAssertionCredential(tenant, client, _assertion, **options)
-    else:
-        credential = DefaultAzureCredential(**options)
+    own_authority = bool(os.environ.get("AZURE_AUTHORITY_HOST"))
     try:
-        with credential:
-            return str(credential.get_token(f"{audience(endpoint)}/.default").token)
-    except ClientAuthenticationError as error:  # CredentialUnavailableError is one
-        if tenant and client:
-            lines = str(error.message or error).splitlines() or ["no reason given"]
-            told = _shown(lines[0].partition(" Trace ID")[0]).rstrip(".")
-            reason = f"{told}; is the service principal of ARM_CLIENT_ID right?"
-        else:
-            reason = (
-                "no Azure credential gives a token; `az login`, or set ARM_CLIENT_ID, "
-                "ARM_TENANT_ID and ARM_CLIENT_SECRET"
-            )
+        with DefaultAzureCredential(disable_instance_discovery=own_authority) as credential:
+            return credential.get_token(f"{audience(endpoint)}/.default").token
+    except ClientAuthenticationError:  # CredentialUnavailableError is one
+        reason = (
+            "no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID, "
+            "AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
+        )
     except Exception as error:  # noqa: BLE001 - whatever a credential's own transport raises
-        reason = f"no token: {_shown(str(error)) or type(error).__name__}"
+        reason = f"no token: {_shown(error) or type(error).__name__}"
     raise ResourceManagerError(reason)
 
 
@@ -232,27 +215,6 @@ def audience(endpoint: str) -> str:
     host = urlsplit(endpoint).hostname or ""
     clouds = (cloud for cloud in _SOVEREIGN if host.endswith(cloud.partition("management")[2]))
     return next(clouds, PUBLIC_AZURE)
-
-
-def _assertion() -> str:
-    import httpx  # noqa: PLC0415
-
-    if token := os.environ.get("ARM_OIDC_TOKEN"):
-        return token
-    url, bearer = (
-        os.environ.get(f"ARM_OIDC_{name}") or os.environ.get(f"ACTIONS_ID_TOKEN_{name}", "")
-        for name in ("REQUEST_URL", "REQUEST_TOKEN")
-    )
-    if not url:
-        problem = "ARM_USE_OIDC is set, but neither ARM_OIDC_TOKEN nor GitHub's request URL"
-        raise ResourceManagerError(problem)
-    answer = httpx.get(
-        url,
-        params={"audience": "api://AzureADTokenExchange"},
-        headers={"Authorization": f"Bearer {bearer}"},
-        **connection(url),
-    )
-    return str(answer.raise_for_status().json()["value"])
 
 
 def _origin(url: object) -> tuple[str, str | None]:

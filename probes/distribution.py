@@ -25,9 +25,8 @@ environment:
   PROBE_OUTPUTS  a file with stack outputs, read when no stack is selected
   PULUMI_STACK   selects a stack, as for the Pulumi CLI
   ARM_ENDPOINT   Azure Resource Manager (default: https://management.azure.com)
-  ARM_CLIENT_ID, ARM_TENANT_ID, and ARM_CLIENT_SECRET or ARM_USE_OIDC
-                 the service principal that reads the pool (default: whatever
-                 azure-identity finds, such as `az login`)
+                 azure-identity signs in to it: `az login`, a managed identity,
+                 or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET
   NO_COLOR       no colours in a terminal
 
 {exit_codes.described(exit_codes.PROBE)}
@@ -75,68 +74,43 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    stack = parser.add_argument_group("which stack")
-    stack.add_argument(
-        "--outputs",
-        metavar="FILE",
-        help="read the stack outputs from FILE, as `pulumi stack output --json --show-secrets` "
-        "writes them; - is standard input",
+    add = parser.add_argument_group("which stack").add_argument
+    what = (
+        "read the stack outputs from FILE, as `pulumi stack output --json --show-secrets` writes "
+        "them; - is standard input"
     )
-    stack.add_argument(
-        "--stack",
-        metavar="NAME",
-        help="read the outputs of this stack with the Pulumi CLI (default: the stack selected "
-        "in the CLI, or the file named by $PROBE_OUTPUTS; if both are there, choose one)",
+    add("--outputs", metavar="FILE", help=what)
+    what = (
+        "read the outputs of this stack with the Pulumi CLI (default: the stack selected in the "
+        "CLI, or the file named by $PROBE_OUTPUTS; if both are there, choose one)"
     )
-    judged = parser.add_argument_group("what is judged")
-    judged.add_argument(
-        "--expect",
-        choices=("round-robin", "declared"),
-        default="declared",
-        help="judge against round robin, or against what the stack declares (default)",
+    add("--stack", metavar="NAME", help=what)
+    add = parser.add_argument_group("what is judged").add_argument
+    what = "judge against round robin, or against what the stack declares (default)"
+    add("--expect", choices=("round-robin", "declared"), default="declared", help=what)
+    what = "judge only the traffic; do not read the pool from Resource Manager"
+    add("--skip-control-plane", action="store_true", help=what)
+    add = parser.add_argument_group("effort").add_argument
+    what = "send at most N requests (default: as many as a verdict can take, 64 for three regions)"
+    add("--max-requests", **_number(int, "N"), help=what)
+    what = "keep at most N requests in flight (default: 10)"
+    add("--concurrency", **_number(int, "N", 10), help=what)
+    add("--timeout", **_number(float, "SECONDS", 60.0), help="stop after SECONDS (default: 60)")
+    what = "list the models instead of requesting completions; costs nothing"
+    add("--zero-tokens", action="store_true", help=what)
+    add = parser.add_argument_group("watching").add_argument
+    what = (
+        "repeat every SECONDS: prints a line when the verdict changes, and a heartbeat otherwise. "
+        "--max-requests becomes a budget per minute (default: 120), and --json - prints one line "
+        "per run"
     )
-    judged.add_argument(
-        "--skip-control-plane",
-        action="store_true",
-        help="judge only the traffic; do not read the pool from Resource Manager",
-    )
-    effort = parser.add_argument_group("effort")
-    effort.add_argument(
-        "--max-requests",
-        **_number(int, "N"),
-        help="send at most N requests (default: as many as a verdict can take, 64 for three "
-        "regions)",
-    )
-    effort.add_argument(
-        "--concurrency",
-        **_number(int, "N", 10),
-        help="keep at most N requests in flight (default: 10)",
-    )
-    effort.add_argument(
-        "--timeout",
-        **_number(float, "SECONDS", 60.0),
-        help="stop after SECONDS (default: 60)",
-    )
-    effort.add_argument(
-        "--zero-tokens",
-        action="store_true",
-        help="list the models instead of requesting completions; costs nothing",
-    )
-    watching = parser.add_argument_group("watching")
-    watching.add_argument(
-        "--watch",
-        **_number(float, "SECONDS"),
-        help="repeat every SECONDS: prints a line when the verdict changes, and a heartbeat "
-        "otherwise. --max-requests becomes a budget per minute (default: 120), and --json - "
-        "prints one line per run",
-    )
-    watching.add_argument(
-        "--fail-fast", action="store_true", help="exit with 1 at the first imbalance"
-    )
-    formats = parser.add_argument_group("reports", "each file is written whole or not at all")
+    add("--watch", **_number(float, "SECONDS"), help=what)
+    add("--fail-fast", action="store_true", help="exit with 1 at the first imbalance")
+    title, note = "reports", "each file is written whole or not at all"
+    add = parser.add_argument_group(title, note).add_argument
     for flag, meaning in FORMATS.items():
-        formats.add_argument(f"--{flag}", metavar="FILE", help=meaning)
-    formats.add_argument("--quiet", action="store_true", help="print only the verdict")
+        add(f"--{flag}", metavar="FILE", help=meaning)
+    add("--quiet", action="store_true", help="print only the verdict")
     return parser
 
 
