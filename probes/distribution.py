@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,22 +33,7 @@ environment:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
-    except (OSError, exit_codes.InputError) as error:
-        if isinstance(error, OSError):  # the interpreter writes its buffers to nowhere at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # who read the output has left
-            return exit_codes.INCONCLUSIVE
-        reason = getattr(error, "strerror", None)
-        told = f"output cannot be written: {reason.lower()}" if reason else str(error)
-        print(f"distribution.py: error: {told}", file=sys.stderr)
-        return exit_codes.WRONG_INPUT
+    return exit_codes.of(lambda: _run(arguments), "distribution.py: error")
 
 
 def _run(arguments: Sequence[str] | None) -> int:

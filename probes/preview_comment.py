@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +47,10 @@ environment, for --post:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    return exit_codes.of(lambda: _run(arguments), "error")
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.run == (options.preview is not None):
@@ -55,27 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"argument --pull-request: {options.pull_request} is no number of one")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a bar must not end a run where it is unknown
-    try:
-        comments = _comments(options.pull_request) if options.post else None
-        text, log = _run() if options.run else (_read(options.preview), "")
-        log = _read(options.log) if options.log else log
-        comment, code = _judged(text, _redacted(log), round_robin=options.expect == "round-robin")
-        print(comment, end="", flush=True)
-        if comments:
-            print(f"comment: {comments.put(comment)}", file=sys.stderr)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return exit_codes.WRONG_INPUT
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
-    except OSError as error:
-        # Nothing may be written any more, at exit neither.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # who read the comment has left
-            return INCONCLUSIVE
-        print(f"error: standard output: {(error.strerror or str(error)).lower()}", file=sys.stderr)
-        return exit_codes.WRONG_INPUT
+    comments = _comments(options.pull_request) if options.post else None
+    text, log = _preview() if options.run else (_read(options.preview), "")
+    log = _read(options.log) if options.log else log
+    comment, code = _judged(text, _redacted(log), round_robin=options.expect == "round-robin")
+    print(comment, end="", flush=True)
+    if comments:
+        print(f"comment: {comments.put(comment)}", file=sys.stderr)
     return code
 
 
@@ -133,7 +123,7 @@ def _read(path: str) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _run() -> tuple[str, str]:
+def _preview() -> tuple[str, str]:
     pulumi = shutil.which("pulumi")
     if pulumi is None:
         raise InputError("--run: pulumi is not on PATH; name a file with its preview instead")

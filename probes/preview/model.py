@@ -102,10 +102,9 @@ class Preview:
     @cached_property
     def stack(self) -> guardrails.Stack:
         """What there would be; the stack's outputs are as the config has them."""
-        all_names = [*(each.get("name") for each in self.regions), "gateway"]
         outputs = {
             "routing": self.routing,
-            "unprotected": all_names if self.config.get("protect") is False else self.allowed,
+            "unprotected": self.allowed,
             "accept_starved": self.config.get("acceptStarved"),
             "backends": as_services(self.regions) if self.regions else None,
         }

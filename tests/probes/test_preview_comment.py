@@ -524,7 +524,7 @@ def test_a_full_disk_is_one_line(tmp_path):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "error: standard output: no space left on device\n",
+        "error: output cannot be written: no space left on device\n",
     )
 
 
