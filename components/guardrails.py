@@ -129,7 +129,6 @@ class Stack:
         return found
 
     def starved(self, pool: Pool) -> list[str]:
-        """Return the members that get nothing, and that the config does not accept by name."""
         accepted = {str(each).lower() for each in self.names("accept_starved")}
         return [name for name in pool.starved if name.lower() not in accepted]
 
@@ -153,8 +152,6 @@ RULES: Final[list[Rule]] = []
 
 
 def _rule(description: str, **more: Any) -> Callable[[Check], Check]:
-    """Add a check to RULES; its name is the rule's."""
-
     def add(check: Check) -> Check:
         name = check.__name__.replace("_", "-")
         RULES.append(Rule(name=name, description=description, check=check, **more))
@@ -317,7 +314,6 @@ def gateway_may_call_every_account(stack: Stack) -> Findings:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Return what has keys as it is, and anything else as empty."""
     return value if isinstance(value, Mapping) else {}
 
 

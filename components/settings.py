@@ -50,9 +50,6 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
 
-# How a key is declared: the remedy is told in the line about a wrong value, and by editors.
-
-
 class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(
         strict=True,
@@ -66,6 +63,7 @@ class _Section(pydantic.BaseModel):
 
 
 def _key(remedy: str, schema: Mapping[str, Any] | None = None, **field: Any) -> Any:
+    """Declare a key; the line about a wrong value tells the remedy, and so do editors."""
     return Field(json_schema_extra={"errorMessage": remedy, **(schema or {})}, **field)
 
 
@@ -354,15 +352,11 @@ class Settings(_Section):
         return tuple(lines)
 
 
-# What a user reads about a mistake
-
-
 def mistake(path: str, found: str, remedy: object) -> str:
     return f"{NAMESPACE}:{path} {found}: {remedy}"
 
 
 def shown(value: Any) -> str:
-    """Write a value as JSON, short enough for a line."""
     line = _printable(json.dumps(value, default=str, ensure_ascii=False))
     return line if len(line) <= 60 else f"{line[:57]}..."
 
@@ -515,9 +509,6 @@ def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
         entries = ((each, (*path, position)) for position, each in enumerate(value))
         return [{} if at in wrong else _readable(each, at, wrong) for each, at in entries]
     return value
-
-
-# Checks across keys, over what could be read
 
 
 def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations) -> Iterator[str]:

@@ -294,7 +294,6 @@ def _down(members: Sequence[Member]) -> Iterator[Problem]:
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """Write `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 

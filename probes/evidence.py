@@ -20,8 +20,7 @@ CEILING: Final = 0.7
 """No region may get more: the incident's acceptance, and what round robin is tested against."""
 TOLERANCE: Final = 0.2
 """Deviation from unequal expectations that is not as declared: the incident's ±15-20 points."""
-ERROR: Final = 0.05
-"""Greatest probability of a wrong verdict, either way."""
+ERROR: Final = 0.05  # greatest probability of a wrong verdict, either way
 EXCESS_ERROR: Final = 0.035
 """Part of it for a share that is off; with the rest for silence, 6 requests to one of three do."""
 CERTAINTY: Final = 0.98

@@ -159,7 +159,6 @@ class Report:
 
     @property
     def next_step(self) -> str:
-        """What to do now; nothing where all is well."""
         if self.verdict == "imbalanced":
             return self._correction
         if self.verdict == "balanced":
