@@ -1,7 +1,4 @@
-"""What is there already and is deployed into: looked up and checked before anything is declared.
-
-It is read from Resource Manager as the identity that deploys, azure-native's own.
-"""
+"""What is there already and is deployed into: looked up and checked before anything is declared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,14 +61,12 @@ def look_up(settings: Settings) -> Found:
     azure, problems, service, accounts = Deployer(), list[str](), None, {}
     if its := settings.gateway.existing:
         key = "gateway.existing.serviceName"
-        named = _Named(azure, problems, key, its.resource_group, its.service_name, *_SERVICE)
+        named = _Named(azure, problems, key, its.resource_group, its.service_name, _SERVICE)
         service = _service(named, settings)
     for region in settings.regions:
         if of_it := region.existing:
             key = f"{settings.path(region)}.existing.accountName"
-            named = _Named(
-                azure, problems, key, of_it.resource_group, of_it.account_name, *_ACCOUNT
-            )
+            named = _Named(azure, problems, key, of_it.resource_group, of_it.account_name, _ACCOUNT)
             if account := _account(named, region, settings):
                 accounts[region.name] = account
     if problems:
@@ -88,21 +83,20 @@ class _Named:
     key: str
     group: str
     name: str
-    what: str
-    type: str
-    api_version: str
+    kind: tuple[str, str, str]
 
     def read(self, part: str = "") -> Any:
         """Return the resource, or a list that is part of it; None where it cannot be read."""
+        what, kind, api_version = self.kind
         try:
             group = f"/subscriptions/{self.azure.subscription}/resourceGroups/{self.group}"
-            path = f"{group}/providers/{self.type}/{self.name}{part}"
+            path = f"{group}/providers/{kind}/{self.name}{part}"
             if part:
-                return list(self.azure.pages(path, self.api_version))
-            return self.azure.get(path, self.api_version)
+                return list(self.azure.pages(path, api_version))
+            return self.azure.get(path, api_version)
         except ResourceManagerError as error:
             if error.code in _MISSING:
-                found = f"and there is no such {self.what} in {shown(self.group)}"
+                found = f"and there is no such {what} in {shown(self.group)}"
                 self.refuse(found, "correct either, or leave `existing` out for a new one")
             else:
                 self.refuse("which cannot be looked up", error)

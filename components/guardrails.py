@@ -11,16 +11,7 @@ from typing import Any, Final
 
 from components.regions import Locations, normalise
 from components.resource_manager import OPENAI_USER
-from components.traffic import (
-    UNTOLD,
-    Kind,
-    Pool,
-    Problem,
-    differences,
-    last_segment,
-    named,
-    percent,
-)
+from components.traffic import UNTOLD, Kind, Pool, Problem, differences, last_segment, percent
 
 STACK: Final = "pulumi:pulumi:Stack"
 DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
@@ -115,7 +106,7 @@ class Stack:
         """Return the pool of a backend; what is declared names members without a known id."""
         inner = inputs.get("pool")
         pool = Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
-        return pool if self.declared is None else named(pool, self.declared)
+        return pool if self.declared is None else pool.named(self.declared)
 
     def names(self, key: str) -> list[Any]:
         value = self._output(key)

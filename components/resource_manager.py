@@ -192,9 +192,7 @@ def sign_in(endpoint: str) -> str:
     """
     try:
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
-        from azure.identity import (  # noqa: PLC0415 - takes longer to import than a verdict
-            DefaultAzureCredential,
-        )
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slower than a verdict
     except ImportError:
         remedy = "azure-identity is missing; `pip install azure-identity`"
         raise ResourceManagerError(remedy) from None

@@ -28,11 +28,8 @@ NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = "inference-backend-pool"
 _V1_TIERS: Final = ("Consumption", "Developer", "Basic", "Standard", "Premium")
 TIERS: Final = (*_V1_TIERS, "BasicV2", "StandardV2", "PremiumV2")
-# How long a suffix the program generates when `resourceSuffix` is left out.
-GENERATED_SUFFIX_LENGTH: Final = 8
-# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is a character less
-# than an account's name may have. Host names are lower case, so the parts of one have to be.
-_SUBDOMAIN_LENGTH: Final = 63
+GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
+_SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
 _LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
 _LIST_NAMES: Final = "list names of regions, as [foundry2, foundry3]"
@@ -333,9 +330,8 @@ class Settings(_Section):
     def warnings(self) -> tuple[str, ...]:
         """What the config asks for and is rarely meant, each in a line with its remedy."""
         labels = {region.name: region.display_name for region in self.regions}
-        shares = self.pool.by_label({})
-        fed = [labels[name] for name, share in shares.items() if share]
-        starved = [name for name, share in shares.items() if not share]
+        starved = self.pool.starved
+        fed = [label for name, label in labels.items() if name not in starved]
         lines = [
             f"{NAMESPACE}:protect.except names {name}, which is no region: remove the name once "
             "the region's account is deleted"
@@ -448,10 +444,7 @@ _schema: Final = cache(Settings.model_json_schema)
 
 
 def _declared(path: _Path) -> dict[str, Any]:
-    """Find in the schema what a path leads to: a key, an entry of a list or a section.
-
-    Where there is no such key, it is that of the section.
-    """
+    """Find in the schema what a path leads to, or its section where there is no such key."""
     part = _schema()
     for step in path:
         if isinstance(step, int):

@@ -6,8 +6,6 @@ Statistics 16 (1945). Its bounds are those of J. Ville, "Étude critique de la n
 (1939): at the expected share the ratio ever exceeds 1/a with a probability of at most a. So a
 verdict depends on the counts alone, holds whenever one looks, and is wrong in at most 5 % of runs
 either way; Bonferroni's inequality divides that error among the suspicions.
-
-Pure: no dependency, no clock, no input or output.
 """
 
 import math
