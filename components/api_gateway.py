@@ -27,10 +27,7 @@ class ApiGateway(pulumi.ComponentResource):
         suffix: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the service `apim-<suffix>`, or nothing where one is `found`.
-
-        `name` is that by which `protect` may leave it out.
-        """
+        """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
         if found:
             resource_group_name = pulumi.Output.from_input(found.resource_group)

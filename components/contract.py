@@ -139,12 +139,14 @@ def _read(kind: Any, value: Any, key: str) -> Any:
             raise _error(key, f"is {found}; is it an output of this program?")
         return found
     of: Any = get_origin(kind)
+    wanted = {None: str, tuple: list}.get(of, dict)
+    if not isinstance(value, wanted):
+        raise _error(key, f"must be {_NAMES[wanted]}, not {_kind(value)}")
     if of is tuple:
-        entries = _typed(list, value, key)
-        if len(entries) < 2:
-            raise _error(key, f"has {len(entries)} of the 2 or more that share traffic")
-        return tuple(_read(get_args(kind)[0], v, f"{key}[{n}]") for n, v in enumerate(entries))
-    return _read_fields(of, _typed(dict, value, key), f"{key}.") if of else _text(value, key)
+        if len(value) < 2:
+            raise _error(key, f"has {len(value)} of the 2 or more that share traffic")
+        return tuple(_read(get_args(kind)[0], v, f"{key}[{n}]") for n, v in enumerate(value))
+    return _read_fields(of, value, f"{key}.") if of else _text(value, key)
 
 
 def _read_fields(kind: Any, document: dict[str, Any], path: str = "") -> Any:
@@ -157,8 +159,7 @@ def _read_fields(kind: Any, document: dict[str, Any], path: str = "") -> Any:
     return kind(**known)
 
 
-def _text(value: Any, key: str) -> str:
-    text: str = _typed(str, value, key)
+def _text(text: str, key: str) -> str:
     if not text or not text.isprintable():
         raise _error(key, "must be a text of printable characters")
     if not key.endswith("url"):
@@ -172,12 +173,6 @@ def _text(value: Any, key: str) -> str:
     if not is_url or not text.isascii() or " " in text:
         raise _error(key, "must be an http or https URL with a host")
     return text.rstrip("/")
-
-
-def _typed(kind: type, value: Any, key: str) -> Any:
-    if not isinstance(value, kind):
-        raise _error(key, f"must be {_NAMES[kind]}, not {_kind(value)}")
-    return value
 
 
 def _host(url: object) -> str:

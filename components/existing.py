@@ -1,7 +1,4 @@
-"""What is there already and is deployed into: looked up and checked before anything is declared.
-
-It is read from Resource Manager as the identity that deploys, azure-native's own.
-"""
+"""What is there already and is deployed into: looked up and checked before anything is declared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +11,7 @@ from components.resource_manager import (
     COGNITIVE_SERVICES,
     Deployer,
     ResourceManagerError,
+    at,
 )
 from components.settings import Region, Settings, SettingsError, mistake, shown
 
@@ -63,14 +61,12 @@ def look_up(settings: Settings) -> Found:
     azure, problems, service, accounts = Deployer(), list[str](), None, {}
     if its := settings.gateway.existing:
         key = "gateway.existing.serviceName"
-        named = _Named(azure, problems, key, its.resource_group, its.service_name, *_SERVICE)
+        named = _Named(azure, problems, key, its.resource_group, its.service_name, _SERVICE)
         service = _service(named, settings)
     for region in settings.regions:
         if of_it := region.existing:
             key = f"{settings.path(region)}.existing.accountName"
-            named = _Named(
-                azure, problems, key, of_it.resource_group, of_it.account_name, *_ACCOUNT
-            )
+            named = _Named(azure, problems, key, of_it.resource_group, of_it.account_name, _ACCOUNT)
             if account := _account(named, region, settings):
                 accounts[region.name] = account
     if problems:
@@ -87,21 +83,20 @@ class _Named:
     key: str
     group: str
     name: str
-    what: str
-    type: str
-    api_version: str
+    kind: tuple[str, str, str]
 
     def read(self, part: str = "") -> Any:
         """Return the resource, or a list that is part of it; None where it cannot be read."""
+        what, kind, api_version = self.kind
         try:
             group = f"/subscriptions/{self.azure.subscription}/resourceGroups/{self.group}"
-            path = f"{group}/providers/{self.type}/{self.name}{part}"
+            path = f"{group}/providers/{kind}/{self.name}{part}"
             if part:
-                return list(self.azure.pages(path, self.api_version))
-            return self.azure.get(path, self.api_version)
+                return list(self.azure.pages(path, api_version))
+            return self.azure.get(path, api_version)
         except ResourceManagerError as error:
             if error.code in _MISSING:
-                found = f"and there is no such {self.what} in {shown(self.group)}"
+                found = f"and there is no such {what} in {shown(self.group)}"
                 self.refuse(found, "correct either, or leave `existing` out for a new one")
             else:
                 self.refuse("which cannot be looked up", error)
@@ -115,11 +110,11 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
     there = named.read()
     if there is None:
         return None
-    if settings.breaker and _at(there, "sku", "name") == "Consumption":
+    if settings.breaker and at(there, "sku", "name") == "Consumption":
         found = f"is on, and {shown(named.name)} is a Consumption service"
         remedy = "set it to null, or choose a service of another tier"
         named.problems.append(mistake("breaker", found, remedy))
-    principal_id = _at(there, "identity", "principalId")
+    principal_id = at(there, "identity", "principalId")
     if not principal_id:
         named.refuse(
             "which has no system-assigned identity",
@@ -127,26 +122,21 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
             f"az apim update -g {named.group} -n {named.name} --enable-managed-identity true",
         )
     for api in named.read("/apis") or ():
-        name, path = str(api.get("name")), str(_at(api, "properties", "path") or "").strip("/")
+        name, path = str(api.get("name")), str(at(api, "properties", "path") or "").strip("/")
         is_ours = name.partition(";")[0].lower() == API_NAME  # `;rev=2` is a revision
         if is_ours == (path.lower() == OPENAI_PATH):
             continue
+        found = f"whose API {shown(name)} has the path {shown(path)}"
+        remedy = "give that API another path"
         if is_ours:
-            found, remedy = (
-                f"which has an API {shown(name)} at {shown(path)} already",
-                "rename that API",
-            )
-        else:
-            found, remedy = (
-                f"whose API {shown(name)} has the path {shown(path)}",
-                "give that API another path",
-            )
+            found = f"which has an API {shown(name)} at {shown(path)} already"
+            remedy = "rename that API"
         named.refuse(found, f"{remedy}, or choose another service")
         break
     return FoundService(
         resource_group=named.group,
         name=there.get("name", named.name),
-        gateway_url=_at(there, "properties", "gatewayUrl") or "",
+        gateway_url=at(there, "properties", "gatewayUrl") or "",
         principal_id=principal_id or "",
     )
 
@@ -159,7 +149,7 @@ def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount 
         remedy = f"choose an account of kind {' or '.join(KINDS)}"
         named.refuse(f"which is of kind {there.get('kind')}", remedy)
         return None  # another kind has neither deployments nor such an endpoint
-    if not _at(there, "properties", "customSubDomainName"):
+    if not at(there, "properties", "customSubDomainName"):
         named.refuse(
             "which has no custom subdomain",
             "the gateway's tokens need one: az cognitiveservices account update "
@@ -172,7 +162,7 @@ def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount 
         named.problems.append(mistake(f"{settings.path(region)}.location", found, remedy))
     deployments = named.read("/deployments")
     deployed = {
-        str(each.get("name")).lower(): _at(each, "properties", "model", "name")
+        str(each.get("name")).lower(): at(each, "properties", "model", "name")
         for each in deployments or ()
     }
     for model in settings.models if deployments is not None else ():
@@ -181,13 +171,7 @@ def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount 
             state = f"is of {has}" if has else "is missing"
             remedy = f"deploy {model.model} under that name, or change models"
             named.refuse(f"whose deployment {shown(model.name)} {state}", remedy)
-    endpoint = _at(there, "properties", "endpoints", _OPENAI_ENDPOINT)
+    endpoint = at(there, "properties", "endpoints", _OPENAI_ENDPOINT)
     return FoundAccount(
-        id=there.get("id", ""), endpoint=endpoint or _at(there, "properties", "endpoint") or ""
+        id=there.get("id", ""), endpoint=endpoint or at(there, "properties", "endpoint") or ""
     )
-
-
-def _at(document: Any, *path: str) -> Any:
-    for key in path:
-        document = (document or {}).get(key)
-    return document

@@ -11,16 +11,7 @@ from typing import Any, Final
 
 from components.regions import Locations, normalise
 from components.resource_manager import OPENAI_USER
-from components.traffic import (
-    UNTOLD,
-    Kind,
-    Pool,
-    Problem,
-    differences,
-    last_segment,
-    named,
-    percent,
-)
+from components.traffic import UNTOLD, Kind, Pool, Problem, differences, last_segment, percent
 
 STACK: Final = "pulumi:pulumi:Stack"
 DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
@@ -115,7 +106,7 @@ class Stack:
         """Return the pool of a backend; what is declared names members without a known id."""
         inner = inputs.get("pool")
         pool = Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
-        return pool if self.declared is None else named(pool, self.declared)
+        return pool if self.declared is None else pool.named(self.declared)
 
     def names(self, key: str) -> list[Any]:
         value = self._output(key)
@@ -129,7 +120,6 @@ class Stack:
         return found
 
     def starved(self, pool: Pool) -> list[str]:
-        """Return the members that get nothing, and that the config does not accept by name."""
         accepted = {str(each).lower() for each in self.names("accept_starved")}
         return [name for name in pool.starved if name.lower() not in accepted]
 
@@ -153,8 +143,6 @@ RULES: Final[list[Rule]] = []
 
 
 def _rule(description: str, **more: Any) -> Callable[[Check], Check]:
-    """Add a check to RULES; its name is the rule's."""
-
     def add(check: Check) -> Check:
         name = check.__name__.replace("_", "-")
         RULES.append(Rule(name=name, description=description, check=check, **more))
@@ -317,7 +305,6 @@ def gateway_may_call_every_account(stack: Stack) -> Findings:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Return what has keys as it is, and anything else as empty."""
     return value if isinstance(value, Mapping) else {}
 
 

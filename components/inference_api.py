@@ -28,8 +28,7 @@ OPERATIONS = {
 
 _POLICIES = Path(__file__).with_name("policies")
 
-# API Management policy reference, "Retry", attribute `count`.
-_MAX_RETRIES = 50
+_MAX_RETRIES = 50  # API Management policy reference, "Retry", attribute `count`
 
 
 def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
@@ -47,10 +46,7 @@ def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
 
 
 class InferenceApi(pulumi.ComponentResource):
-    """The Azure OpenAI API behind `<gateway>/inference`, for clients with the subscription's key.
-
-    Output: `subscription_key` (a secret), sent by clients in the header `api-key`.
-    """
+    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`."""
 
     subscription_key: pulumi.Output[str]
 

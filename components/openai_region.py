@@ -16,8 +16,7 @@ OPENAI_USER_ROLE = f"/providers/Microsoft.Authorization/roleDefinitions/{OPENAI_
 class RegionalOpenAI(pulumi.ComponentResource):
     """An account that takes Entra tokens only, with the same model deployments as its peers.
 
-    Output: `backend_url`, what a gateway forwards to
-    (`https://<subdomain>.openai.azure.com/openai`).
+    The gateway forwards to `backend_url`, `https://<subdomain>.openai.azure.com/openai`.
     """
 
     def __init__(
@@ -31,10 +30,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
         gateway_principal_id: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the account `<region name>-<suffix>` in the region's location, and the role.
-
-        Where an account is `found` it is the role alone: that account is not the stack's.
-        """
+        """Declare the account `<region name>-<suffix>` and the role on it, or on one `found`."""
         super().__init__("openai-gateway:index:RegionalOpenAI", region.name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         if found:
@@ -65,11 +61,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
                     resource_group_name=resource_group_name,
                     sku={"name": model.sku, "capacity": model.capacity},
                     properties={
-                        "model": {
-                            "format": "OpenAI",
-                            "name": model.model,
-                            "version": model.version,
-                        }
+                        "model": {"format": "OpenAI", "name": model.model, "version": model.version}
                     },
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
                 )

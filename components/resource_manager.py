@@ -47,6 +47,12 @@ class ResourceManagerError(Exception):
         self.status, self.code = status, code
 
 
+def at(document: Any, *path: str) -> Any:
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
 def is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
@@ -111,7 +117,8 @@ class ResourceManager:
         return {
             str(each["name"]): str(each.get("displayName") or each["name"])
             for each in self.pages(f"/subscriptions/{subscription}/locations", SUBSCRIPTIONS)
-            if each.get("name") and not _is_logical(each)
+            # A logical location is a group of others, as `europe`, to which nothing is deployed.
+            if each.get("name") and at(each, "metadata", "regionType") != "Logical"
         }
 
     @cached_property
@@ -146,9 +153,7 @@ class ResourceManager:
             document = None
         status = answer.status_code
         if status != httpx.codes.OK:
-            told = document.get("error") if isinstance(document, dict) else None
-            code = told.get("code") if isinstance(told, dict) else None
-            code = _shown(code or answer.reason_phrase or status)
+            code = _shown(at(document, "error", "code") or answer.reason_phrase or status)
             remedy = _REMEDIES.get(status, "try again later")
             raise ResourceManagerError(f"{code}: {remedy}", status, code)
         if not isinstance(document, dict):
@@ -187,9 +192,7 @@ def sign_in(endpoint: str) -> str:
     """
     try:
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
-        from azure.identity import (  # noqa: PLC0415 - takes longer to import than a verdict
-            DefaultAzureCredential,
-        )
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slower than a verdict
     except ImportError:
         remedy = "azure-identity is missing; `pip install azure-identity`"
         raise ResourceManagerError(remedy) from None
@@ -223,12 +226,6 @@ def _origin(url: object) -> tuple[str, str | None]:
         return urlsplit(str(url)).scheme, urlsplit(str(url)).hostname
     except ValueError:
         return "", None
-
-
-def _is_logical(location: dict[str, Any]) -> bool:
-    """Whether a location is a group of others, as `europe`, to which nothing is deployed."""
-    metadata = location.get("metadata")
-    return isinstance(metadata, dict) and metadata.get("regionType") == "Logical"
 
 
 def _shown(text: object) -> str:

@@ -28,11 +28,8 @@ NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = "inference-backend-pool"
 _V1_TIERS: Final = ("Consumption", "Developer", "Basic", "Standard", "Premium")
 TIERS: Final = (*_V1_TIERS, "BasicV2", "StandardV2", "PremiumV2")
-# How long a suffix the program generates when `resourceSuffix` is left out.
-GENERATED_SUFFIX_LENGTH: Final = 8
-# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is a character less
-# than an account's name may have. Host names are lower case, so the parts of one have to be.
-_SUBDOMAIN_LENGTH: Final = 63
+GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
+_SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
 _LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
 _LIST_NAMES: Final = "list names of regions, as [foundry2, foundry3]"
@@ -50,9 +47,6 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
 
-# How a key is declared: the remedy is told in the line about a wrong value, and by editors.
-
-
 class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(
         strict=True,
@@ -66,6 +60,7 @@ class _Section(pydantic.BaseModel):
 
 
 def _key(remedy: str, schema: Mapping[str, Any] | None = None, **field: Any) -> Any:
+    """Declare a key; the line about a wrong value tells the remedy, and so do editors."""
     return Field(json_schema_extra={"errorMessage": remedy, **(schema or {})}, **field)
 
 
@@ -335,9 +330,8 @@ class Settings(_Section):
     def warnings(self) -> tuple[str, ...]:
         """What the config asks for and is rarely meant, each in a line with its remedy."""
         labels = {region.name: region.display_name for region in self.regions}
-        shares = self.pool.by_label({})
-        fed = [labels[name] for name, share in shares.items() if share]
-        starved = [name for name, share in shares.items() if not share]
+        starved = self.pool.starved
+        fed = [label for name, label in labels.items() if name not in starved]
         lines = [
             f"{NAMESPACE}:protect.except names {name}, which is no region: remove the name once "
             "the region's account is deleted"
@@ -354,15 +348,11 @@ class Settings(_Section):
         return tuple(lines)
 
 
-# What a user reads about a mistake
-
-
 def mistake(path: str, found: str, remedy: object) -> str:
     return f"{NAMESPACE}:{path} {found}: {remedy}"
 
 
 def shown(value: Any) -> str:
-    """Write a value as JSON, short enough for a line."""
     line = _printable(json.dumps(value, default=str, ensure_ascii=False))
     return line if len(line) <= 60 else f"{line[:57]}..."
 
@@ -454,10 +444,7 @@ _schema: Final = cache(Settings.model_json_schema)
 
 
 def _declared(path: _Path) -> dict[str, Any]:
-    """Find in the schema what a path leads to: a key, an entry of a list or a section.
-
-    Where there is no such key, it is that of the section.
-    """
+    """Find in the schema what a path leads to, or its section where there is no such key."""
     part = _schema()
     for step in path:
         if isinstance(step, int):
@@ -515,9 +502,6 @@ def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
         entries = ((each, (*path, position)) for position, each in enumerate(value))
         return [{} if at in wrong else _readable(each, at, wrong) for each, at in entries]
     return value
-
-
-# Checks across keys, over what could be read
 
 
 def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations) -> Iterator[str]:

@@ -178,6 +178,17 @@ class Pool:
             *_down(self.members),
         ]
 
+    def named(self, declared: "Pool") -> "Pool":
+        """Name members without a known id by those missing, in order, if the numbers agree."""
+        told = {member.name.lower() for member in self.members if member.id not in _UNTOLD}
+        missing = [member for member in declared.members if member.name.lower() not in told]
+        nameless = [member for member in self.members if member.id in _UNTOLD]
+        if [(m.priority, m.weight) for m in missing] != [(m.priority, m.weight) for m in nameless]:
+            return self
+        names = (each.name for each in missing)
+        members = (replace(m, name=next(names)) if m in nameless else m for m in self.members)
+        return replace(self, members=tuple(members))
+
     def forecast(self, labels: Mapping[str, str]) -> str:
         """One line: `UK South 50.0 %, East US 50.0 % (round robin)`; empty when it is not told."""
         if self.shares is None:
@@ -218,18 +229,6 @@ def differences(declared: Pool, live: Pool) -> list[Problem]:
                 remedy = f"set the {what} of {wanted.name} to {expected}"
                 result.append(Problem("different", message, remedy))
     return result
-
-
-def named(pool: Pool, declared: Pool) -> Pool:
-    """Name members without a known id by those that are missing, in order, if the numbers agree."""
-    told = {member.name.lower() for member in pool.members if member.id not in _UNTOLD}
-    missing = [member for member in declared.members if member.name.lower() not in told]
-    nameless = [member for member in pool.members if member.id in _UNTOLD]
-    if [(m.priority, m.weight) for m in missing] != [(m.priority, m.weight) for m in nameless]:
-        return pool
-    names = (each.name for each in missing)
-    members = (replace(m, name=next(names)) if m in nameless else m for m in pool.members)
-    return replace(pool, members=tuple(members))
 
 
 def percent(share: Fraction) -> str:
@@ -294,7 +293,6 @@ def _down(members: Sequence[Member]) -> Iterator[Problem]:
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """Write `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 
 from components.contract import Outputs
-from components.resource_manager import API_MANAGEMENT, ResourceManager, ResourceManagerError
+from components.resource_manager import API_MANAGEMENT, ResourceManager, ResourceManagerError, at
 from components.traffic import Pool
-from probes.interpretation import at
 
 
 @dataclass(frozen=True, kw_only=True)

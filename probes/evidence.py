@@ -6,8 +6,6 @@ Statistics 16 (1945). Its bounds are those of J. Ville, "Étude critique de la n
 (1939): at the expected share the ratio ever exceeds 1/a with a probability of at most a. So a
 verdict depends on the counts alone, holds whenever one looks, and is wrong in at most 5 % of runs
 either way; Bonferroni's inequality divides that error among the suspicions.
-
-Pure: no dependency, no clock, no input or output.
 """
 
 import math
@@ -20,8 +18,7 @@ CEILING: Final = 0.7
 """No region may get more: the incident's acceptance, and what round robin is tested against."""
 TOLERANCE: Final = 0.2
 """Deviation from unequal expectations that is not as declared: the incident's ±15-20 points."""
-ERROR: Final = 0.05
-"""Greatest probability of a wrong verdict, either way."""
+ERROR: Final = 0.05  # greatest probability of a wrong verdict, either way
 EXCESS_ERROR: Final = 0.035
 """Part of it for a share that is off; with the rest for silence, 6 requests to one of three do."""
 CERTAINTY: Final = 0.98

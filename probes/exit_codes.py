@@ -33,7 +33,6 @@ class InputError(Exception):
 
 
 def described(codes: Mapping[int, str]) -> str:
-    """Return the lines of a `--help` that tell what each code means."""
     return "\n".join(["exit codes:", *(f"  {code:<4} {told}" for code, told in codes.items())])
 
 

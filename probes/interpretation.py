@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 from components.contract import Outputs
+from components.resource_manager import at
 from probes.tally import Answer, Outcome
 
 _MOST_ATTEMPTS: Final = 100  # twice the policy's own limit
@@ -105,10 +106,3 @@ def retry_after(value: str, *, now: datetime) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
-
-
-def at(document: Any, *path: str) -> Any:
-    """Return the value at a path of keys; None where there is none."""
-    for key in path:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document

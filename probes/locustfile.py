@@ -43,10 +43,8 @@ except InputError as error:
 OUTPUTS = SOURCE.outputs
 EXPECTATION = Expectation.of(OUTPUTS, os.environ.get("PROBE_EXPECT", "declared"))
 PLAN = EXPECTATION.plan
-TALLY = Tally(PLAN.shares)
-"""Answers of this process, or of all workers on a master."""
-UNSENT: list[Answer] = []
-"""Answers that a worker has not handed over yet."""
+TALLY = Tally(PLAN.shares)  # answers of this process, or of all workers on a master
+UNSENT: list[Answer] = []  # answers that a worker has not handed over yet
 STARTED, BEGIN = datetime.now(UTC), time.monotonic()
 
 
@@ -62,7 +60,6 @@ class Client(HttpUser):
 
     @task
     def ask(self) -> None:
-        """Send one request, named after the backend that answers it."""
         began = time.monotonic()
         with self.client.post(
             OUTPUTS.chat_url,
@@ -94,7 +91,6 @@ class Client(HttpUser):
 
 
 def add(environment: Environment, answer: Answer) -> None:
-    """Count an answer, and stop the test when nothing more is to be learnt."""
     TALLY.add(answer)
     enough = answer.hopeless or len(TALLY.answers) >= PLAN.most_requests
     if environment.runner and (enough or PLAN.decided(TALLY.counts)):

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script, from anywhere
     sys.path.insert(0, str(ROOT))
 
-from probes import exit_codes  # noqa: E402
+from probes import exit_codes, files  # noqa: E402
 from probes.exit_codes import INCONCLUSIVE, InputError  # noqa: E402
 from probes.preview.comment import render  # noqa: E402
 from probes.preview.model import PreviewError, parse  # noqa: E402
@@ -27,8 +26,7 @@ from probes.preview.verdict import Verdict, judge  # noqa: E402
 if TYPE_CHECKING:
     from probes.preview.github import Comments
 
-LARGEST = 50_000_000
-"""Bytes of a preview that are read; a stack of 30 regions has about 1,000,000."""
+LARGEST = 50_000_000  # bytes of a preview that are read; a stack of 30 regions has about 1,000,000
 _SECRET_NAMES = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|CONNECTION", re.IGNORECASE)
 _IN_URLS = re.compile(r"(?<=://)[^\s/@]+@|\b(?:sig|code|access_token)=[^\s&\"']+")
 EPILOG = f"""\
@@ -113,13 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read(path: str) -> str:
-    try:
-        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > LARGEST:
-        raise InputError(f"{path}: more than {LARGEST:,} bytes, which is no preview")
+    data = files.read(path, LARGEST, path, excess=", which is no preview")
     return data.decode("utf-8", errors="replace")
 
 

@@ -86,7 +86,7 @@ class Expectation:
         return f"{_few(p.remedy for p in problems)} and run `pulumi up`"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Criterion:
     """One question with its answer; `passed` is None where nothing is known.
 
@@ -159,7 +159,6 @@ class Report:
 
     @property
     def next_step(self) -> str:
-        """What to do now; nothing where all is well."""
         if self.verdict == "imbalanced":
             return self._correction
         if self.verdict == "balanced":
@@ -189,15 +188,12 @@ class Report:
         unmet = False if decided else None
         proof = f"{'proved' if decided else 'not proved'} in {counted(total, 'answer')}"
         proof = "; ".join(map(self._describe, self.proved)) or proof
-        return tuple(
-            Criterion(name=name, passed=passed, detail=detail, required=required)
-            for name, required, passed, detail in (
-                (reached, equal, regions >= 2 or unmet, f"{regions} answered"),
-                (f"no region above {100 * CEILING:.0f} %", equal, within or unmet, most),
-                ("pool equal", equal, *self._judged_pool(equal=True)),
-                ("pool as declared", declared, *self._judged_pool(equal=False)),
-                ("traffic as expected", True, not self.proved if decided else None, proof),
-            )
+        return (
+            Criterion(reached, regions >= 2 or unmet, equal, f"{regions} answered"),
+            Criterion(f"no region above {100 * CEILING:.0f} %", within or unmet, equal, most),
+            self._judged_pool("pool equal", required=equal, equal=True),
+            self._judged_pool("pool as declared", required=declared, equal=False),
+            Criterion("traffic as expected", not self.proved if decided else None, True, proof),
         )
 
     @cached_property
@@ -285,11 +281,12 @@ class Report:
             return "read the pool: is a member's priority lower than the others'?"
         return "the pool is right, so look for tripped circuit breakers and session affinity"
 
-    def _judged_pool(self, *, equal: bool) -> tuple[bool | None, str]:
+    def _judged_pool(self, name: str, *, required: bool, equal: bool) -> Criterion:
         if self._live is None:
-            return None, "not read"
+            return Criterion(name, None, required, "not read")
         problems = self.expectation.problems(self._live, equal=equal)
-        return not problems, told(problems) if problems else values(self._live)
+        detail = told(problems) if problems else values(self._live)
+        return Criterion(name, not problems, required, detail)
 
     def _describe(self, trial: Trial) -> str:
         region = self.outputs.regions[trial.backend]

@@ -13,19 +13,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from probes import sources
+from probes import files, sources
 from probes.control_plane import Reading, read_pool
 from probes.exit_codes import INTERRUPTED
-from probes.formats import FORMATS, files, render
+from probes.formats import FORMATS, render
 from probes.formats.lines import Ticker, in_terminal, printer
 from probes.formats.text import Text
 from probes.report import Expectation, Report
 from probes.traffic_run import TrafficRun
 
-FIRST_REQUEST: Final = 0.5
-"""Seconds that reading the pool waits for a first request to be sent."""
-CTRL_C: Final = "interrupted"
-"""Why a run that Ctrl-C ended has stopped."""
+FIRST_REQUEST: Final = 0.5  # seconds that reading the pool waits for a first request to be sent
+CTRL_C: Final = "interrupted"  # why a run that Ctrl-C ended has stopped
 
 
 def run(options: Namespace) -> int:
@@ -44,7 +42,7 @@ def run(options: Namespace) -> int:
             write(source.description)
         with closing(Ticker(stream)) as ticker:
             return _watch(options, source, expectation, ticker)
-    shown = Text(expectation, _silent if options.quiet else write)
+    shown = Text(expectation, None if options.quiet else write)
     if not options.quiet and options.json != "-" and in_terminal(sys.stdout):
         from probes.formats.live import Live  # noqa: PLC0415 - rich, which a pipe does not need
 
@@ -65,7 +63,7 @@ def _watch(
     def once(left: int) -> Report:
         # What is left of a minute's budget is no reason to send more than usual.
         most = min(left, expectation.plan.most_requests)
-        report = probe(options, source, Text(expectation, _silent), most)
+        report = probe(options, source, Text(expectation), most)
         if report.stopped == CTRL_C:
             raise KeyboardInterrupt
         return report
@@ -148,7 +146,3 @@ def _write_files(options: Namespace, report: Report) -> None:
             summary = os.environ.get("GITHUB_STEP_SUMMARY")
             if summary and flag == "markdown":
                 files.append(summary, text)
-
-
-def _silent(_line: str) -> None:
-    """Show nothing."""

@@ -3,21 +3,18 @@
 import os
 import shutil
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from components.contract import WITH_SECRETS, Outputs, OutputsError, read
 from components.resource_manager import endpoint_of_environment, is_loopback
+from probes import files
 from probes.exit_codes import InputError
 
-LARGEST: Final = 1_000_000
-"""Bytes of outputs that are read; a stack of 30 regions has 10,000."""
-VARIABLE: Final = "PROBE_OUTPUTS"
-"""Names a file with outputs."""
+LARGEST: Final = 1_000_000  # bytes of outputs that are read; a stack of 30 regions has 10,000
+VARIABLE: Final = "PROBE_OUTPUTS"  # names a file with outputs
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _LIMIT: Final = 60.0  # seconds for one command of the CLI
@@ -40,7 +37,6 @@ class Source:
 
     @property
     def description(self) -> str:
-        """A line for people: which stack, which gateway and which Resource Manager."""
         where = f"gateway {self.outputs.gateway_url}; Resource Manager {self.resource_manager}"
         return f"[INFO] Outputs: {self.name}; {where}"
 
@@ -98,16 +94,8 @@ def _the_one_there_is() -> Source:
 
 def _of_file(file: str, by: str = "") -> Source:
     name = "standard input" if file == "-" else f"{file}{by}"
-    try:
-        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
-            text = opened.read(LARGEST + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"outputs of {name}: {reason}; write them with `{WITH_SECRETS}`") from None
-    if len(text) > LARGEST:
-        raise InputError(
-            f"outputs of {name}: more than {LARGEST:,} bytes; are they of `{WITH_SECRETS}`?"
-        )
+    missing, excess = f"; write them with `{WITH_SECRETS}`", f"; are they of `{WITH_SECRETS}`?"
+    text = files.read(file, LARGEST, f"outputs of {name}", missing=missing, excess=excess)
     return _source(text, name)
 
 

@@ -39,8 +39,7 @@ class Tally:
 
     def __init__(self, backends: Iterable[str]) -> None:
         self.answers: list[Answer] = []
-        self.answered = dict.fromkeys(backends, 0)
-        """Answers that prove a share, by backend."""
+        self.answered = dict.fromkeys(backends, 0)  # answers that prove a share, by backend
         self.outcomes: Counter[Outcome] = Counter()
         self.refusals: dict[str, Counter[Outcome]] = {name: Counter() for name in self.answered}
         """Requests that a backend throttled, failed or denied, by backend and outcome."""

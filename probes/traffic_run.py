@@ -17,14 +17,11 @@ from probes.interpretation import interpret
 from probes.report import Expectation
 from probes.tally import Answer, Tally
 
-LARGEST: Final = 1_000_000
-"""Bytes of an answer that are read; a short completion has 1,000."""
-GIVE_UP: Final = 5
-"""Requests that may fail before the run gives up, when none has been answered."""
+LARGEST: Final = 1_000_000  # bytes of an answer that are read; a short completion has 1,000
+GIVE_UP: Final = 5  # requests that may fail before the run gives up, when none has been answered
 FIRST_BACKOFF: Final = 1.0
 """Seconds to wait after a 429 that does not say how long; doubles from one to the next."""
-LEAVING: Final = 0.2
-"""Seconds that a run which ends waits for the requests that are under way."""
+LEAVING: Final = 0.2  # seconds that a run which ends waits for the requests that are under way
 
 CHAT: Final = {
     "messages": [{"role": "user", "content": "Say OK."}],
@@ -50,8 +47,7 @@ class TrafficRun:
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.expectation.plan.shares)
-        self.under_way = asyncio.Event()
-        """Set once the first request has been sent, or has failed."""
+        self.under_way = asyncio.Event()  # set once the first request has been sent, or has failed
         self._outputs = self.expectation.outputs
         self._limit: float = self.options.timeout
         self._resume = 0.0
@@ -60,7 +56,6 @@ class TrafficRun:
         self._useless = 0
 
     async def send(self) -> None:
-        """Send until there is a verdict, or no more is to be had."""
         self._begin = time.monotonic()
         in_flight: set[asyncio.Task[Answer]] = set()
         async with httpx.AsyncClient(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from probes.report import Report
 
-
 FORMATS: Final = {
     "json": "the full report (schema: probes/report.schema.json); - writes it to standard output, "
     "and all other lines to standard error",

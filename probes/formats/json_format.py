@@ -8,10 +8,8 @@ from typing import Final, get_args
 from probes.report import Report
 from probes.tally import Outcome
 
-VERSION: Final = "0.1.0"
-"""The probe's version, that of the project (pyproject.toml)."""
-SCHEMA_VERSION: Final = 1
-"""Grows when a reader of an older report could misread a newer one."""
+VERSION: Final = "0.1.0"  # the probe's version, that of the project (pyproject.toml)
+SCHEMA_VERSION: Final = 1  # grows when a reader of an older report could misread a newer one
 
 
 def render(report: Report) -> str:

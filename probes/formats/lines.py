@@ -42,13 +42,11 @@ class Ticker:
         self._clear = ""
 
     def news(self, line: str) -> None:
-        """Print a line that stays."""
         print(self._clear, end="", file=self._stream)
         self._clear = ""
         printer(self._stream)(_stamped(line))
 
     def life(self, line: str) -> None:
-        """Show that it still runs."""
         if in_terminal(self._stream):
             line = _stamped(line)[: shutil.get_terminal_size().columns - 1]
             print(f"{self._clear}{line}", end="", file=self._stream, flush=True)

@@ -45,7 +45,6 @@ def render(report: Report) -> str:
 
 
 def _shares(report: Report, regions: dict[str, str], area: tuple[int, int, int]) -> Iterator[str]:
-    """Draw a bar per region, with a mark where it is expected to end."""
     left, top, span = area
     condemned = {trial.backend for trial in report.proved}
     for row, (name, region) in enumerate(regions.items()):

@@ -7,8 +7,7 @@ from probes.report import Expectation, Report, attempts, counted, told, values
 from probes.sources import Source
 from probes.tally import Answer
 
-TOKENS_A_REQUEST = 25
-"""What one shortest completion costs, prompt included."""
+TOKENS_A_REQUEST = 25  # what one shortest completion costs, prompt included
 
 MARKS = {True: "✓", False: "✗", None: "?"}
 
@@ -16,10 +15,12 @@ MARKS = {True: "✓", False: "✗", None: "?"}
 class Text:
     """Prints a run as it happens; the control plane comes first, however late it answers."""
 
-    def __init__(self, expectation: Expectation, write: Callable[[str], object]) -> None:
+    def __init__(
+        self, expectation: Expectation, write: Callable[[str], object] | None = None
+    ) -> None:
         self.expectation = expectation
         self.outputs = expectation.outputs
-        self._write = write
+        self._write = write or (lambda _line: None)
         self._number = 0
         self._waiting: list[str] | None = []
 

@@ -13,11 +13,9 @@ from probes.preview.verdict import Verdict
 
 MARKER: Final = "<!-- openai-gateway: where traffic will go -->"
 """The first line of the comment, by which a later run finds it."""
-LIMIT: Final = 60_000
-"""Characters; GitHub refuses comments of more than 65,536."""
+LIMIT: Final = 60_000  # characters; GitHub refuses comments of more than 65,536
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
-_LONGEST: Final = 300
-"""Characters of one reason, name or line of an error."""
+_LONGEST: Final = 300  # characters of one reason, name or line of an error
 _REASONS: Final = 15
 _POLICY_LINES: Final = 100
 _HEAD: Final = 6  # lines before the first row of a section that has a table
@@ -99,7 +97,6 @@ def _sections(preview: Preview, reasons: Collection[str]) -> Iterator[tuple[str,
 
 
 def _costs(changes: Sequence[Change]) -> list[str]:
-    """Return an item for each price page, with the names of what is added and costs."""
     added = [each for each in changes if each.operation == "create"]
     names: dict[str, list[str]] = {}
     for change in added:

@@ -14,8 +14,7 @@ from probes.exit_codes import InputError
 from probes.preview.comment import MARKER
 
 ATTEMPTS: Final = 4
-PAUSE = 1.0
-"""Seconds before the second attempt; doubles from one to the next."""
+PAUSE = 1.0  # seconds before the second attempt; doubles from one to the next
 LONGEST_PAUSE: Final = 60.0
 """Seconds that a `Retry-After` may ask for; one that asks for more ends the attempts."""
 MOST_PAGES: Final = 100

@@ -117,7 +117,6 @@ class Preview:
 
     @property
     def allowed(self) -> list[str]:
-        """Names whose account or service may be deleted or replaced."""
         names = mapping(self.config.get("protect")).get("except")
         return [str(each) for each in names] if isinstance(names, list) else []
 

@@ -35,7 +35,6 @@ class Verdict:
 
 
 def judge(preview: Preview) -> Verdict:
-    """Judge the pool that there would be, what else moves traffic, and what would be lost."""
     verdict = _with_drift(_traffic(preview), preview)
     if preview.violations:
         verdict = replace(verdict, warns=True)

@@ -1,12 +1,25 @@
-"""Writes a report's files whole or not at all."""
+"""Reads what is given up to a limit, and writes a report's files whole or not at all."""
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from probes.exit_codes import InputError
+
+
+def read(path: str, limit: int, name: str, *, missing: str = "", excess: str) -> bytes:
+    """Read a file, or standard input for `-`, of at most `limit` bytes. Raises InputError."""
+    try:
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise InputError(f"{name}: {(error.strerror or str(error)).lower()}{missing}") from None
+    if len(data) > limit:
+        raise InputError(f"{name}: more than {limit:,} bytes{excess}")
+    return data
 
 
 def check(path: str, flag: str) -> None:
