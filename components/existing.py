@@ -107,8 +107,7 @@ class _Named:
 
 
 def _service(named: _Named, settings: Settings) -> FoundService | None:
-    there = named.read()
-    if there is None:
+    if (there := named.read()) is None:
         return None
     if settings.breaker and at(there, "sku", "name") == "Consumption":
         found = f"is on, and {shown(named.name)} is a Consumption service"
@@ -142,8 +141,7 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
 
 
 def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount | None:
-    there = named.read()
-    if there is None:
+    if (there := named.read()) is None:
         return None
     if there.get("kind") not in KINDS:
         remedy = f"choose an account of kind {' or '.join(KINDS)}"

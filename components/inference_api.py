@@ -27,7 +27,6 @@ OPERATIONS = {
 }
 
 _POLICIES = Path(__file__).with_name("policies")
-
 _MAX_RETRIES = 50  # API Management policy reference, "Retry", attribute `count`
 
 

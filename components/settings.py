@@ -1,8 +1,7 @@
 """The stack's config as typed settings; every mistake in it is reported at once.
 
-A class declares the keys of a section, each once: type, range, default, what to write instead of a
-wrong value, and the description that editors and README.md show (docs.reference.py). Checks
-across keys run over what could be read. Only `load`, which reads a `pulumi.Config`, needs Pulumi.
+A class declares a section's keys, each once: type, range, default, what to write instead of a wrong
+value, and the description that editors and README.md show. Only `load` needs Pulumi.
 """
 
 import json

@@ -22,9 +22,9 @@ EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
 ROUTINGS: Final = tuple(EQUAL)
 """What a pool can be declared as, the strictest first."""
 
+# What the Pulumi engine writes in a preview for a value that is not known yet, and for a secret.
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the Pulumi engine writes in a preview for a value that is not known yet."""
-SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
+SECRET: Final = "[secret]"  # noqa: S105
 UNTOLD: Final = (UNKNOWN, SECRET)
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # a key of a secret in the engine's state
 

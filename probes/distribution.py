@@ -1,7 +1,6 @@
 """Verify that a deployed stack spreads its traffic; the exit code is the verdict."""
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,9 +40,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     options = parser.parse_args(arguments)
     if options.fail_fast and not options.watch:
         parser.error("--fail-fast stops --watch SECONDS; give both")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # "✓" must not end a run where it is unknown
     # Only here: what --help and a wrong flag do not need takes most of the start.
     from probes import session  # noqa: PLC0415
 

@@ -14,17 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
-CEILING: Final = 0.7
-"""No region may get more: the incident's acceptance, and what round robin is tested against."""
-TOLERANCE: Final = 0.2
-"""Deviation from unequal expectations that is not as declared: the incident's ±15-20 points."""
+CEILING: Final = 0.7  # no region may get more: the incident's acceptance, and round robin's test
+TOLERANCE: Final = 0.2  # of deviation from unequal shares: the incident's ±15-20 points
 ERROR: Final = 0.05  # greatest probability of a wrong verdict, either way
 EXCESS_ERROR: Final = 0.035
 """Part of it for a share that is off; with the rest for silence, 6 requests to one of three do."""
-CERTAINTY: Final = 0.98
-"""The greatest share that is tested for, and its complement the least: a retry may stray."""
-MOST_REQUESTS: Final = 500
-"""What a run may send without being told to, however rare a region's traffic is."""
+CERTAINTY: Final = 0.98  # greatest share tested for, its complement the least: a retry may stray
+MOST_REQUESTS: Final = 500  # that a run sends without being told to, however rare some traffic is
 
 Suspicion = Literal["excess", "lack", "silence"]
 
@@ -179,9 +175,9 @@ def plan(shares: Mapping[str, float]) -> Plan:
             if share - TOLERANCE > 1 - CERTAINTY:
                 suspected.append((name, "lack", share - TOLERANCE))
     bound = math.log(len(suspected) / EXCESS_ERROR)
-    silent: list[tuple[str, Suspicion, float]]
-    silent = [(name, "silence", 0.0) for name, share in shares.items() if share > 0]
+    silent = [name for name, share in shares.items() if share > 0]
     bound_of_silence = math.log(len(silent) / (ERROR - EXCESS_ERROR))
+    suspected += [(name, "silence", 0.0) for name in silent]
     trials = (
         Trial(
             backend=name,
@@ -190,6 +186,6 @@ def plan(shares: Mapping[str, float]) -> Plan:
             suspected=share,
             condemns_at=bound_of_silence if suspicion == "silence" else bound,
         )
-        for name, suspicion, share in (*suspected, *silent)
+        for name, suspicion, share in suspected
     )
     return Plan(shares=dict(shares), trials=tuple(trials))

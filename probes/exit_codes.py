@@ -1,5 +1,6 @@
 """Exit codes of the two commands, the sentence that describes each, and what ends with which."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -38,6 +39,9 @@ def described(codes: Mapping[int, str]) -> str:
 
 def of(run: Callable[[], int], prefix: str) -> int:
     """Run a command and return its exit code; what it was given wrong is a line after `prefix`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # "✓" must not end a run where it is unknown
     try:
         try:
             return run()

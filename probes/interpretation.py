@@ -5,6 +5,7 @@ OpenAI's own `x-ms-region`, and `Retry-After` of RFC 9110.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -90,9 +91,7 @@ def tried(outputs: Outputs[str], header: str) -> tuple[tuple[str, str], ...]:
     for attempt in header[: _MOST_ATTEMPTS * 256].split(",")[:_MOST_ATTEMPTS]:
         host, _, status = attempt.strip().partition(" ")
         backend = outputs.by_host(host)
-        if backend and (
-            status == "none" or (len(status) == 3 and status.isascii() and status.isdecimal())
-        ):
+        if backend and re.fullmatch("none|[0-9]{3}", status):
             found.append((backend, status))
     return tuple(found)
 

@@ -80,8 +80,7 @@ class Client(HttpUser):
                 response.success()
             else:
                 response.failure(f"{answer.outcome}: {answer.detail}")
-        seconds = time.monotonic() - began
-        answer = replace(answer, started=began - BEGIN, seconds=seconds)
+        answer = replace(answer, started=began - BEGIN, seconds=time.monotonic() - began)
         if isinstance(self.environment.runner, WorkerRunner):
             UNSENT.append(answer)
         else:

@@ -1,7 +1,6 @@
 """Say before the merge where a preview would send the traffic: one comment, and an exit code."""
 
 import argparse
-import io
 import json
 import os
 import re
@@ -55,8 +54,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser.error("name a file with a preview, - for standard input, or give --run")
     if options.pull_request is not None and options.pull_request < 1:
         parser.error(f"argument --pull-request: {options.pull_request} is no number of one")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a bar must not end a run where it is unknown
     comments = _comments(options.pull_request) if options.post else None
     text, log = _preview() if options.run else (_read(options.preview), "")
     log = _read(options.log) if options.log else log
@@ -111,8 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read(path: str) -> str:
-    data = files.read(path, LARGEST, path, excess=", which is no preview")
-    return data.decode("utf-8", errors="replace")
+    return files.read(path, LARGEST, path, excess=", which is no preview").decode(errors="replace")
 
 
 def _preview() -> tuple[str, str]:

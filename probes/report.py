@@ -29,8 +29,7 @@ class Expectation:
     @classmethod
     def of(cls, outputs: Outputs[str], expect: str) -> "Expectation":
         """`expect` is `round-robin` or `declared`."""
-        round_robin = "round-robin" in (expect, outputs.routing)
-        return cls(outputs=outputs, round_robin=round_robin)
+        return cls(outputs=outputs, round_robin="round-robin" in (expect, outputs.routing))
 
     @cached_property
     def plan(self) -> Plan:
@@ -239,8 +238,7 @@ class Report:
     def _unknown(self) -> list[str]:
         reasons = []
         if self.plan.open(self.counts):
-            total = counted(self.counts.total, "answer")
-            little = f"{total} of too little evidence for any share"
+            little = f"{counted(self.counts.total, 'answer')} of too little evidence for any share"
             throttling = [
                 name
                 for name, refusals in self.tally.refusals.items()

@@ -28,8 +28,7 @@ CTRL_C: Final = "interrupted"  # why a run that Ctrl-C ended has stopped
 
 def run(options: Namespace) -> int:
     """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
-    reads_pool = not options.skip_control_plane
-    source = sources.find(options.outputs, options.stack, reads_pool=reads_pool)
+    source = sources.find(options.outputs, options.stack, reads_pool=not options.skip_control_plane)
     for flag in FORMATS:
         path = getattr(options, flag)
         if path and (flag, path) != ("json", "-"):

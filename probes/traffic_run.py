@@ -19,8 +19,7 @@ from probes.tally import Answer, Tally
 
 LARGEST: Final = 1_000_000  # bytes of an answer that are read; a short completion has 1,000
 GIVE_UP: Final = 5  # requests that may fail before the run gives up, when none has been answered
-FIRST_BACKOFF: Final = 1.0
-"""Seconds to wait after a 429 that does not say how long; doubles from one to the next."""
+FIRST_BACKOFF: Final = 1.0  # seconds to wait after a 429 that does not say how long; then doubled
 LEAVING: Final = 0.2  # seconds that a run which ends waits for the requests that are under way
 
 CHAT: Final = {

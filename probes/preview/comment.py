@@ -11,8 +11,7 @@ from probes.formats.markdown_text import bar, escape, fenced
 from probes.preview.model import SIDES, Change, Preview
 from probes.preview.verdict import Verdict
 
-MARKER: Final = "<!-- openai-gateway: where traffic will go -->"
-"""The first line of the comment, by which a later run finds it."""
+MARKER: Final = "<!-- openai-gateway: where traffic will go -->"  # by which a later run finds it
 LIMIT: Final = 60_000  # characters; GitHub refuses comments of more than 65,536
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
 _LONGEST: Final = 300  # characters of one reason, name or line of an error

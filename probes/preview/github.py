@@ -15,8 +15,7 @@ from probes.preview.comment import MARKER
 
 ATTEMPTS: Final = 4
 PAUSE = 1.0  # seconds before the second attempt; doubles from one to the next
-LONGEST_PAUSE: Final = 60.0
-"""Seconds that a `Retry-After` may ask for; one that asks for more ends the attempts."""
+LONGEST_PAUSE: Final = 60.0  # seconds; a `Retry-After` that asks for more ends the attempts
 MOST_PAGES: Final = 100
 _BUSY: Final = (429, 500, 502, 503, 504)
 

@@ -96,8 +96,7 @@ class Preview:
     @property
     def regions(self) -> list[Json]:
         """The config's regions in the order of their names, which is the pool's."""
-        found = _mappings(self.config.get("regions"))
-        return sorted(found, key=lambda each: str(each.get("name")))
+        return sorted(_mappings(self.config.get("regions")), key=lambda each: str(each.get("name")))
 
     @cached_property
     def stack(self) -> guardrails.Stack:
