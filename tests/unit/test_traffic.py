@@ -16,7 +16,6 @@ from components.traffic import (
     Pool,
     as_services,
     differences,
-    named,
     number,
     percent,
     read_config,
@@ -390,9 +389,9 @@ def test_members_whose_ids_are_not_told_yet_are_named_by_the_missing_ones_in_ord
     )
     told = {"id": "/x/backends/B", "priority": 1, "weight": 2}
     untold = [{"id": UNKNOWN, "priority": 1, "weight": weight} for weight in (1, 3)]
-    found = named(Pool.read([untold[0], told, untold[1]]), declared)
+    found = Pool.read([untold[0], told, untold[1]]).named(declared)
     assert [member.name for member in found.members] == ["a", "B", "c"]
     assert [member.weight for member in found.members] == [1, 2, 3]
     for other in ([untold[1], told, untold[0]], [untold[0], told], [*untold, told, untold[0]]):
         pool = Pool.read(other)
-        assert named(pool, declared) == pool
+        assert pool.named(declared) == pool
