@@ -11,7 +11,7 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Many short processes run here: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint fuzz bench drill sweep catch-table docs clean
+.PHONY: help demo test production lint fuzz bench drill sweep catch-table docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -20,6 +20,9 @@ demo: $(READY) ## the incident, the fix and the proof, on a local Azure
 
 test: $(READY) ## every test, shuffled, on all cores
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+production: $(READY) ## what requirements.txt alone brings, in an environment of its own, is enough
+	@PRODUCTION=1 $(BIN)/python -m pytest tests/end_to_end/test_production_environment.py
 
 lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -43,7 +46,7 @@ catch-table: $(READY) ## which stage catches which mistake first: prints it, and
 	@$(BIN)/python benchmarks/catch_table.py --write
 
 docs: $(READY) ## the reference of the config, and the README's pictures from real runs
-	@$(BIN)/python -m docs.config_reference
+	@$(BIN)/python -m docs.reference
 	@$(BIN)/python docs/picture.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays

@@ -10,12 +10,10 @@ from components.settings import Settings
 class ApiGateway(pulumi.ComponentResource):
     """An API Management service with a system-assigned identity, which the regions trust.
 
-    Outputs: `resource_group_name` and `service_name`, `gateway_url`
-    (`https://<service>.azure-api.net`) and `principal_id`, the object id of the identity.
+    `service` names it and its resource group, as arguments of what is in it. `gateway_url` is
+    `https://<service>.azure-api.net`, and `principal_id` the object id of the identity.
     """
 
-    resource_group_name: pulumi.Output[str]
-    service_name: pulumi.Output[str]
     gateway_url: pulumi.Output[str]
     principal_id: pulumi.Output[str]
 
@@ -25,19 +23,15 @@ class ApiGateway(pulumi.ComponentResource):
         *,
         settings: Settings,
         found: FoundService | None,
-        resource_group_name: pulumi.Input[str],
+        resource_group_name: pulumi.Output[str],
         suffix: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the service `apim-<suffix>`, or nothing where one is `found`.
-
-        `name` is that by which `protect` may leave it out.
-        """
+        """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
-
         if found:
-            self.resource_group_name = pulumi.Output.from_input(found.resource_group)
-            self.service_name = pulumi.Output.from_input(found.name)
+            resource_group_name = pulumi.Output.from_input(found.resource_group)
+            service_name = pulumi.Output.from_input(found.name)
             self.gateway_url = pulumi.Output.from_input(found.gateway_url)
             self.principal_id = pulumi.Output.from_input(found.principal_id)
         else:
@@ -47,12 +41,10 @@ class ApiGateway(pulumi.ComponentResource):
                 service_name=pulumi.Output.concat("apim-", suffix),
                 resource_group_name=resource_group_name,
                 location=settings.location or settings.default_location,
-                sku=apimanagement.ApiManagementServiceSkuPropertiesArgs(
-                    name=gateway.sku, capacity=gateway.capacity
-                ),
+                sku={"name": gateway.sku, "capacity": gateway.capacity},
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,
-                identity=apimanagement.ApiManagementServiceIdentityArgs(type="SystemAssigned"),
+                identity={"type": "SystemAssigned"},
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     protect=name not in settings.unprotected,
@@ -60,15 +52,14 @@ class ApiGateway(pulumi.ComponentResource):
                     ignore_changes=None if settings.location else ["location"],
                 ),
             )
-            self.resource_group_name = pulumi.Output.from_input(resource_group_name)
-            self.service_name = service.name
-            self.gateway_url = service.gateway_url
+            service_name, self.gateway_url = service.name, service.gateway_url
             self.principal_id = service.identity.apply(
                 lambda identity: identity.principal_id if identity else ""
             )
+        self.service = {"resource_group_name": resource_group_name, "service_name": service_name}
         self.register_outputs(
             {
-                "serviceName": self.service_name,
+                "serviceName": service_name,
                 "gatewayUrl": self.gateway_url,
                 "principalId": self.principal_id,
             }

@@ -2,17 +2,15 @@
 
 import json
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import quote, urlsplit
 
 from components.resource_manager import is_loopback
 from components.traffic import ROUTINGS, SECRET, Member, Pool, number
 
-WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"
-"""Writes the outputs as `read` takes them."""
+WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"  # writes what `read` takes
 
-T = TypeVar("T")
-"""A text that is known once the stack is deployed: `str`, or `pulumi.Input[str]` before."""
+T = TypeVar("T")  # a text that a deployment makes known: `pulumi.Output[str]` before it, then `str`
 
 
 class OutputsError(Exception):
@@ -58,7 +56,6 @@ class Outputs(Generic[T]):
 
     @property
     def chat_url(self) -> str:
-        """Where one chat completion is asked for."""
         return self._url(f"deployments/{quote(self.deployment, safe='')}/chat/completions")
 
     @property
@@ -72,7 +69,6 @@ class Outputs(Generic[T]):
 
     @property
     def declared(self) -> Pool:
-        """The pool that the stack declares."""
         each = (Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends)
         return Pool(members=tuple(each))
 
@@ -111,24 +107,12 @@ def read(text: bytes | str) -> Outputs[str]:
         raise OutputsError(f"no JSON; {remedy}") from None
     if not isinstance(document, dict):
         raise OutputsError(f"a JSON object is needed, not {_kind(document)}; {remedy}")
-    backends = _value(document, "backends", list)
-    if len(backends) < 2:
-        raise _error("backends", f"has {len(backends)} of the 2 or more that share traffic")
-    outputs: Outputs[str] = _read(
-        Outputs,
-        document,
-        pool=_read(PoolReference, _value(document, "pool", dict), "pool."),
-        backends=tuple(
-            _read(Backend, _object(each, f"backends[{n}]"), f"backends[{n}].")
-            for n, each in enumerate(backends)
-        ),
-    )
+    outputs: Outputs[str] = _read_fields(Outputs, document)
     _check(outputs)
     return outputs
 
 
 def _check(outputs: Outputs[str]) -> None:
-    """Refuse what each value alone does not show."""
     if not outputs.subscription_key.isascii() or " " in outputs.subscription_key:
         raise _error("subscription_key", "holds a character that no key has")
     url = outputs.inference_url
@@ -146,59 +130,56 @@ def _check(outputs: Outputs[str]) -> None:
             raise _error("backends", f"has two with one {what}: {', '.join(seen)}")
 
 
-def _read(kind: Any, document: dict[str, Any], path: str = "", **known: Any) -> Any:
-    """Return a dataclass whose fields are keys of a document; `known` are those read before."""
-    for name in (each.name for each in fields(kind) if each.name not in known):
-        if name in ("priority", "weight"):
-            known[name] = number(_value(document, name, object, path), name)
-            if isinstance(known[name], str):
-                raise _error(path + name, f"is {known[name]}; is it an output of this program?")
-            continue
-        text = known[name] = _value(document, name, str, path)
-        if not text or not text.isprintable():
-            raise _error(path + name, "must be a text of printable characters")
-        if name.endswith("url"):
-            if not _is_url(text):
-                raise _error(path + name, "must be an http or https URL with a host")
-            known[name] = text.rstrip("/")
+def _read(kind: Any, value: Any, key: str) -> Any:
+    if value == SECRET:
+        raise _error(key, f'is "{SECRET}"; use --show-secrets: `{WITH_SECRETS}`')
+    if kind is int:
+        found = number(value, key.rpartition(".")[2])
+        if isinstance(found, str):
+            raise _error(key, f"is {found}; is it an output of this program?")
+        return found
+    of: Any = get_origin(kind)
+    wanted = {None: str, tuple: list}.get(of, dict)
+    if not isinstance(value, wanted):
+        raise _error(key, f"must be {_NAMES[wanted]}, not {_kind(value)}")
+    if of is tuple:
+        if len(value) < 2:
+            raise _error(key, f"has {len(value)} of the 2 or more that share traffic")
+        return tuple(_read(get_args(kind)[0], v, f"{key}[{n}]") for n, v in enumerate(value))
+    return _read_fields(of, value, f"{key}.") if of else _text(value, key)
+
+
+def _read_fields(kind: Any, document: dict[str, Any], path: str = "") -> Any:
+    known = {}
+    for each in sorted(fields(kind), key=lambda each: get_origin(each.type) is not tuple):
+        if each.name not in document:
+            problem = "is missing; is the stack deployed? run `pulumi up`"
+            raise _error(path + each.name, problem)
+        known[each.name] = _read(each.type, document[each.name], path + each.name)
     return kind(**known)
 
 
-def _value(document: dict[str, Any], key: str, kind: type, path: str = "") -> Any:
-    if key not in document:
-        raise _error(path + key, "is missing; is the stack deployed? run `pulumi up`")
-    value = document[key]
-    if value == SECRET:
-        raise _error(path + key, f'is "{SECRET}"; use --show-secrets: `{WITH_SECRETS}`')
-    return _object(value, path + key, kind)
-
-
-def _object(value: Any, key: str, kind: type = dict) -> Any:
-    if not isinstance(value, kind):
-        raise _error(key, f"must be {_NAMES[kind]}, not {_kind(value)}")
-    return value
-
-
-def _is_url(text: str) -> bool:
+def _text(text: str, key: str) -> str:
+    if not text or not text.isprintable():
+        raise _error(key, "must be a text of printable characters")
+    if not key.endswith("url"):
+        return text
     try:
         parts = urlsplit(text)
-        _ = parts.port
+        _ = parts.port  # which raises, too
+        is_url = parts.hostname and parts.scheme in ("http", "https")
     except ValueError:
-        return False
-    known = parts.hostname and parts.scheme in ("http", "https")
-    return bool(known) and text.isascii() and " " not in text
+        is_url = False
+    if not is_url or not text.isascii() or " " in text:
+        raise _error(key, "must be an http or https URL with a host")
+    return text.rstrip("/")
 
 
 def _host(url: object) -> str:
     return urlsplit(str(url)).netloc.lower()
 
 
-_NAMES: Final[dict[type, str]] = {
-    str: "a text",
-    int: "a whole number",
-    dict: "an object",
-    list: "a list",
-}
+_NAMES: Final = {str: "a text", int: "a whole number", dict: "an object", list: "a list"}
 
 
 def _kind(value: object) -> str:

@@ -1,32 +1,19 @@
-"""What is there already and is deployed into: looked up and checked before anything is declared.
+"""What is there already and is deployed into: looked up and checked before anything is declared."""
 
-It is read from Resource Manager as the identity that deploys, azure-native's own.
-"""
-
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, TypeVar
-
-from pulumi_azure_native import authorization
+from typing import Any, Final
 
 from components import regions
 from components.inference_api import API_NAME, OPENAI_PATH
 from components.resource_manager import (
     API_MANAGEMENT,
     COGNITIVE_SERVICES,
-    ResourceManager,
+    Deployer,
     ResourceManagerError,
+    at,
 )
-from components.settings import (
-    AccountReference,
-    Region,
-    Report,
-    ServiceReference,
-    Settings,
-    SettingsError,
-    shown,
-)
+from components.settings import Region, Settings, SettingsError, mistake, shown
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 
@@ -35,7 +22,9 @@ _MISSING: Final = ("ResourceNotFound", "ResourceGroupNotFound")
 # Under what an account of kind AIServices, whose own endpoint is another, names Azure OpenAI's.
 _OPENAI_ENDPOINT: Final = "OpenAI Language Model Instance API"
 
-T = TypeVar("T")
+# What it is called, its type, and the API version that reads it.
+_SERVICE: Final = ("API Management service", "Microsoft.ApiManagement/service", API_MANAGEMENT)
+_ACCOUNT: Final = ("account", "Microsoft.CognitiveServices/accounts", COGNITIVE_SERVICES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,171 +58,120 @@ def look_up(settings: Settings) -> Found:
 
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
-    look = _LookUp(settings)
-    wanted = settings.gateway.existing
-    service = look.service(wanted) if wanted else None
-    accounts = {
-        region.name: look.account(region, region.existing)
-        for region in settings.regions
-        if region.existing
-    }
-    if look.report.problems:
-        raise SettingsError(look.report.problems)
-    return Found(
-        service=service, accounts={name: found for name, found in accounts.items() if found}
+    azure, problems, service, accounts = Deployer(), list[str](), None, {}
+    if its := settings.gateway.existing:
+        key = "gateway.existing.serviceName"
+        named = _Named(azure, problems, key, its.resource_group, its.service_name, _SERVICE)
+        service = _service(named, settings)
+    for region in settings.regions:
+        if of_it := region.existing:
+            key = f"{settings.path(region)}.existing.accountName"
+            named = _Named(azure, problems, key, of_it.resource_group, of_it.account_name, _ACCOUNT)
+            if account := _account(named, region, settings):
+                accounts[region.name] = account
+    if problems:
+        raise SettingsError(problems)
+    return Found(service=service, accounts=accounts)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A resource that the config names at `key`; what is wrong with it is noted in `problems`."""
+
+    azure: Deployer
+    problems: list[str]
+    key: str
+    group: str
+    name: str
+    kind: tuple[str, str, str]
+
+    def read(self, part: str = "") -> Any:
+        """Return the resource, or a list that is part of it; None where it cannot be read."""
+        what, kind, api_version = self.kind
+        try:
+            group = f"/subscriptions/{self.azure.subscription}/resourceGroups/{self.group}"
+            path = f"{group}/providers/{kind}/{self.name}{part}"
+            if part:
+                return list(self.azure.pages(path, api_version))
+            return self.azure.get(path, api_version)
+        except ResourceManagerError as error:
+            if error.code in _MISSING:
+                found = f"and there is no such {what} in {shown(self.group)}"
+                self.refuse(found, "correct either, or leave `existing` out for a new one")
+            else:
+                self.refuse("which cannot be looked up", error)
+        return None
+
+    def refuse(self, found: str, remedy: object) -> None:
+        self.problems.append(mistake(self.key, f"is {shown(self.name)}, {found}", remedy))
+
+
+def _service(named: _Named, settings: Settings) -> FoundService | None:
+    there = named.read()
+    if there is None:
+        return None
+    if settings.breaker and at(there, "sku", "name") == "Consumption":
+        found = f"is on, and {shown(named.name)} is a Consumption service"
+        remedy = "set it to null, or choose a service of another tier"
+        named.problems.append(mistake("breaker", found, remedy))
+    principal_id = at(there, "identity", "principalId")
+    if not principal_id:
+        named.refuse(
+            "which has no system-assigned identity",
+            "the regions must know it; switch it on: "
+            f"az apim update -g {named.group} -n {named.name} --enable-managed-identity true",
+        )
+    for api in named.read("/apis") or ():
+        name, path = str(api.get("name")), str(at(api, "properties", "path") or "").strip("/")
+        is_ours = name.partition(";")[0].lower() == API_NAME  # `;rev=2` is a revision
+        if is_ours == (path.lower() == OPENAI_PATH):
+            continue
+        found = f"whose API {shown(name)} has the path {shown(path)}"
+        remedy = "give that API another path"
+        if is_ours:
+            found = f"which has an API {shown(name)} at {shown(path)} already"
+            remedy = "rename that API"
+        named.refuse(found, f"{remedy}, or choose another service")
+        break
+    return FoundService(
+        resource_group=named.group,
+        name=there.get("name", named.name),
+        gateway_url=at(there, "properties", "gatewayUrl") or "",
+        principal_id=principal_id or "",
     )
 
 
-class _Azure(ResourceManager):
-    """Resource Manager, in the subscription and with the token that azure-native deploys by."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: _told(authorization.get_client_token).token)
-
-    @cached_property
-    def subscription(self) -> str:
-        return _told(authorization.get_client_config).subscription_id
-
-    def one(self, path: str, api_version: str) -> dict[str, Any]:
-        return self.get(f"/subscriptions/{self.subscription}{path}", api_version)
-
-    def all(self, path: str, api_version: str) -> list[dict[str, Any]]:
-        return list(self.pages(f"/subscriptions/{self.subscription}{path}", api_version))
-
-
-class _LookUp:
-    """Looks things up; what cannot be, or does not fit `settings`, is noted in `report`."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.report = Report()
-        self._settings = settings
-        self._azure = _Azure()
-
-    def service(self, wanted: ServiceReference) -> FoundService | None:
-        group, name = wanted.resource_group, wanted.service_name
-        path, found = "gateway.existing.serviceName", f"is {shown(name)}"
-        scope = f"/resourceGroups/{group}/providers/Microsoft.ApiManagement/service/{name}"
-        what = f"API Management service in {shown(group)}"
-        there = self._ask(path, found, what, lambda: self._azure.one(scope, API_MANAGEMENT))
-        if there is None:
-            return None
-        if self._settings.breaker and _of(there, "sku").get("name") == "Consumption":
-            remedy = "set it to null, or choose a service of another tier"
-            self.report.refuse(
-                "breaker", f"is on, and {shown(name)} is a Consumption service", remedy
-            )
-        principal_id = _of(there, "identity").get("principalId")
-        if not principal_id:
-            self.report.refuse(
-                path,
-                f"{found}, which has no system-assigned identity",
-                "the regions must know it; switch it on: "
-                f"az apim update -g {group} -n {name} --enable-managed-identity true",
-            )
-        apis = self._ask(
-            path, found, what, lambda: self._azure.all(f"{scope}/apis", API_MANAGEMENT)
-        )
-        if taken := _taken(apis or ()):
-            self.report.refuse(path, f"{found}, {taken[0]}", taken[1])
-        return FoundService(
-            resource_group=group,
-            name=there.get("name", name),
-            gateway_url=_of(there, "properties").get("gatewayUrl", ""),
-            principal_id=principal_id or "",
-        )
-
-    def account(self, region: Region, wanted: AccountReference) -> FoundAccount | None:
-        group, name = wanted.resource_group, wanted.account_name
-        key, found = f"{self._settings.path(region)}.existing.accountName", f"is {shown(name)}"
-        scope = f"/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{name}"
-        what = f"account in {shown(group)}"
-        there = self._ask(key, found, what, lambda: self._azure.one(scope, COGNITIVE_SERVICES))
-        if there is None:
-            return None
-        if there.get("kind") not in KINDS:
-            remedy = f"choose an account of kind {' or '.join(KINDS)}"
-            self.report.refuse(key, f"{found}, which is of kind {there.get('kind')}", remedy)
-            return None  # another kind has neither deployments nor such an endpoint
-        properties = _of(there, "properties")
-        if not properties.get("customSubDomainName"):
-            self.report.refuse(
-                key,
-                f"{found}, which has no custom subdomain",
-                "the gateway's tokens need one: "
-                f"az cognitiveservices account update -g {group} -n {name} --custom-domain {name}",
-            )
-        location = regions.normalise(there.get("location", ""))
-        if location != region.location:
-            self.report.refuse(
-                f"{self._settings.path(region)}.location",
-                f"is {shown(region.location)}, and the account {shown(name)} is in {location}",
-                f"write {location}, or choose another account",
-            )
-        self._check_models(key, found, what, f"{scope}/deployments")
-        return FoundAccount(
-            id=there.get("id", ""),
-            endpoint=_of(properties, "endpoints").get(_OPENAI_ENDPOINT)
-            or properties.get("endpoint", ""),
-        )
-
-    def _check_models(self, key: str, found: str, what: str, path: str) -> None:
-        deployments = self._ask(key, found, what, lambda: self._azure.all(path, COGNITIVE_SERVICES))
-        if deployments is None:
-            return
-        deployed = {
-            str(each.get("name")).lower(): _of(_of(each, "properties"), "model").get("name")
-            for each in deployments
-        }
-        for model in self._settings.models:
-            has = deployed.get(model.name.lower())
-            if has != model.model:
-                self.report.refuse(
-                    key,
-                    f"{found}, whose deployment {shown(model.name)} "
-                    + (f"is of {has}" if has else "is missing"),
-                    f"deploy {model.model} under that name, or change models",
-                )
-
-    def _ask(self, key: str, found: str, what: str, read: Callable[[], T]) -> T | None:
-        """Return what is read; None, with the reason in `report`, where nothing is."""
-        try:
-            return read()
-        except ResourceManagerError as error:
-            if error.code in _MISSING:
-                remedy = "correct either, or leave `existing` out for a new one"
-                self.report.refuse(key, f"{found}, and there is no such {what}", remedy)
-            else:
-                self.report.refuse(key, f"{found}, which cannot be looked up", error)
+def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount | None:
+    there = named.read()
+    if there is None:
         return None
-
-
-def _told(look: Callable[[], T]) -> T:
-    """Return what azure-native says of itself. Raises ResourceManagerError."""
-    try:
-        return look()
-    except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
-        raise ResourceManagerError(None, "", " ".join(str(error).split())[:300]) from None
-
-
-def _of(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return what stands under a key, which Azure may give as null."""
-    return document.get(key) or {}
-
-
-def _taken(apis: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
-    """Say which API has the path, or the name, that this stack's has to have, and the remedy."""
-    for api in apis:
-        name, path = str(api.get("name")), str(_of(api, "properties").get("path") or "").strip("/")
-        is_ours = name.partition(";")[0].lower() == API_NAME  # `;rev=2` is a revision
-        has_path = path.lower() == OPENAI_PATH
-        if has_path and not is_ours:
-            return (
-                f"whose API {shown(name)} has the path {shown(path)}",
-                "give that API another path, or choose another service",
-            )
-        if is_ours and not has_path:
-            return (
-                f"which has an API {shown(name)} at {shown(path)} already",
-                "rename that API, or choose another service",
-            )
-    return None
+    if there.get("kind") not in KINDS:
+        remedy = f"choose an account of kind {' or '.join(KINDS)}"
+        named.refuse(f"which is of kind {there.get('kind')}", remedy)
+        return None  # another kind has neither deployments nor such an endpoint
+    if not at(there, "properties", "customSubDomainName"):
+        named.refuse(
+            "which has no custom subdomain",
+            "the gateway's tokens need one: az cognitiveservices account update "
+            f"-g {named.group} -n {named.name} --custom-domain {named.name}",
+        )
+    location = regions.normalise(there.get("location", ""))
+    if location != region.location:
+        found = f"is {shown(region.location)}, and the account {shown(named.name)} is in {location}"
+        remedy = f"write {location}, or choose another account"
+        named.problems.append(mistake(f"{settings.path(region)}.location", found, remedy))
+    deployments = named.read("/deployments")
+    deployed = {
+        str(each.get("name")).lower(): at(each, "properties", "model", "name")
+        for each in deployments or ()
+    }
+    for model in settings.models if deployments is not None else ():
+        has = deployed.get(model.name.lower())
+        if has != model.model:
+            state = f"is of {has}" if has else "is missing"
+            remedy = f"deploy {model.model} under that name, or change models"
+            named.refuse(f"whose deployment {shown(model.name)} {state}", remedy)
+    endpoint = at(there, "properties", "endpoints", _OPENAI_ENDPOINT)
+    return FoundAccount(
+        id=there.get("id", ""), endpoint=endpoint or at(there, "properties", "endpoint") or ""
+    )

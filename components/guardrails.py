@@ -10,16 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from components.regions import Locations, normalise
-from components.traffic import (
-    SECRET,
-    UNKNOWN,
-    Kind,
-    Pool,
-    Problem,
-    differences,
-    last_segment,
-    percent,
-)
+from components.resource_manager import OPENAI_USER
+from components.traffic import UNTOLD, Kind, Pool, Problem, differences, last_segment, percent
 
 STACK: Final = "pulumi:pulumi:Stack"
 DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
@@ -36,11 +28,9 @@ _XML_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _SET_BACKEND: Final = re.compile(
     r"""<set-backend-service\b[^>]*?\b(backend-id|base-url)\s*=\s*(["'])(.*?)\2""", re.DOTALL
 )
-# Azure built-in roles: "Cognitive Services OpenAI User".
-_OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Resource:
     """A declared resource: type token, name, properties, and whether it is protected."""
 
@@ -52,20 +42,17 @@ class Resource:
     def told(self, key: str) -> Any:
         """Return a property, or None where it is left out or a preview does not tell it."""
         value = self.inputs.get(key)
-        return None if _is_untold(value) else value
+        return None if value in UNTOLD else value
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Violation:
-    """A rule that does not hold: its name, the resource, and what is wrong with what remedy.
-
-    `moves_traffic` says that it changes where traffic goes, whatever priorities and weights say.
-    """
+    """A rule that does not hold: its name, the resource, and what is wrong with what remedy."""
 
     rule: str
     resource: Resource
     message: str
-    moves_traffic: bool = False
+    moves_traffic: bool
 
 
 Findings = Iterator[tuple[Resource, str]]
@@ -77,7 +64,8 @@ class Rule:
     """A rule's name in the policy pack, what it asks for, and its check.
 
     A rule with `of` looks at each resource of these types alone, so that the engine can ask before
-    it makes one. What an `advisory` one finds stops nothing.
+    it makes one. What an `advisory` one finds stops nothing; what one that `moves_traffic` finds
+    changes where traffic goes, whatever priorities and weights say.
     """
 
     name: str
@@ -96,25 +84,31 @@ class Stack:
         for resource in resources:
             by_type.setdefault(unversioned(resource.type), []).append(resource)
         self.accounts = by_type.get(ACCOUNT, [])
-        self.services = by_type.get(SERVICE, [])
-        self.roles = [each for each in by_type.get(ROLE, []) if _is_openai_user(each)]
+        self.kept = [*self.accounts, *by_type.get(SERVICE, [])]
+        self.roles = by_type.get(ROLE, [])
         self.policies = by_type.get(POLICY, [])
-        backends = by_type.get(BACKEND, [])
-        self.pools = [(each, pool_of(each)) for each in backends if _is_pool(each)]
-        self.backends = [each for each in backends if not _is_pool(each)]
         self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
         self.routing = str(self._output("routing") or "round-robin")
         declared = Pool.read(self._output("backends"))
         self.declared = None if declared.unread else declared
-        self.vouched = {
-            str(each.get("location")) for each in self.names("backends") if _has_display_name(each)
-        }
+        self.backends: list[Resource] = []
+        self.pools: list[tuple[Resource, Pool]] = []
+        for each in by_type.get(BACKEND, []):
+            if each.inputs.get("type") == "Pool" or isinstance(each.inputs.get("pool"), Mapping):
+                self.pools.append((each, self.pool(each.inputs)))
+            else:
+                self.backends.append(each)
 
     def _output(self, key: str) -> Any:
         return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
 
+    def pool(self, inputs: Mapping[str, Any]) -> Pool:
+        """Return the pool of a backend; what is declared names members without a known id."""
+        inner = inputs.get("pool")
+        pool = Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
+        return pool if self.declared is None else pool.named(self.declared)
+
     def names(self, key: str) -> list[Any]:
-        """Return an output that is a list."""
         value = self._output(key)
         return [*value] if isinstance(value, Sequence) and not isinstance(value, str) else []
 
@@ -125,22 +119,20 @@ class Stack:
             found += [each for each in differences(self.declared, pool) if each not in found]
         return found
 
+    def starved(self, pool: Pool) -> list[str]:
+        accepted = {str(each).lower() for each in self.names("accept_starved")}
+        return [name for name in pool.starved if name.lower() not in accepted]
+
 
 def unversioned(token: str) -> str:
     """Return a type token without its API version: `a:b/v20240501:C` is `a:b:C`."""
     return _VERSION.sub("", token)
 
 
-def violations(resources: Sequence[Resource]) -> list[Violation]:
-    """Return every violation of every rule that is not advisory."""
-    stack = Stack(resources)
+def violations(of: Stack | Sequence[Resource]) -> list[Violation]:
+    stack = of if isinstance(of, Stack) else Stack(of)
     return [
-        Violation(
-            rule=rule.name,
-            resource=resource,
-            message=message,
-            moves_traffic=rule.moves_traffic,
-        )
+        Violation(rule.name, resource, message, rule.moves_traffic)
         for rule in RULES
         if not rule.advisory
         for resource, message in rule.check(stack)
@@ -150,142 +142,117 @@ def violations(resources: Sequence[Resource]) -> list[Violation]:
 RULES: Final[list[Rule]] = []
 
 
-def _rule(name: str, description: str, **more: Any) -> Callable[[Check], Check]:
+def _rule(description: str, **more: Any) -> Callable[[Check], Check]:
     def add(check: Check) -> Check:
+        name = check.__name__.replace("_", "-")
         RULES.append(Rule(name=name, description=description, check=check, **more))
         return check
 
     return add
 
 
-def _pools(*kinds: Kind) -> Check:
-    """Return a check that finds problems of these kinds in a pool."""
-
-    def check(stack: Stack) -> Findings:
-        for resource, pool in stack.pools:
-            found = [each for each in stack.wrong(pool) if each.kind in kinds]
-            if found:
-                what = "; ".join(each.message for each in found)
-                remedies = "; ".join(dict.fromkeys(each.remedy for each in found))
-                yield resource, f"{what}{_would_be(pool)}; {remedies}"
-
-    return check
+def _of_pools(stack: Stack, *kinds: Kind) -> Findings:
+    for resource, pool in stack.pools:
+        if found := [each for each in stack.wrong(pool) if each.kind in kinds]:
+            what = "; ".join(each.message for each in found)
+            remedies = "; ".join(dict.fromkeys(each.remedy for each in found))
+            yield resource, f"{what}{_would_be(pool)}; {remedies}"
 
 
-_rule(
-    "pool-is-round-robin",
-    "Every member of a pool has the same priority and the same weight.",
-    moves_traffic=True,
-)(_pools("empty", "alone", "unset", "invalid", "unequal"))
-_rule(
-    "pool-is-as-declared",
-    "A pool has the members, priorities and weights that the stack declares.",
-    moves_traffic=True,
-)(_pools("extra", "different"))
-_rule("members-are-different", "No backend is a member of a pool twice.", moves_traffic=True)(
-    _pools("repeated")
-)
+@_rule("Every member of a pool has the same priority and the same weight.", moves_traffic=True)
+def pool_is_round_robin(stack: Stack) -> Findings:
+    return _of_pools(stack, "invalid", "unequal")
 
 
 @_rule(
-    "pool-has-every-region",
-    "Every region that is declared is a member of the pool.",
-    moves_traffic=True,
+    "A pool has the members, priorities and weights that the stack declares.", moves_traffic=True
 )
-def _every_region(stack: Stack) -> Findings:
-    yield from _pools("missing")(stack)
-    backends, accounts = len(stack.backends), len(stack.accounts)
+def pool_is_as_declared(stack: Stack) -> Findings:
+    return _of_pools(stack, "extra", "different")
+
+
+@_rule("No backend is a member of a pool twice.", moves_traffic=True)
+def members_are_different(stack: Stack) -> Findings:
+    return _of_pools(stack, "repeated")
+
+
+@_rule("Every region that is declared is a member of the pool.", moves_traffic=True)
+def pool_has_every_region(stack: Stack) -> Findings:
+    yield from _of_pools(stack, "missing")
+    declared = max(len(stack.backends), len(stack.accounts))
     for resource, pool in stack.pools if stack.declared is None else ():
-        if not pool.unread and len(pool.members) < (declared := max(backends, accounts)):
+        if not pool.unread and len(pool.members) < declared:
             what = f"has {len(pool.members)} of {declared} regions{_would_be(pool)}"
             yield resource, f"{what}; add the others"
 
 
-@_rule(
-    "no-region-is-starved",
-    "No region gets 0 % of the traffic, unless the config accepts it by name.",
-    advisory=True,
-)
-def _starved(stack: Stack) -> Findings:
+@_rule("No region gets 0 % of the traffic, unless the config accepts it by name.", advisory=True)
+def no_region_is_starved(stack: Stack) -> Findings:
     for resource, pool in stack.pools:
-        accepted = {str(each).lower() for each in stack.names("accept_starved")}
-        starved = [name for name in pool.starved if name.lower() not in accepted]
-        if starved and not stack.wrong(pool):
-            what = f"{', '.join(starved)} would get no traffic as long as all is well"
-            remedy = f"to accept it, write acceptStarved: [{', '.join(starved)}]"
-            yield resource, f"{what}{_would_be(pool)}; {remedy}"
+        if (starved := ", ".join(stack.starved(pool))) and not stack.wrong(pool):
+            what = f"{starved} would get no traffic as long as all is well{_would_be(pool)}"
+            yield resource, f"{what}; to accept it, write acceptStarved: [{starved}]"
 
 
-@_rule(
-    "accounts-and-gateway-are-protected",
-    "No change of config deletes or replaces an account or the service.",
-)
-def _protected(stack: Stack) -> Findings:
+@_rule("No change of config deletes or replaces an account or the service.")
+def accounts_and_gateway_are_protected(stack: Stack) -> Findings:
     allowed = {str(each) for each in stack.names("unprotected")}
-    for each in (*stack.accounts, *stack.services):
+    what = "is not protected: a change of config can delete or replace it"
+    for each in stack.kept:
         if not each.protect and each.name not in allowed:
-            what = "is not protected: a change of config can delete or replace it"
             yield each, f"{what}; set protect, or name it in the config's protect.except"
 
 
-@_rule(
-    "locations-are-azure-s",
-    "Accounts and service are in locations that Azure has.",
-    moves_traffic=True,
-)
-def _in_azure(stack: Stack) -> Findings:
-    for each in (*stack.accounts, *stack.services):
-        location = each.told("location")
-        if location is None:
-            continue
-        fault = Locations().fault(str(location))
-        if fault and normalise(str(location)) not in stack.vouched:
-            yield each, f"is in {location}: {fault}"
+@_rule("Accounts and service are in locations that Azure has.", moves_traffic=True)
+def locations_are_azure_s(stack: Stack) -> Findings:
+    # A location whose display name is told was found in the subscription's own list.
+    found = map(mapping, stack.names("backends"))
+    told = ((str(each.get("location")), str(each.get("region"))) for each in found)
+    listed = {location for location, region in told if region != location == normalise(region)}
+    for each in stack.kept:
+        if (location := each.told("location")) is not None:
+            fault = Locations().fault(str(location))
+            if fault and normalise(str(location)) not in listed:
+                yield each, f"is in {location}: {fault}"
 
 
-@_rule("regions-are-different", "No two accounts are in one region.", moves_traffic=True)
-def _apart(stack: Stack) -> Findings:
+@_rule("No two accounts are in one region.", moves_traffic=True)
+def regions_are_different(stack: Stack) -> Findings:
     places: dict[str, list[Resource]] = {}
     for account in stack.accounts:
         if location := account.told("location"):
             places.setdefault(normalise(str(location)), []).append(account)
     for location, accounts in places.items():
         if len(accounts) > 1:
-            names = " and ".join(sorted(account.name for account in accounts))
-            yield (
-                accounts[-1],
-                f"{names} are in {location}; give each account a location of its own",
-            )
+            what = f"{' and '.join(sorted(each.name for each in accounts))} are in {location}"
+            yield accounts[-1], f"{what}; give each account a location of its own"
 
 
-@_rule("backends-have-a-breaker", "Every backend of a region has a circuit breaker.", of=(BACKEND,))
-def _breaker(stack: Stack) -> Findings:
+@_rule("Every backend of a region has a circuit breaker.", of=(BACKEND,))
+def backends_have_a_breaker(stack: Stack) -> Findings:
+    what = "has no circuit breaker, and keeps its traffic when it fails; declare one rule"
     for backend in stack.backends:
-        breaker = backend.inputs.get("circuitBreaker")
-        if not (_is_untold(breaker) or (isinstance(breaker, Mapping) and breaker.get("rules"))):
-            yield (
-                backend,
-                "has no circuit breaker, and keeps its traffic when it fails; declare one rule",
-            )
+        breaker, kind = backend.inputs.get("circuitBreaker"), backend.inputs.get("type")
+        if not (breaker in UNTOLD or kind in UNTOLD or mapping(breaker).get("rules")):
+            yield backend, what
 
 
-@_rule("accounts-take-no-keys", "Local authentication is off on every account.", of=(ACCOUNT,))
-def _keyless(stack: Stack) -> Findings:
+@_rule("Local authentication is off on every account.", of=(ACCOUNT,))
+def accounts_take_no_keys(stack: Stack) -> Findings:
     for account in stack.accounts:
         properties = account.inputs.get("properties")
-        value = properties.get("disableLocalAuth") if isinstance(properties, Mapping) else None
-        if value is not True and not _is_untold(properties) and not _is_untold(value):
+        value = mapping(properties).get("disableLocalAuth")
+        if value is not True and properties not in UNTOLD and value not in UNTOLD:
             yield account, "takes keys; set disableLocalAuth to true"
 
 
-@_rule("azure-takes-the-backends", "No backend is one that API Management refuses.", of=(BACKEND,))
-def _taken_by_azure(stack: Stack) -> Findings:
+@_rule("No backend is one that API Management refuses.", of=(BACKEND,))
+def azure_takes_the_backends(stack: Stack) -> Findings:
     for backend in stack.backends:
         protocol = backend.told("protocol")
         if protocol not in (None, "http", "soap"):
             yield backend, f"has protocol {protocol}; Azure takes http, for https URLs too"
-        breaker = backend.inputs.get("circuitBreaker")
-        rules = breaker.get("rules") if isinstance(breaker, Mapping) else None
+        rules = mapping(backend.inputs.get("circuitBreaker")).get("rules")
         if isinstance(rules, list) and len(rules) > 1:
             yield backend, f"has {len(rules)} circuit breaker rules; Azure takes one"
     for pool, _ in stack.pools:
@@ -294,88 +261,56 @@ def _taken_by_azure(stack: Stack) -> Findings:
                 yield pool, f"is a pool and has a {key}; Azure takes it on a single backend alone"
 
 
-@_rule(
-    "members-are-backends", "Every member of a pool is a backend of the stack.", moves_traffic=True
-)
-def _known_members(stack: Stack) -> Findings:
-    known = {
-        str(value).lower() for each in stack.backends for value in (_backend_id(each), each.name)
-    }
+@_rule("Every member of a pool is a backend of the stack.", moves_traffic=True)
+def members_are_backends(stack: Stack) -> Findings:
+    known = {name.lower() for each in stack.backends for name in (_backend_id(each), each.name)}
     for resource, pool in stack.pools:
         for member in pool.members:
             if known and member.id == "told" and member.name.lower() not in known:
-                what = f"is no backend of this stack{_would_be(pool)}"
-                yield resource, f"{member.name} {what}; name one that it declares"
+                what = f"{member.name} is no backend of this stack{_would_be(pool)}"
+                yield resource, f"{what}; name one that it declares"
 
 
-@_rule(
-    "policy-names-the-pool",
-    "The API's policy sends traffic to the pool, and nowhere else.",
-    moves_traffic=True,
-)
-def _policy_names_the_pool(stack: Stack) -> Findings:
+@_rule("The API's policy sends traffic to the pool, and nowhere else.", moves_traffic=True)
+def policy_names_the_pool(stack: Stack) -> Findings:
     pools = {_backend_id(pool) for pool, _ in stack.pools}
-    for policy in stack.policies:
+    for policy in stack.policies if pools else ():
         text = policy.told("value")
-        if not pools or not isinstance(text, str):
+        if not isinstance(text, str):
             continue
-        named = {
-            (kind, value) for kind, _, value in _SET_BACKEND.findall(_XML_COMMENT.sub("", text))
-        }
-        if not named:
+        found = {(kind, name) for kind, _, name in _SET_BACKEND.findall(_XML_COMMENT.sub("", text))}
+        if not found:
             yield policy, f"names no backend; set-backend-service must name {min(pools)}"
-        for kind, value in sorted(named):
+        for kind, value in sorted(found):
             # What an expression or a named value gives is known to the gateway alone.
             if value not in pools and not value.startswith(("@(", "@{", "{{")):
                 what = f"{kind} {value} would get what passes here, and the pool none of it"
                 yield policy, f"{what}; name the pool {min(pools)}"
 
 
-@_rule("gateway-may-call-every-account", "The gateway's identity has a role on every account.")
-def _signed_in(stack: Stack) -> Findings:
+@_rule("The gateway's identity has a role on every account.")
+def gateway_may_call_every_account(stack: Stack) -> Findings:
     names = [account.told("accountName") or account.told("name") for account in stack.accounts]
-    scopes = [role.told("scope") for role in stack.roles]
+    roles = [(each.told("scope"), each.told("roleDefinitionId")) for each in stack.roles]
+    # A role that is not known yet may be this one, and a scope any account's.
+    right = (None, OPENAI_USER)
+    scopes = [at for at, role in roles if (role and last_segment(str(role)).lower()) in right]
     missing = len(names) - len(scopes)
     if None not in names:
-        # A scope that is not known yet may be any account's.
-        named = {last_segment(str(scope)).lower() for scope in scopes if scope is not None}
-        missing = sum(str(name).lower() not in named for name in names) - scopes.count(None)
+        known = {last_segment(str(scope)).lower() for scope in scopes if scope is not None}
+        missing = sum(str(name).lower() not in known for name in names) - scopes.count(None)
     if missing > 0:
         what = f"{missing} of {len(names)} accounts would answer 401 for want of a role assignment"
         yield stack.accounts[-1], f"{what}; assign Cognitive Services OpenAI User on each"
 
 
-def _is_untold(value: object) -> bool:
-    return isinstance(value, str) and value in (UNKNOWN, SECRET)
-
-
-def _has_display_name(backend: object) -> bool:
-    """Whether a declared backend's location was found in the subscription's own list."""
-    if not isinstance(backend, Mapping):
-        return False
-    location, region = str(backend.get("location")), str(backend.get("region"))
-    return region != location and normalise(region) == location
-
-
-def _is_pool(backend: Resource) -> bool:
-    return backend.inputs.get("type") == "Pool" or backend.inputs.get("pool") is not None
-
-
-def pool_of(backend: Resource) -> Pool:
-    """Return the pool of a backend of type Pool."""
-    inner = backend.inputs.get("pool")
-    return Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _backend_id(backend: Resource) -> str:
     """Return the id; in what Azure answered, it is the name."""
     return str(backend.told("backendId") or backend.told("name") or backend.name)
-
-
-def _is_openai_user(role: Resource) -> bool:
-    """Whether a role assignment is of the role that asks a model; one not known may be."""
-    definition = role.told("roleDefinitionId")
-    return definition is None or last_segment(str(definition)).lower() == _OPENAI_USER
 
 
 def _would_be(pool: Pool) -> str:

@@ -1,5 +1,6 @@
 """The API that clients call: operations, policy, and the subscription that holds the key."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -7,20 +8,18 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import apimanagement
 
+from components.settings import Settings
+
 API_NAME = "inference"
 API_PATH = "inference"
 # Backend urls end in /openai, and the gateway appends what follows the API's path.
 OPENAI_PATH = f"{API_PATH}/openai"
 
-
+_DEPLOYMENT = "/deployments/{deployment-id}"
 # By name: title, method, and path below `<gateway>/inference/openai`.
 OPERATIONS = {
-    "chat-completions": (
-        "Chat completions",
-        "POST",
-        "/deployments/{deployment-id}/chat/completions",
-    ),
-    "embeddings": ("Embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
+    "chat-completions": ("Chat completions", "POST", f"{_DEPLOYMENT}/chat/completions"),
+    "embeddings": ("Embeddings", "POST", f"{_DEPLOYMENT}/embeddings"),
     "models": ("List models", "GET", "/models"),
     "v1-chat-completions": ("Chat completions (v1)", "POST", "/v1/chat/completions"),
     "v1-embeddings": ("Embeddings (v1)", "POST", "/v1/embeddings"),
@@ -29,8 +28,7 @@ OPERATIONS = {
 
 _POLICIES = Path(__file__).with_name("policies")
 
-# API Management policy reference, "Retry", attribute `count`.
-_MAX_RETRIES = 50
+_MAX_RETRIES = 50  # API Management policy reference, "Retry", attribute `count`
 
 
 def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
@@ -48,10 +46,7 @@ def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
 
 
 class InferenceApi(pulumi.ComponentResource):
-    """The Azure OpenAI API behind `<gateway>/inference`, for clients with the subscription's key.
-
-    Output: `subscription_key` (a secret), sent by clients in the header `api-key`.
-    """
+    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`."""
 
     subscription_key: pulumi.Output[str]
 
@@ -59,82 +54,64 @@ class InferenceApi(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        resource_group_name: pulumi.Input[str],
-        service_name: pulumi.Input[str],
-        backend_pool: pulumi.Input[str],
-        members: int,
-        reveal_backend: bool,
+        settings: Settings,
+        service: Mapping[str, Any],
+        backend_pool: pulumi.Output[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the API over the pool named `backend_pool`."""
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
-        self._children = pulumi.ResourceOptions(parent=self)
-        self._service: dict[str, Any] = {
-            "resource_group_name": resource_group_name,
-            "service_name": service_name,
-        }
-
+        own = pulumi.ResourceOptions(parent=self)
         api = apimanagement.Api(
             name,
+            own,
             api_id=name,
             display_name="Azure OpenAI, all regions",
             path=OPENAI_PATH,
             protocols=["https"],
             subscription_required=True,
-            subscription_key_parameter_names=apimanagement.SubscriptionKeyParameterNamesContractArgs(
-                header="api-key", query="api-key"
-            ),
-            opts=self._children,
-            **self._service,
+            subscription_key_parameter_names={"header": "api-key", "query": "api-key"},
+            **service,
         )
-        self._operations(name, api)
-        apimanagement.ApiPolicy(
-            f"{name}-policy",
-            policy_id="policy",
-            api_id=api.name,
-            format="rawxml",
-            value=pulumi.Output.from_input(backend_pool).apply(
-                lambda pool: policy_xml(
-                    backend_pool=pool, members=members, reveal_backend=reveal_backend
-                )
-            ),
-            opts=self._children,
-            **self._service,
-        )
-        self.subscription_key = self._key_of_clients(f"{name}-clients", api)
-        self.register_outputs({"subscriptionKey": self.subscription_key})
-
-    def _operations(self, name: str, api: apimanagement.Api) -> None:
+        named: apimanagement.ParameterContractArgsDict
+        named = {"name": "deployment-id", "type": "string", "required": True}
         for operation, (title, method, path) in OPERATIONS.items():
-            parameter = apimanagement.ParameterContractArgs(
-                name="deployment-id", type="string", required=True
-            )
             apimanagement.ApiOperation(
                 f"{name}-{operation}",
+                own,
                 operation_id=operation,
                 api_id=api.name,
                 display_name=title,
                 method=method,
                 url_template=path,
-                template_parameters=[parameter] if "{deployment-id}" in path else [],
-                opts=self._children,
-                **self._service,
+                template_parameters=[named] if "{deployment-id}" in path else [],
+                **service,
             )
-
-    def _key_of_clients(self, name: str, api: apimanagement.Api) -> pulumi.Output[str]:
-        """Declare the clients' subscription, and return its key."""
+        apimanagement.ApiPolicy(
+            f"{name}-policy",
+            own,
+            policy_id="policy",
+            api_id=api.name,
+            format="rawxml",
+            value=backend_pool.apply(
+                lambda pool: policy_xml(
+                    backend_pool=pool,
+                    members=len(settings.regions),
+                    reveal_backend=settings.reveal_backend,
+                )
+            ),
+            **service,
+        )
         subscription = apimanagement.Subscription(
-            name,
-            sid=name,
+            f"{name}-clients",
+            own,
+            sid=f"{name}-clients",
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
-            opts=self._children,
-            **self._service,
+            **service,
         )
-        secrets = apimanagement.list_subscription_secrets_output(
-            sid=subscription.name, **self._service
-        )
-        return pulumi.Output.secret(
+        secrets = apimanagement.list_subscription_secrets_output(sid=subscription.name, **service)
+        self.subscription_key = pulumi.Output.secret(
             secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
         )
+        self.register_outputs({"subscriptionKey": self.subscription_key})

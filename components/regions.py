@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Final
 
+from components.resource_manager import Deployer, ResourceManagerError
+
 # Azure documentation, "List of Azure regions"; the public cloud only.
 _DISPLAY_NAMES: Final = """
 Australia Central, Australia Central 2, Australia East, Australia Southeast, Austria East,
@@ -28,15 +30,11 @@ def normalise(location: str) -> str:
 DISPLAY_NAMES: Final = {normalise(name): name.strip() for name in _DISPLAY_NAMES.split(",")}
 
 
-class UnlistedError(Exception):
-    """The subscription's own list of locations cannot be had; the message is the reason."""
-
-
 class Locations:
     """Azure's locations: those of the table, and newer ones by the subscription's own list.
 
-    `listed` returns that list, display names by name, or raises UnlistedError; it is called once,
-    and only for a location that is not in the table.
+    `listed` returns that list, display names by name, or raises ResourceManagerError; it is called
+    once, and only for a location that is not in the table.
     """
 
     def __init__(self, listed: Callable[[], Mapping[str, str]] | None = None) -> None:
@@ -47,12 +45,11 @@ class Locations:
     def _newer(self) -> Mapping[str, str]:
         try:
             return self._listed() if self._listed else {}
-        except UnlistedError as error:
+        except ResourceManagerError as error:
             self._reason = f" (the subscription's own list cannot be read: {error})"
             return {}
 
     def display_name(self, location: str) -> str:
-        """Name a location as Azure displays it; one that is not known is shown as given."""
         name = normalise(location)
         return DISPLAY_NAMES.get(name) or self._newer.get(name, location)
 
@@ -67,18 +64,10 @@ class Locations:
 
 
 def of_subscription() -> Mapping[str, str]:
-    """List the locations of the subscription that azure-native deploys to; see `Locations`."""
-    from pulumi_azure_native import authorization  # noqa: PLC0415 - most stacks need no list
-
-    from components.resource_manager import ResourceManager  # noqa: PLC0415
-
-    azure = ResourceManager(lambda: authorization.get_client_token().token)
-    try:
-        return azure.locations(authorization.get_client_config().subscription_id)
-    except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
-        raise UnlistedError(" ".join(str(error).split())) from None
+    """List the locations of the subscription that the program deploys to; see `Locations`."""
+    azure = Deployer()
+    return azure.locations(azure.subscription)
 
 
 def display_name(location: str) -> str:
-    """Name a location as Azure displays it; one newer than the table is shown as given."""
     return Locations().display_name(location)

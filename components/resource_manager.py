@@ -6,24 +6,28 @@ ask only when it asks: most previews ask nothing.
 
 import ipaddress
 import json
+import logging
 import os
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    import httpx
+
 PUBLIC_AZURE: Final = "https://management.azure.com"
-"""Resource Manager of the public cloud."""
+# API versions; the first two are azure-native 3's own.
 API_MANAGEMENT: Final = "2024-05-01"
-"""API version of Microsoft.ApiManagement: azure-native 3's own."""
 COGNITIVE_SERVICES: Final = "2025-06-01"
-"""API version of Microsoft.CognitiveServices: azure-native 3's own."""
 SUBSCRIPTIONS: Final = "2022-12-01"
-"""API version of a subscription and its locations."""
 OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 """Id of the role Cognitive Services OpenAI User (Azure documentation, "Azure built-in roles")."""
 
 _SOVEREIGN: Final = ("https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn")
 _LARGEST: Final = 10_000_000  # bytes of an answer; one page of a long list has 1,000,000
+_NOBODY: Final = logging.NullHandler()
 _REMEDIES: Final = {
     401: "the token is refused; sign in to the right tenant with `az login`",
     403: "this identity may not read it; give it the role Reader",
@@ -38,13 +42,18 @@ class ResourceManagerError(Exception):
     `ResourceNotFound`, or empty.
     """
 
-    def __init__(self, status: int | None, code: str, message: str) -> None:
+    def __init__(self, message: str, status: int | None = None, code: str = "") -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code = status, code
+
+
+def at(document: Any, *path: str) -> Any:
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL stays on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -53,7 +62,6 @@ def is_loopback(url: str) -> bool:
 
 
 def endpoint_of_environment() -> str:
-    """ARM_ENDPOINT, which is public Azure unless it is set."""
     return (os.environ.get("ARM_ENDPOINT") or PUBLIC_AZURE).rstrip("/")
 
 
@@ -87,10 +95,8 @@ class ResourceManager:
         self.endpoint = endpoint.rstrip("/") if endpoint else endpoint_of_environment()
         self._token = token or (lambda: sign_in(self.endpoint))
         self._limit = limit
-        self._headers: dict[str, str] = {}
 
     def get(self, path: str, api_version: str) -> dict[str, Any]:
-        """Return the resource at a path, which begins with `/`."""
         return self._ask(f"{self.endpoint}{path}?api-version={api_version}")
 
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
@@ -100,108 +106,111 @@ class ResourceManager:
             page = self._ask(url)
             items = page.get("value")
             if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
-                raise self._error(200, "", "the answer is no list of resources")
+                raise self._error("the answer is no list of resources", 200)
             yield from items
             url = page.get("nextLink") or ""
             if url and _origin(url) != _origin(self.endpoint):
-                raise self._error(200, "", f"the list goes on at another host: {_shown(url)}")
+                raise self._error(f"the list goes on at another host: {_shown(url)}", 200)
 
     def locations(self, subscription: str) -> dict[str, str]:
-        """Return the locations that a subscription may use: name to display name."""
-        path = f"/subscriptions/{subscription}/locations"
+        """Return the locations that a subscription may deploy to: name to display name."""
         return {
             str(each["name"]): str(each.get("displayName") or each["name"])
-            for each in self.pages(path, SUBSCRIPTIONS)
-            if each.get("name")
+            for each in self.pages(f"/subscriptions/{subscription}/locations", SUBSCRIPTIONS)
+            # A logical location is a group of others, as `europe`, to which nothing is deployed.
+            if each.get("name") and at(each, "metadata", "regionType") != "Logical"
         }
 
-    def _ask(self, url: str) -> dict[str, Any]:
-        if not self._headers:
-            if not self.endpoint.startswith("https://") and not is_loopback(self.endpoint):
-                problem = "is no https URL: a token would be readable; is ARM_ENDPOINT right?"
-                raise self._error(None, "", problem)
-            self._headers = {"Authorization": f"Bearer {self._token()}"}
+    @cached_property
+    def _client(self) -> "httpx.Client":
         import httpx  # noqa: PLC0415
 
+        if not self.endpoint.startswith("https://") and not is_loopback(self.endpoint):
+            raise self._error("is no https URL: a token would be readable; is ARM_ENDPOINT right?")
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        client = httpx.Client(headers=headers, timeout=self._limit, **connection(self.endpoint))
+        weakref.finalize(self, client.close)
+        return client
+
+    def _ask(self, url: str) -> dict[str, Any]:
+        import httpx  # noqa: PLC0415
+
+        body = b""
         try:
-            with (
-                httpx.Client(timeout=self._limit, **connection(self.endpoint)) as client,
-                client.stream("GET", url, headers=self._headers) as answer,
-            ):
-                body = b""
+            with self._client.stream("GET", url) as answer:
                 for chunk in answer.iter_bytes():
                     body += chunk
                     if len(body) > _LARGEST:
                         break
         except httpx.TimeoutException:
-            raise self._error(None, "", f"no answer within {self._limit:g} s") from None
+            raise self._error(f"no answer within {self._limit:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = _shown(str(error)) or type(error).__name__
-            raise self._error(None, "", f"{reason}; is ARM_ENDPOINT right?") from None
-        document = _json(body)
-        if answer.status_code != httpx.codes.OK:
-            raise self._refusal(answer.status_code, answer.reason_phrase, document)
+            raise self._error(f"{reason}; is ARM_ENDPOINT right?") from None
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            document = None
+        status = answer.status_code
+        if status != httpx.codes.OK:
+            code = _shown(at(document, "error", "code") or answer.reason_phrase or status)
+            remedy = _REMEDIES.get(status, "try again later")
+            raise ResourceManagerError(f"{code}: {remedy}", status, code)
         if not isinstance(document, dict):
-            raise self._error(200, "", "the answer is no JSON object; is ARM_ENDPOINT right?")
+            raise self._error("the answer is no JSON object; is ARM_ENDPOINT right?", 200)
         return document
 
-    def _refusal(self, status: int, reason: str, document: object) -> ResourceManagerError:
-        told = document.get("error") if isinstance(document, dict) else None
-        told = told if isinstance(told, dict) else {}
-        code = _shown(str(told.get("code") or reason or status))
-        return ResourceManagerError(
-            status, code, f"{code}: {_REMEDIES.get(status, 'try again later')}"
-        )
+    def _error(self, problem: str, status: int | None = None) -> ResourceManagerError:
+        return ResourceManagerError(f"{self.endpoint}: {problem}", status)
 
-    def _error(self, status: int | None, code: str, problem: str) -> ResourceManagerError:
-        return ResourceManagerError(status, code, f"{self.endpoint}: {problem}")
+
+class Deployer(ResourceManager):
+    """Resource Manager as the identity that azure-native deploys by, in its `subscription`."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: self._of_provider("get_client_token").token)
+
+    @cached_property
+    def subscription(self) -> str:
+        return str(self._of_provider("get_client_config").subscription_id)
+
+    @staticmethod
+    def _of_provider(function: str) -> Any:
+        from pulumi_azure_native import authorization  # noqa: PLC0415 - most stacks need no look-up
+
+        try:
+            return getattr(authorization, function)()
+        except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
+            raise ResourceManagerError(_shown(error)) from None
 
 
 def sign_in(endpoint: str) -> str:
-    """Return a token for an endpoint, as azure-native signs in. Raises ResourceManagerError.
+    """Return a token for an endpoint, by azure-identity's DefaultAzureCredential; it blocks.
 
-    ARM_CLIENT_ID and ARM_TENANT_ID are a service principal, with ARM_CLIENT_SECRET or, for
-    ARM_USE_OIDC, with the token of ARM_OIDC_TOKEN or of GitHub Actions; without them it is azure-
-    identity's DefaultAzureCredential, which knows `az login` and managed identities. It blocks.
+    That knows `az login`, managed identities, and a service principal in the variables AZURE_*.
+    Raises ResourceManagerError.
     """
     try:
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
-        from azure.identity import (  # noqa: PLC0415 - takes longer to import than a verdict
-            ClientAssertionCredential,
-            ClientSecretCredential,
-            DefaultAzureCredential,
-        )
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slower than a verdict
     except ImportError:
         remedy = "azure-identity is missing; `pip install azure-identity`"
-        raise ResourceManagerError(None, "", remedy) from None
-    _quiet()
-    names = ("ARM_TENANT_ID", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET")
-    tenant, client, secret = (os.environ.get(name, "") for name in names)
+        raise ResourceManagerError(remedy) from None
+    # It logs a paragraph for each way to sign in that failed, and Python prints what nobody reads.
+    logging.getLogger("azure.identity").addHandler(_NOBODY)
     # Microsoft's own list of authorities knows none that somebody names by this variable.
-    options = {"disable_instance_discovery": bool(os.environ.get("AZURE_AUTHORITY_HOST"))}
-    credential: ClientSecretCredential | ClientAssertionCredential | DefaultAzureCredential
-    if tenant and client and secret:
-        credential = ClientSecretCredential(tenant, client, secret, **options)
-    elif tenant and client and os.environ.get("ARM_USE_OIDC", "").lower() in ("true", "1"):
-        credential = ClientAssertionCredential(tenant, client, _assertion, **options)
-    else:
-        credential = DefaultAzureCredential(**options)
+    own_authority = bool(os.environ.get("AZURE_AUTHORITY_HOST"))
     try:
-        with credential:
+        with DefaultAzureCredential(disable_instance_discovery=own_authority) as credential:
             return credential.get_token(f"{audience(endpoint)}/.default").token
-    except ClientAuthenticationError as error:  # CredentialUnavailableError is one
-        if tenant and client:
-            lines = str(error.message or error).splitlines() or ["no reason given"]
-            told = _shown(lines[0].partition(" Trace ID")[0]).rstrip(".")
-            reason = f"{told}; is the service principal of ARM_CLIENT_ID right?"
-        else:
-            reason = (
-                "no Azure credential gives a token; `az login`, or set ARM_CLIENT_ID, "
-                "ARM_TENANT_ID and ARM_CLIENT_SECRET"
-            )
+    except ClientAuthenticationError:  # CredentialUnavailableError is one
+        reason = (
+            "no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID, "
+            "AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
+        )
     except Exception as error:  # noqa: BLE001 - whatever a credential's own transport raises
-        reason = f"no token: {_shown(str(error)) or type(error).__name__}"
-    raise ResourceManagerError(None, "", reason)
+        reason = f"no token: {_shown(error) or type(error).__name__}"
+    raise ResourceManagerError(reason)
 
 
 def audience(endpoint: str) -> str:
@@ -209,41 +218,6 @@ def audience(endpoint: str) -> str:
     host = urlsplit(endpoint).hostname or ""
     clouds = (cloud for cloud in _SOVEREIGN if host.endswith(cloud.partition("management")[2]))
     return next(clouds, PUBLIC_AZURE)
-
-
-def _assertion() -> str:
-    """Return the federated token that ARM_USE_OIDC means, as azure-native finds it."""
-    import httpx  # noqa: PLC0415
-
-    if token := os.environ.get("ARM_OIDC_TOKEN"):
-        return token
-    url, bearer = (
-        os.environ.get(f"ARM_OIDC_{name}") or os.environ.get(f"ACTIONS_ID_TOKEN_{name}", "")
-        for name in ("REQUEST_URL", "REQUEST_TOKEN")
-    )
-    if not url:
-        raise ResourceManagerError(
-            None, "", "ARM_USE_OIDC is set, but neither ARM_OIDC_TOKEN nor GitHub's request URL"
-        )
-    answer = httpx.get(
-        url,
-        params={"audience": "api://AzureADTokenExchange"},
-        headers={"Authorization": f"Bearer {bearer}"},
-        **connection(url),
-    )
-    return str(answer.raise_for_status().json()["value"])
-
-
-def _quiet() -> None:
-    """Stop the paragraphs that azure-identity logs for each way to sign in that failed.
-
-    Python prints what nobody listens to; the error says in a line what to do.
-    """
-    import logging  # noqa: PLC0415
-
-    logger = logging.getLogger("azure.identity")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
 
 
 def _origin(url: object) -> tuple[str, str | None]:
@@ -254,14 +228,6 @@ def _origin(url: object) -> tuple[str, str | None]:
         return "", None
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _shown(text: object) -> str:
-    """Return a text of the network's making in one short line."""
     line = "".join(c if c.isprintable() else " " for c in str(text)[:1000])
     return " ".join(line.split())[:300]

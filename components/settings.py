@@ -1,7 +1,7 @@
 """The stack's config as typed settings; every mistake in it is reported at once.
 
 A class declares the keys of a section, each once: type, range, default, what to write instead of a
-wrong value, and the description that editors and README.md show (docs/config_reference.py). Checks
+wrong value, and the description that editors and README.md show (docs.reference.py). Checks
 across keys run over what could be read. Only `load`, which reads a `pulumi.Config`, needs Pulumi.
 """
 
@@ -9,13 +9,13 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
 from pydantic.alias_generators import to_camel
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from components import traffic
@@ -28,11 +28,8 @@ NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = "inference-backend-pool"
 _V1_TIERS: Final = ("Consumption", "Developer", "Basic", "Standard", "Premium")
 TIERS: Final = (*_V1_TIERS, "BasicV2", "StandardV2", "PremiumV2")
-# How long a suffix the program generates when `resourceSuffix` is left out.
-GENERATED_SUFFIX_LENGTH: Final = 8
-# A custom subdomain is one label of a host name: RFC 1035, section 2.3.4. That is a character less
-# than an account's name may have. Host names are lower case, so the parts of one have to be.
-_SUBDOMAIN_LENGTH: Final = 63
+GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
+_SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
 _LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
 _LIST_NAMES: Final = "list names of regions, as [foundry2, foundry3]"
@@ -50,9 +47,6 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
 
-# How a key is declared: the remedy is told in the line about a wrong value, and by editors.
-
-
 class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(
         strict=True,
@@ -66,6 +60,7 @@ class _Section(pydantic.BaseModel):
 
 
 def _key(remedy: str, schema: Mapping[str, Any] | None = None, **field: Any) -> Any:
+    """Declare a key; the line about a wrong value tells the remedy, and so do editors."""
     return Field(json_schema_extra={"errorMessage": remedy, **(schema or {})}, **field)
 
 
@@ -90,10 +85,6 @@ def _location(value: str, info: ValidationInfo) -> str:
     if fault := (info.context or Locations()).fault(value):
         raise PydanticCustomError("remedy", "{fault}", {"fault": fault})
     return normalise(value)
-
-
-def _no_empty(suffix: Any) -> Any:
-    return None if suffix == "" else suffix
 
 
 def _no_zero(weight: Any) -> Any:
@@ -187,12 +178,10 @@ class Region(_Section):
     _display_name: str = PrivateAttr("")
 
     def model_post_init(self, context: Any) -> None:
-        """Keep the name that Azure shows for the location."""
         self._display_name = (context or Locations()).display_name(self.location)
 
     @property
     def display_name(self) -> str:
-        """The name that Azure shows for the location, as `UK South`."""
         return self._display_name
 
 
@@ -277,10 +266,7 @@ class Settings(_Section):
         "warns of any other.",
     )
     models: Annotated[tuple[Model, ...], _Listed] = _key(
-        _LIST_MODELS,
-        {"minItems": 1},
-        default=(_CHAT,),
-        description="Deployed on every account.",
+        _LIST_MODELS, {"minItems": 1}, default=(_CHAT,), description="Deployed on every account."
     )
     gateway: Gateway = Field(
         default_factory=Gateway.model_construct, description="The API Management service."
@@ -299,7 +285,9 @@ class Settings(_Section):
         description="Whether accounts and service are protected from deletion and replacement: "
         "`true`, `false`, or `{except: [foundry2, gateway]}`.",
     )
-    resource_suffix: Annotated[Suffix | None, BeforeValidator(_no_empty)] = Field(
+    resource_suffix: Annotated[
+        Suffix | None, BeforeValidator(lambda text: None if text == "" else text)
+    ] = Field(
         default=None,
         description="End of every name that must be unique in all of Azure. Without it, the stack "
         "generates one and keeps it.",
@@ -322,33 +310,28 @@ class Settings(_Section):
 
     @property
     def default_location(self) -> str:
-        """The location of the region that stands first in the config."""
         return next(each.location for each in self.regions if each.name == self._order[0])
 
     @property
     def unprotected(self) -> tuple[str, ...]:
         """Names of regions, and `gateway`, whose account or service may be deleted or replaced."""
-        if self.protect is None:
-            return (*(region.name for region in self.regions), "gateway")
-        return self.protect.unprotected
+        everything = (*(region.name for region in self.regions), "gateway")
+        return self.protect.unprotected if self.protect else everything
 
     @property
     def pool(self) -> traffic.Pool:
-        """The pool that the regions declare."""
         return traffic.read_config([vars(region) for region in self.regions])
 
     @property
     def forecast(self) -> str:
-        """The share of traffic each region will get, as one line."""
         return self.pool.forecast({region.name: region.display_name for region in self.regions})
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the config asks for and is rarely meant, each in a line with its remedy."""
         labels = {region.name: region.display_name for region in self.regions}
-        shares = self.pool.by_label({})
-        fed = [labels[name] for name, share in shares.items() if share]
-        starved = [name for name, share in shares.items() if not share]
+        starved = self.pool.starved
+        fed = [label for name, label in labels.items() if name not in starved]
         lines = [
             f"{NAMESPACE}:protect.except names {name}, which is no region: remove the name once "
             "the region's account is deleted"
@@ -365,22 +348,11 @@ class Settings(_Section):
         return tuple(lines)
 
 
-# What a user reads about a mistake
-
-
-class Report:
-    """Gathers mistakes in `problems`, a line for each."""
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-
-    def refuse(self, path: str, found: str, remedy: object) -> None:
-        """Note a mistake: the key, what was found there, and what to do about it."""
-        self.problems.append(f"{NAMESPACE}:{path} {found}: {remedy}")
+def mistake(path: str, found: str, remedy: object) -> str:
+    return f"{NAMESPACE}:{path} {found}: {remedy}"
 
 
 def shown(value: Any) -> str:
-    """Write a value as JSON, short enough for a line."""
     line = _printable(json.dumps(value, default=str, ensure_ascii=False))
     return line if len(line) <= 60 else f"{line[:57]}..."
 
@@ -397,16 +369,22 @@ def parse(
     `locations` returns the display names of the subscription's locations, by name; it is called
     once, and only for a location that is not known here. Raises SettingsError with every mistake.
     """
-    report, known = Report(), Locations(locations)
+    problems: list[str] = []
     wrong: frozenset[_Path] = frozenset()
+    known = Locations(locations)
     config = _readable(config, (), wrong)  # whose keys are all text, as in JSON
     try:
         settings = Settings.model_validate(config, context=known, by_name=False)
     except pydantic.ValidationError as error:
-        wrong = _report(report, error)
-    _check(report, _readable(config, (), wrong), wrong, known)
-    if report.problems:
-        raise SettingsError(report.problems)
+        errors = error.errors(include_url=False)
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")
+        errors.sort(key=lambda each: sum(isinstance(step, str) for step in each["loc"]))
+        skipped = "default_factory_not_called"  # since a key before it is wrong
+        problems = [_line(each) for each in errors if each["type"] != skipped]
+        wrong = frozenset(each["loc"] for each in errors if each["type"] != skipped)
+    problems += _check(_readable(config, (), wrong), wrong, known)
+    if problems:
+        raise SettingsError(problems)
     settings._order = tuple(region["name"] for region in config["regions"])  # noqa: SLF001
     return settings
 
@@ -449,67 +427,47 @@ def _decode(key: str, text: str) -> Any:
         return text
 
 
-def _report(report: Report, error: pydantic.ValidationError) -> frozenset[_Path]:
-    """Report what pydantic found, outer sections first, and return where it was."""
-    errors = [
-        each
-        for each in error.errors(include_url=False)
-        if each["type"] != "default_factory_not_called"  # since a key before it is wrong
-    ]
-
-    def order(each: Any) -> tuple[int, bool]:
-        depth = sum(isinstance(step, str) for step in each["loc"])
-        return depth, each["type"] != "extra_forbidden"
-
-    for each in sorted(errors, key=order):
-        kind, path, value = each["type"], each["loc"], each["input"]
-        declared = _declared(path)
-        found = "is missing" if kind == "missing" else f"is {shown(value)}"
-        remedy = each["msg"] if kind == "remedy" else _remedy(declared)
-        if kind == "extra_forbidden":
-            found += ", but there is no such key"
-            remedy = _nearest(str(path[-1])[:60], _keys(declared), "the keys are")
-        elif kind == "int_type" and isinstance(value, str):
-            remedy += ", without quotes"
-        report.refuse(_written(path), found, remedy + _json_fault(value))
-    return frozenset(each["loc"] for each in errors)
+def _line(error: Any) -> str:
+    kind, path, value = error["type"], error["loc"], error["input"]
+    declared = _declared(path)
+    found = "is missing" if kind == "missing" else f"is {shown(value)}"
+    remedy = error["msg"] if kind == "remedy" else _remedy(declared)
+    if kind == "extra_forbidden":
+        found += ", but there is no such key"
+        remedy = _nearest(str(path[-1])[:60], declared["properties"], "the keys are")
+    elif kind == "int_type" and isinstance(value, str):
+        remedy += ", without quotes"
+    return mistake(_written(path), found, remedy + _json_fault(value))
 
 
-def _declared(path: _Path) -> Any:
-    """Find what a path leads to: the declaration of a key, a list's entries or a section.
+_schema: Final = cache(Settings.model_json_schema)
 
-    Where there is no such key, it is that of the section.
-    """
-    part: Any = Settings
+
+def _declared(path: _Path) -> dict[str, Any]:
+    """Find in the schema what a path leads to, or its section where there is no such key."""
+    part = _schema()
     for step in path:
-        inner = [*_inside(part)]
         if isinstance(step, int):
-            part = next(get_args(each)[0] for each in inner if get_origin(each) is tuple)
+            part = _resolved(part["items"])
         else:
-            section = next(each for each in inner if hasattr(each, "model_fields"))
-            part = {key.alias: key for key in section.model_fields.values()}.get(step, section)
+            choices = map(_resolved, (part, *part.get("anyOf", ())))
+            section = next(each for each in choices if "properties" in each)
+            part = section["properties"].get(step, section)
     return part
 
 
-def _inside(part: Any) -> Iterator[Any]:
-    """Yield all that a declaration is made of, from the outside in."""
-    yield part
-    for inner in [part.annotation] if isinstance(part, FieldInfo) else get_args(part):
-        yield from _inside(inner)
+def _resolved(part: dict[str, Any]) -> dict[str, Any]:
+    return _schema()["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
 
 
-def _remedy(declared: Any) -> str:
-    if isinstance(declared, type) and issubclass(declared, _Section):
-        return f"write a mapping with the keys {', '.join(_keys(declared))}"
-    for part in _inside(declared):
-        if isinstance(part, FieldInfo) and isinstance(part.json_schema_extra, dict):
-            return str(part.json_schema_extra["errorMessage"])
-    is_switch = bool in _inside(declared)
+def _remedy(declared: dict[str, Any]) -> str:
+    if "properties" in declared:
+        return f"write a mapping with the keys {', '.join(declared['properties'])}"
+    for choice in (declared, *declared.get("anyOf", ())):
+        if "errorMessage" in choice:
+            return str(choice["errorMessage"])
+    is_switch = declared.get("type") == "boolean"
     return "write true or false" if is_switch else "write a mapping of keys to values"
-
-
-def _keys(section: type[_Section]) -> list[str]:
-    return [str(key.alias) for key in section.model_fields.values()]
 
 
 def _nearest(name: str, valid: Collection[str], all_of_them: str) -> str:
@@ -546,24 +504,19 @@ def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
     return value
 
 
-# Checks across keys, over what could be read
-
-
-def _check(
-    report: Report, config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
-) -> None:
+def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations) -> Iterator[str]:
     regions = [
         {**each, "location": normalise(each["location"])} if "location" in each else each
         for each in config.get("regions", ())
     ]
     if "regions" in config and not 2 <= len(regions) <= 30:
-        report.refuse("regions", f"is a list of {len(regions)}", _LIST_REGIONS)
+        yield mistake("regions", f"is a list of {len(regions)}", _LIST_REGIONS)
     if config.get("models") == []:
-        report.refuse("models", "is an empty list", _LIST_MODELS)
-    _check_unique(report, "regions", regions, "name")
-    _check_unique(report, "regions", regions, "location")
-    _check_unique(report, "models", config.get("models", ()), "name")
-    _check_names(report, regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
+        yield mistake("models", "is an empty list", _LIST_MODELS)
+    yield from _check_unique("regions", regions, "name")
+    yield from _check_unique("regions", regions, "location")
+    yield from _check_unique("models", config.get("models", ()), "name")
+    yield from _check_names(regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
     labels = {
         each["name"]: known.display_name(each["location"])
         for each in regions
@@ -571,38 +524,36 @@ def _check(
     }
     unread = any(path[0] in ("regions", "routing") and "existing" not in path for path in wrong)
     if not unread and len(labels) == len(regions) > 1:
-        _check_traffic(report, config, traffic.read_config(regions), labels)
-    _check_gateway(report, config, wrong)
+        yield from _check_traffic(config, traffic.read_config(regions), labels)
+    yield from _check_gateway(config, wrong)
 
 
-def _check_unique(report: Report, path: str, entries: Sequence[Any], name: str) -> None:
+def _check_unique(path: str, entries: Sequence[Any], name: str) -> Iterator[str]:
     """Refuse a text that two entries of a list share; Azure's names ignore case."""
     first: dict[str, int] = {}
     for position, text in ((n, each[name]) for n, each in enumerate(entries) if name in each):
         earlier = first.setdefault(text.lower(), position)
         if earlier != position:
             remedy = f"{path}[{earlier}] has this {name} already; give each its own"
-            report.refuse(f"{path}[{position}].{name}", f"is {shown(text)}", remedy)
+            yield mistake(f"{path}[{position}].{name}", f"is {shown(text)}", remedy)
 
 
-def _check_names(report: Report, regions: Sequence[Any], suffix: str) -> None:
+def _check_names(regions: Sequence[Any], suffix: str) -> Iterator[str]:
     for position, region in enumerate(regions):
         path, name = f"regions[{position}].name", region.get("name", "")
+        found = f"is {shown(name)}"
         if name == POOL_NAME:
-            remedy = "the pool itself has this name; choose another"
-            report.refuse(path, f"is {shown(name)}", remedy)
+            yield mistake(path, found, "the pool itself has this name; choose another")
         excess = len(f"{name}-{suffix}") - _SUBDOMAIN_LENGTH
         if excess > 0 and region.get("existing") is None:
-            remedy = (
-                f"with a resourceSuffix of {len(suffix)} characters the account's subdomain is "
-                f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either"
-            )
-            report.refuse(path, f"is {shown(name)}", remedy)
+            longer = f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either"
+            given = f"a resourceSuffix of {len(suffix)} characters"
+            yield mistake(path, found, f"with {given} the account's subdomain is {longer}")
 
 
 def _check_traffic(
-    report: Report, config: Mapping[str, Any], pool: traffic.Pool, labels: Mapping[str, str]
-) -> None:
+    config: Mapping[str, Any], pool: traffic.Pool, labels: Mapping[str, str]
+) -> Iterator[str]:
     routing = config.get("routing", "round-robin")
     if pool.problems(routing):
         looser = traffic.ROUTINGS[traffic.ROUTINGS.index(routing) + 1 :]
@@ -610,34 +561,34 @@ def _check_traffic(
         same = " and ".join(traffic.EQUAL[routing])
         found = traffic.unlike(routing, pool.forecast(labels))
         remedy = f"give every region the same {same}, or set routing to {others}"
-        report.refuse("regions", found, remedy)
+        yield mistake("regions", found, remedy)
     for position, name in enumerate(config.get("acceptStarved", ())):
         share = pool.by_label({}).get(name)
         if share is None:
             remedy = _nearest(name, labels, "the regions are")
-            report.refuse(f"acceptStarved[{position}]", f"is {shown(name)}", remedy)
+            yield mistake(f"acceptStarved[{position}]", f"is {shown(name)}", remedy)
         elif share:
             gets = f"is {shown(name)}, which gets {traffic.percent(share)} of the traffic"
-            report.refuse(f"acceptStarved[{position}]", gets, "leave it out")
+            yield mistake(f"acceptStarved[{position}]", gets, "leave it out")
 
 
-def _check_gateway(report: Report, config: Mapping[str, Any], wrong: Collection[_Path]) -> None:
+def _check_gateway(config: Mapping[str, Any], wrong: Collection[_Path]) -> Iterator[str]:
     gateway = config.get("gateway", {})
     tier, capacity = gateway.get("sku", "BasicV2"), gateway.get("capacity")
     one, other = config.get("location"), gateway.get("location")
     if gateway.get("existing") is not None:
         for key in [key for key in gateway if key != "existing"]:
             remedy = "a service that exists keeps its own; leave out this key, or `existing`"
-            report.refuse(f"gateway.{key}", f"is {shown(gateway[key])}", remedy)
+            yield mistake(f"gateway.{key}", f"is {shown(gateway[key])}", remedy)
     elif tier != "Consumption" and capacity == 0 and ("gateway", "sku") not in wrong:
-        report.refuse("gateway.capacity", "is 0", f"a {tier} service has at least 1 unit")
+        yield mistake("gateway.capacity", "is 0", f"a {tier} service has at least 1 unit")
     elif tier == "Consumption":
         if capacity:
             remedy = "a Consumption service has no units; write 0, or leave the key out"
-            report.refuse("gateway.capacity", f"is {capacity}", remedy)
+            yield mistake("gateway.capacity", f"is {capacity}", remedy)
         if config.get("breaker", ()) is not None and ("breaker",) not in wrong:
             remedy = "a Consumption service has none; set it to null, or choose another gateway.sku"
-            report.refuse("breaker", "is on", remedy)
+            yield mistake("breaker", "is on", remedy)
     if one and other and normalise(one) != normalise(other):
         remedy = f"location is {shown(one)}, and both mean the same; leave this one out"
-        report.refuse("gateway.location", f"is {shown(other)}", remedy)
+        yield mistake("gateway.location", f"is {shown(other)}", remedy)

@@ -7,12 +7,11 @@ the higher ones is down, and within a group traffic is spread in proportion to t
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeGuard
 
 EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "round-robin": ("priority", "weight"),
@@ -26,6 +25,7 @@ ROUTINGS: Final = tuple(EQUAL)
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the Pulumi engine writes in a preview for a value that is not known yet."""
 SECRET: Final = "[secret]"  # noqa: S105 - what the engine writes instead of one
+UNTOLD: Final = (UNKNOWN, SECRET)
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # a key of a secret in the engine's state
 
 ABSENT: Final = "not set"
@@ -33,24 +33,11 @@ NOT_KNOWN: Final = "not known yet"
 IS_SECRET: Final = "secret"  # noqa: S105 - a word for people
 _UNTOLD: Final = (NOT_KNOWN, IS_SECRET)
 _RANGES: Final = {"priority": "0 to 100", "weight": "1 to 100"}
-_LOWEST: Final = {"priority": 0, "weight": 0}  # Azure takes weight 0; `Pool.problems` does not
-_HIGHEST: Final = 100
 
-Kind = Literal[
-    "empty",
-    "alone",
-    "repeated",
-    "unset",
-    "invalid",
-    "unequal",
-    "down",
-    "missing",
-    "extra",
-    "different",
-]
+Kind = Literal["invalid", "unequal", "repeated", "down", "missing", "extra", "different"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Problem:
     """What is wrong with a pool, of which kind, and what to do about it."""
 
@@ -76,20 +63,16 @@ class Member:
 
     @classmethod
     def read(cls, service: object, position: int = 1) -> Self:
-        """Read a member as Azure, the engine or the config has it: `{id, priority, weight}`.
-
-        Without an id that is known, the member is named by its position, counted from 1.
-        """
-        whole = isinstance(service, Mapping)
-        told = service if isinstance(service, Mapping) else {}
-        default = None if whole else service  # a whole member may be unknown, or a secret
-        named = told.get("id", default)
-        has_name = isinstance(named, str) and named not in (UNKNOWN, SECRET) and bool(named.strip())
+        """Read `{id, priority, weight}`; the name is the position, from 1, where no id is known."""
+        if not isinstance(service, Mapping):  # a whole member may be unknown, or a secret
+            service = dict.fromkeys(("id", *_RANGES), service)
+        named = service.get("id")
+        has_name = is_told(named) and named.strip()
         return cls(
             name=last_segment(str(named)) if has_name else f"member {position}",
-            priority=number(told.get("priority", default), "priority"),
-            weight=number(told.get("weight", default), "weight"),
             id="told" if has_name else _no_number(named),
+            priority=number(service.get("priority"), "priority"),
+            weight=number(service.get("weight"), "weight"),
         )
 
 
@@ -99,22 +82,25 @@ def number(value: object, what: str = "weight") -> int | str:
     The engine writes whole numbers as floats; neither true nor "1" is a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "no number" if isinstance(value, bool) else _no_number(value)
+        return _no_number(value)
     if value % 1:  # true of nan and of the infinities, too
         return "no whole number"
-    if not _LOWEST[what] <= value <= _HIGHEST:
+    if not 0 <= value <= 100:  # Azure takes weight 0; `Pool.problems` does not
         return f"{int(value) if abs(value) < 10**6 else 'a number'} outside of {_RANGES[what]}"
     return int(value)
 
 
 def _no_number(value: object) -> str:
-    """Say in words why a value is no number: ABSENT, NOT_KNOWN, IS_SECRET or "no number"."""
     if value is None:
         return ABSENT
     if value == UNKNOWN:
         return NOT_KNOWN
     is_secret = value == SECRET or (isinstance(value, Mapping) and _SIGNATURE in value)
     return IS_SECRET if is_secret else "no number"
+
+
+def is_told(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value not in UNTOLD
 
 
 def last_segment(resource_id: str) -> str:
@@ -155,19 +141,14 @@ class Pool:
         None when a number is missing. Azure does not document weight 0: it counts as no traffic, or
         as an equal share when the whole group has it, and `problems` says so.
         """
-        if self.unread or not all(map(_is_told, self.members)):
+        numbers = [n for m in self.members for n in (m.priority, m.weight)]
+        if self.unread or not all(isinstance(n, int) for n in numbers):
             return None
-        live = [member for member in self.members if member.up]
-        preferred = min((int(member.priority) for member in live), default=0)
-        group = [member for member in live if member.priority == preferred]
-        total = sum(int(member.weight) for member in group)
-        equal = Fraction(1, len(group)) if group else Fraction(0)
-        return tuple(
-            Fraction(0)
-            if not member.up or member.priority != preferred
-            else (Fraction(int(member.weight), total) if total else equal)
-            for member in self.members
-        )
+        preferred = min((int(each.priority) for each in self.members if each.up), default=0)
+        group = [each.up and each.priority == preferred for each in self.members]
+        weights = [int(m.weight) * is_fed for m, is_fed in zip(self.members, group, strict=True)]
+        parts = weights if any(weights) else group
+        return tuple(Fraction(part, sum(parts) or 1) for part in parts)
 
     def by_label(self, labels: Mapping[str, str]) -> dict[str, Fraction]:
         """Share of each region: members with one label are one. Empty when it cannot be told."""
@@ -179,40 +160,41 @@ class Pool:
 
     @property
     def starved(self) -> list[str]:
-        """Names of the members that get nothing."""
-        return [
-            m.name for m, share in zip(self.members, self.shares or (), strict=False) if not share
-        ]
+        return [m.name for m, x in zip(self.members, self.shares or (), strict=False) if not x]
 
     def problems(self, routing: str) -> list[Problem]:
-        """Why the pool does not spread traffic as `routing` says; an empty list means it does.
-
-        Values that a preview does not tell are no problem; `untold` has them. A routing that is not
-        known counts as round robin.
-        """
-        if self.unread:
-            lost = [] if self.unread in _UNTOLD else [f"the members are {self.unread}"]
-            return [_problem("empty", each, "list every region's backend") for each in lost]
+        """Why the pool does not spread traffic as `routing` says; what is untold is no problem."""
+        if self.unread in _UNTOLD:
+            return []
+        if self.unread or not self.members:
+            what = f"the members are {self.unread}" if self.unread else "no members"
+            return [Problem("invalid", what, "list every region's backend")]
+        alone = [f"{m.name} is the only member" for m in self.members if len(self.members) == 1]
         return [
-            *_too_few(self.members),
+            *(Problem("invalid", each, "add the backends of the other regions") for each in alone),
             *_repeated(self.members),
             *_no_numbers(self.members),
             *_unequal(self.members, EQUAL.get(routing, EQUAL["round-robin"])),
             *_down(self.members),
         ]
 
-    def forecast(self, labels: Mapping[str, str]) -> str:
-        """One line: `UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)`.
+    def named(self, declared: "Pool") -> "Pool":
+        """Name members without a known id by those missing, in order, if the numbers agree."""
+        told = {member.name.lower() for member in self.members if member.id not in _UNTOLD}
+        missing = [member for member in declared.members if member.name.lower() not in told]
+        nameless = [member for member in self.members if member.id in _UNTOLD]
+        if [(m.priority, m.weight) for m in missing] != [(m.priority, m.weight) for m in nameless]:
+            return self
+        names = (each.name for each in missing)
+        members = (replace(m, name=next(names)) if m in nameless else m for m in self.members)
+        return replace(self, members=tuple(members))
 
-        `labels` gives what a member is called in the line, by its name; without one it is its name.
-        Empty when the shares cannot be told.
-        """
+    def forecast(self, labels: Mapping[str, str]) -> str:
+        """One line: `UK South 50.0 %, East US 50.0 % (round robin)`; empty when it is not told."""
         if self.shares is None:
             return ""
-        shares = ", ".join(
-            f"{_label(labels, member.name)} {percent(share)}"
-            for member, share in zip(self.members, self.shares, strict=True)
-        )
+        each = zip(self.members, self.shares, strict=True)
+        shares = ", ".join(f"{_label(labels, m.name)} {percent(share)}" for m, share in each)
         reasons = "; ".join(problem.message for problem in self.problems("round-robin"))
         verdict = f"not round robin: {reasons}" if reasons else "round robin"
         return f"{shares} ({verdict})" if shares else verdict
@@ -229,85 +211,57 @@ def differences(declared: Pool, live: Pool) -> list[Problem]:
     found = {member.name.lower(): member for member in live.members if member.id not in _UNTOLD}
     untold = [member for member in live.members if member.id in _UNTOLD]
     missing = [member for member in declared.members if member.name.lower() not in found]
-    pairs = [(m, found[m.name.lower()]) for m in declared.members if m.name.lower() in found]
-    pairs += zip(missing, untold, strict=False)
+    pairs = [(m, found[m.name.lower()]) for m in declared.members if m not in missing]
     names = {member.name.lower() for member in declared.members}
-    extra = [m for key, m in found.items() if key not in names] + untold[len(missing) :]
-    return [
-        *(
-            _problem("missing", f"{m.name} is not in the pool", f"add {m.name} to it")
-            for m in missing[len(untold) :]
-        ),
-        *(
-            _problem("extra", f"{m.name} is in the pool and not declared", f"remove {m.name}")
-            for m in extra
-        ),
+    spare = [m for key, m in found.items() if key not in names] + untold[len(missing) :]
+    lost, extra = ([m.name for m in those] for those in (missing[len(untold) :], spare))
+    result = [
+        *(Problem("missing", f"{m} is not in the pool", f"add {m} to it") for m in lost),
+        *(Problem("extra", f"{m} is in the pool and not declared", f"remove {m}") for m in extra),
         *_repeated(live.members),
         *_no_numbers(live.members),
-        *(
-            _problem(
-                "different",
-                f"{wanted.name} has {what} {value}, declared is {expected}",
-                f"set the {what} of {wanted.name} to {expected}",
-            )
-            for wanted, member in pairs
-            for what in _RANGES
-            if isinstance(value := getattr(member, what), int)
-            and value != (expected := getattr(wanted, what))
-        ),
     ]
+    for wanted, member in (*pairs, *zip(missing, untold, strict=False)):
+        for what in _RANGES:
+            value, expected = getattr(member, what), getattr(wanted, what)
+            if isinstance(value, int) and value != expected:
+                message = f"{wanted.name} has {what} {value}, declared is {expected}"
+                remedy = f"set the {what} of {wanted.name} to {expected}"
+                result.append(Problem("different", message, remedy))
+    return result
 
 
 def percent(share: Fraction) -> str:
     """Write a share as `33.3 %`; rounding never makes a member look idle, or alone."""
     rounded = f"{float(100 * share):.1f} %"
-    if rounded == "0.0 %" and share > 0:
-        return "< 0.1 %"
-    if rounded == "100.0 %" and share < 1:
-        return "> 99.9 %"
+    if 0 < share < 1:
+        return {"0.0 %": "< 0.1 %", "100.0 %": "> 99.9 %"}.get(rounded, rounded)
     return rounded
-
-
-def _is_told(member: Member) -> bool:
-    return isinstance(member.priority, int) and isinstance(member.weight, int)
 
 
 def _label(labels: Mapping[str, str], name: str) -> str:
     return labels.get(name) or labels.get(name.lower(), name)
 
 
-def _problem(kind: Kind, message: str, remedy: str) -> Problem:
-    return Problem(kind=kind, message=message, remedy=remedy)
-
-
-def _too_few(members: Sequence[Member]) -> Iterator[Problem]:
-    if not members:
-        yield _problem("empty", "no members", "list every region's backend")
-    elif len(members) == 1:
-        alone = f"{members[0].name} is the only member"
-        yield _problem("alone", alone, "add the backends of the other regions")
-
-
 def _repeated(members: Sequence[Member]) -> Iterator[Problem]:
-    for name, times in Counter(member.name.lower() for member in members).items():
-        if times > 1:
-            first = next(member.name for member in members if member.name.lower() == name)
-            yield _problem(
-                "repeated", f"{first} is a member {times} times", "name each backend once"
-            )
+    names = [member.name.lower() for member in members]
+    for position, name in enumerate(names):
+        if names.index(name) == position and (times := names.count(name)) > 1:
+            message = f"{members[position].name} is a member {times} times"
+            yield Problem("repeated", message, "name each backend once")
 
 
 def _no_numbers(members: Iterable[Member]) -> Iterator[Problem]:
     for member in members:
         if member.id not in ("told", *_UNTOLD):
-            yield _problem("unset", f"{member.name} names no backend", "write the backend's id")
+            yield Problem("invalid", f"{member.name} names no backend", "write the backend's id")
         for what, allowed in _RANGES.items():
             value = getattr(member, what)
             remedy = f"write a {what} for it, {allowed}"
             if value == ABSENT:
-                yield _problem("unset", f"{member.name} has no {what}", remedy)
+                yield Problem("invalid", f"{member.name} has no {what}", remedy)
             elif isinstance(value, str) and value not in _UNTOLD:
-                yield _problem("invalid", f"{what} of {member.name} is {value}", remedy)
+                yield Problem("invalid", f"{what} of {member.name} is {value}", remedy)
 
 
 def _unequal(members: Sequence[Member], keys: Sequence[str]) -> Iterator[Problem]:
@@ -317,30 +271,28 @@ def _unequal(members: Sequence[Member], keys: Sequence[str]) -> Iterator[Problem
         values = [(m.name, v) for m in members if isinstance(v := getattr(m, what), int)]
         order = sorted({value for _, value in values}, reverse=what == "priority")
         if len(order) > 1:
-            groups = [[name for name, value in values if value == each] for each in order]
+            groups = [(each, [name for name, value in values if value == each]) for each in order]
             contrast = ", ".join(
-                f"{listed(names)} {'has' if len(names) == 1 else 'have'} {what} {value}"
-                for names, value in zip(groups, order, strict=True)
+                f"{listed(names)} {'has' if len(names) == 1 else 'have'} {what} {each}"
+                for each, names in groups
             )
-            yield _problem("unequal", contrast, remedy)
+            yield Problem("unequal", contrast, remedy)
     zeros = [member.name for member in members if member.weight == 0]
-    if zeros and len(zeros) == len(members):
-        message = "every weight is 0, which Azure does not document"
-        yield _problem("invalid", message, "write a weight of 1 to 100")
-    elif zeros and "weight" not in keys:
+    is_all = len(zeros) == len(members)
+    if zeros and (is_all or "weight" not in keys):
         has = "has" if len(zeros) == 1 else "have"
-        message = f"{listed(zeros)} {has} weight 0, which Azure does not document"
-        yield _problem("invalid", message, "write a weight of 1 to 100, or remove the member")
+        what = "every weight is" if is_all else f"{listed(zeros)} {has} weight"
+        remedy = f"write a weight of 1 to 100{'' if is_all else ', or remove the member'}"
+        yield Problem("invalid", f"{what} 0, which Azure does not document", remedy)
 
 
 def _down(members: Sequence[Member]) -> Iterator[Problem]:
     if down := [member.name for member in members if not member.up]:
         message = f"{listed(down)} {'is' if len(down) == 1 else 'are'} down"
-        yield _problem("down", message, "wait for the circuit breaker, or mend what trips it")
+        yield Problem("down", message, "wait for the circuit breaker, or mend what trips it")
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """Write names as `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
@@ -350,7 +302,6 @@ def as_services(regions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_config(regions: Iterable[Mapping[str, Any]]) -> Pool:
-    """Read the pool that the config's `regions` declare."""
     return Pool.read(as_services(regions))
 
 

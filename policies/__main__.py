@@ -25,7 +25,7 @@ from pulumi_policy.proxy import UnknownValueError
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from components.guardrails import RULES, Resource, Rule, Stack, unversioned  # noqa: E402
+from components.guardrails import DECLARING, RULES, Resource, Rule, Stack, unversioned  # noqa: E402
 from components.traffic import UNKNOWN  # noqa: E402
 
 
@@ -41,12 +41,18 @@ def policy(rule: Rule) -> Policy:
     return StackValidationPolicy(rule.name, rule.description, of_the_stack(rule), level)
 
 
+INPUTS: dict[str, Resource] = {}
+"""What was declared of each resource, by its URN. `of_the_stack` is told outputs, and in those a
+preview has what was left out as not known yet."""
+
+
 def of_a_resource(rule: Rule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
     """Return a rule's check of each resource of its types."""
 
     def validate(arguments: ResourceValidationArgs, report: ReportViolation) -> None:
-        if unversioned(arguments.resource_type) in rule.of:
-            for resource, message in rule.check(Stack([described(arguments)])):
+        resource = INPUTS[arguments.urn] = described(arguments)
+        if unversioned(resource.type) in rule.of:
+            for _, message in rule.check(Stack([resource])):
                 report(f"{resource.name}: {message}", None)
 
     return validate
@@ -56,8 +62,14 @@ def of_the_stack(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation],
     """Return a rule's check of all resources."""
 
     def validate(arguments: StackValidationArgs, report: ReportViolation) -> None:
-        stack = Stack([described(each) for each in arguments.resources])
+        resources = [described(each) for each in arguments.resources]
         urns = {(each.resource_type, each.name): each.urn for each in arguments.resources}
+        stack = Stack(
+            [
+                each if each.type in DECLARING else INPUTS.get(urns[each.type, each.name], each)
+                for each in resources
+            ]
+        )
         for resource, message in rule.check(stack):
             report(f"{resource.name}: {message}", urns[resource.type, resource.name])
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from components.contract import Outputs
-from components.resource_manager import API_MANAGEMENT, ResourceManager, ResourceManagerError
+from components.resource_manager import API_MANAGEMENT, ResourceManager, ResourceManagerError, at
 from components.traffic import Pool
 
 
@@ -19,14 +19,11 @@ class Reading:
 def read_pool(outputs: Outputs[str], endpoint: str, *, limit: float) -> Reading:
     """GET the pool from Resource Manager at `endpoint`; a request may take `limit` seconds."""
     try:
-        answer = ResourceManager(endpoint=endpoint, limit=limit).get(
-            outputs.pool.id, API_MANAGEMENT
-        )
+        manager = ResourceManager(endpoint=endpoint, limit=limit)
+        answer = manager.get(outputs.pool.id, API_MANAGEMENT)
     except ResourceManagerError as error:
         return Reading(status=error.status, unread=outputs.redact(str(error)))
-    properties = answer.get("properties")
-    held = properties.get("pool") if isinstance(properties, dict) else None
-    pool = Pool.read(held.get("services") if isinstance(held, dict) else None)
+    pool = Pool.read(at(answer, "properties", "pool", "services"))
     if pool.unread:
         return Reading(status=200, unread=f"the answer for {outputs.pool.name} holds no pool")
     return Reading(status=200, pool=pool)

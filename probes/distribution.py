@@ -1,11 +1,11 @@
-"""Prove that a deployed stack's traffic is spread over its regions, and say so by exit code."""
+"""Verify that a deployed stack spreads its traffic; the exit code is the verdict."""
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     # Run as a script: imports start at the repository, not in this folder.
@@ -21,12 +21,11 @@ examples:
   pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
 
 environment:
-  PROBE_OUTPUTS  a file with outputs, judged when no stack is selected in the Pulumi CLI
-  PULUMI_STACK   the stack that counts as selected
+  PROBE_OUTPUTS  a file with stack outputs, read when no stack is selected
+  PULUMI_STACK   selects a stack, as for the Pulumi CLI
   ARM_ENDPOINT   Azure Resource Manager (default: https://management.azure.com)
-  ARM_CLIENT_ID, ARM_TENANT_ID, ARM_CLIENT_SECRET or ARM_USE_OIDC
-                 a service principal that reads the pool (default: `az login`, or
-                 whatever else azure-identity finds)
+                 azure-identity signs in to it: `az login`, a managed identity,
+                 or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET
   NO_COLOR       no colours in a terminal
 
 {exit_codes.described(exit_codes.PROBE)}
@@ -34,24 +33,7 @@ environment:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the probe and return its exit code."""
-    try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
-    except BrokenPipeError:  # who read the output has left
-        _write_no_more()
-        return exit_codes.INCONCLUSIVE
-    except (OSError, exit_codes.InputError) as error:
-        if isinstance(error, OSError):  # a full disk, say
-            _write_no_more()
-        reason = getattr(error, "strerror", None)
-        told = f"output cannot be written: {reason.lower()}" if reason else str(error)
-        print(f"distribution.py: error: {told}", file=sys.stderr)
-        return exit_codes.WRONG_INPUT
+    return exit_codes.of(lambda: _run(arguments), "distribution.py: error")
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -65,12 +47,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Only here: what --help and a wrong flag do not need takes most of the start.
     from probes import session  # noqa: PLC0415
 
-    return session.run(session.Options(**vars(options)))
-
-
-def _write_no_more() -> None:
-    """Let the interpreter write its buffers to nowhere at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return session.run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,77 +58,49 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    stack = parser.add_argument_group("which stack")
-    stack.add_argument(
-        "--outputs",
-        metavar="FILE",
-        help="outputs as `pulumi stack output --json --show-secrets` writes them; - is "
-        "standard input",
+    add = parser.add_argument_group("which stack").add_argument
+    what = (
+        "read the stack outputs from FILE, as `pulumi stack output --json --show-secrets` writes "
+        "them; - is standard input"
     )
-    stack.add_argument(
-        "--stack",
-        metavar="NAME",
-        help="read them with the Pulumi CLI (default: the stack that is selected there, or "
-        "the file that $PROBE_OUTPUTS names, whichever there is)",
+    add("--outputs", metavar="FILE", help=what)
+    what = (
+        "read the outputs of this stack with the Pulumi CLI (default: the stack selected in the "
+        "CLI, or the file named by $PROBE_OUTPUTS; if both are there, choose one)"
     )
-    judged = parser.add_argument_group("what is judged")
-    judged.add_argument(
-        "--expect",
-        choices=("round-robin", "declared"),
-        default="declared",
-        help="round robin, or what the stack declares (default)",
+    add("--stack", metavar="NAME", help=what)
+    add = parser.add_argument_group("what is judged").add_argument
+    what = "judge against round robin, or against what the stack declares (default)"
+    add("--expect", choices=("round-robin", "declared"), default="declared", help=what)
+    what = "judge only the traffic; do not read the pool from Resource Manager"
+    add("--skip-control-plane", action="store_true", help=what)
+    add = parser.add_argument_group("effort").add_argument
+    what = "send at most N requests (default: as many as a verdict can take, 64 for three regions)"
+    add("--max-requests", **_number(int, "N"), help=what)
+    what = "keep at most N requests in flight (default: 10)"
+    add("--concurrency", **_number(int, "N", 10), help=what)
+    add("--timeout", **_number(float, "SECONDS", 60.0), help="stop after SECONDS (default: 60)")
+    what = "list the models instead of requesting completions; costs nothing"
+    add("--zero-tokens", action="store_true", help=what)
+    add = parser.add_argument_group("watching").add_argument
+    what = (
+        "repeat every SECONDS: prints a line when the verdict changes, and a heartbeat otherwise. "
+        "--max-requests becomes a budget per minute (default: 120), and --json - prints one line "
+        "per run"
     )
-    judged.add_argument(
-        "--skip-control-plane",
-        action="store_true",
-        help="judge the traffic alone; do not read the pool back",
-    )
-    effort = parser.add_argument_group("effort")
-    effort.add_argument(
-        "--max-requests",
-        type=_positive(int),
-        metavar="N",
-        help="requests at most (default: what the evidence can take, 64 for three regions)",
-    )
-    effort.add_argument(
-        "--concurrency",
-        type=_positive(int),
-        default=10,
-        metavar="N",
-        help="requests in flight at most, and never more than the evidence can need (default: 10)",
-    )
-    effort.add_argument(
-        "--timeout",
-        type=_positive(float),
-        default=60.0,
-        metavar="SECONDS",
-        help="time limit of the whole run (default: 60)",
-    )
-    effort.add_argument(
-        "--zero-tokens",
-        action="store_true",
-        help="list the models instead of asking for completions; costs nothing",
-    )
-    watching = parser.add_argument_group("watching")
-    watching.add_argument(
-        "--watch",
-        type=_positive(float),
-        metavar="SECONDS",
-        help="repeat every SECONDS; print a line when the verdict changes, and otherwise a sign "
-        "of life. --max-requests is then a budget per minute (default: 120), and --json - prints "
-        "one line per run",
-    )
-    watching.add_argument(
-        "--fail-fast", action="store_true", help="stop watching at the first imbalance, with 1"
-    )
-    formats = parser.add_argument_group("formats", "written whole or not at all")
-    for each in FORMATS:
-        formats.add_argument(f"--{each.flag}", metavar="FILE", help=each.help)
-    formats.add_argument("--quiet", action="store_true", help="print the verdict alone")
+    add("--watch", **_number(float, "SECONDS"), help=what)
+    add("--fail-fast", action="store_true", help="exit with 1 at the first imbalance")
+    title, note = "reports", "each file is written whole or not at all"
+    add = parser.add_argument_group(title, note).add_argument
+    for flag, meaning in FORMATS.items():
+        add(f"--{flag}", metavar="FILE", help=meaning)
+    add("--quiet", action="store_true", help="print only the verdict")
     return parser
 
 
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+def _number(
+    kind: Callable[[str], float], unit: str, default: float | None = None
+) -> dict[str, Any]:
     def number(text: str) -> float:
         value = kind(text)
         if not 0 < value < float("inf"):
@@ -159,7 +108,7 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
         return value
 
     number.__name__ = "number above 0"  # argparse: "invalid number above 0 value: 'x'"
-    return number
+    return {"type": number, "metavar": unit, "default": default}
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ Statistics 16 (1945). Its bounds are those of J. Ville, "Étude critique de la n
 (1939): at the expected share the ratio ever exceeds 1/a with a probability of at most a. So a
 verdict depends on the counts alone, holds whenever one looks, and is wrong in at most 5 % of runs
 either way; Bonferroni's inequality divides that error among the suspicions.
-
-Pure: no dependency, no clock, no input or output.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -20,8 +18,7 @@ CEILING: Final = 0.7
 """No region may get more: the incident's acceptance, and what round robin is tested against."""
 TOLERANCE: Final = 0.2
 """Deviation from unequal expectations that is not as declared: the incident's ±15-20 points."""
-ERROR: Final = 0.05
-"""Greatest probability of a wrong verdict, either way."""
+ERROR: Final = 0.05  # greatest probability of a wrong verdict, either way
 EXCESS_ERROR: Final = 0.035
 """Part of it for a share that is off; with the rest for silence, 6 requests to one of three do."""
 CERTAINTY: Final = 0.98
@@ -46,7 +43,6 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """Requests that were answered."""
         return sum(self.answered.values())
 
 
@@ -63,32 +59,29 @@ class Trial:
 
     def evidence(self, hits: int, total: int) -> float:
         """Log likelihood ratio, suspected to expected, of `hits` in `total`; minus infinity too."""
-        own = hits * self._a_hit if hits else 0.0  # 0 times infinity is no number
-        others = total - hits
-        return own + (others * self._a_miss if others else 0.0)
+        a_hit, a_miss = self._weights
+        own = hits * a_hit if hits else 0.0  # 0 times infinity is no number
+        return own + (total - hits) * a_miss
 
     def condemns(self, hits: int, total: int) -> bool:
-        """Whether the suspicion is proved."""
         return self.evidence(hits, total) >= self.condemns_at
 
     def clears(self, hits: int, total: int) -> bool:
-        """Whether the suspicion is refuted."""
         return self.evidence(hits, total) <= self.clears_at
 
     @property
     def usual_requests(self) -> float:
         """Answers it takes to refute it at the expected share (Wald's expectation), or silence."""
+        a_hit, a_miss = self._weights
         if self.suspicion == "silence":
-            return self.condemns_at / self._a_miss
-        return self.clears_at / (self.expected * self._a_hit + (1 - self.expected) * self._a_miss)
+            return self.condemns_at / a_miss
+        return self.clears_at / (self.expected * a_hit + (1 - self.expected) * a_miss)
 
     @cached_property
-    def _a_hit(self) -> float:
-        return _log_ratio(self.suspected, self.expected)
-
-    @cached_property
-    def _a_miss(self) -> float:
-        return _log_ratio(1 - self.suspected, 1 - self.expected)
+    def _weights(self) -> tuple[float, float]:
+        """Log likelihood ratio of a hit, and of a miss."""
+        a_hit = math.log(self.suspected / self.expected) if self.suspected else -math.inf
+        return a_hit, math.log((1 - self.suspected) / (1 - self.expected))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +119,6 @@ class Plan:
         return tuple(t for t in self.trials if not t.clears(counts.answered[t.backend], total))
 
     def decided(self, counts: Counts) -> bool:
-        """Whether there is a verdict."""
         return bool(self.proved(counts)) or not self.open(counts)
 
     def least_needed(self, counts: Counts, *, at_most: int) -> int:
@@ -137,7 +129,10 @@ class Plan:
         if self.decided(counts):
             return 0
         for more in range(1, at_most):
-            if self._can_condemn(counts, more) or self._can_clear(counts, more):
+            for trial, hits, total in self.counted(counts):
+                if trial.condemns(hits + more, total + more) or trial.condemns(hits, total + more):
+                    return more
+            if self._can_clear(counts, more):
                 return more
         return at_most
 
@@ -147,12 +142,6 @@ class Plan:
         silence = (t.usual_requests for t in self.trials if t.suspicion == "silence")
         shares = (6 * t.usual_requests for t in self.trials if t.suspicion != "silence")
         return min(MOST_REQUESTS, math.ceil(max((*silence, *shares))))
-
-    def _can_condemn(self, counts: Counts, more: int) -> bool:
-        return any(
-            trial.condemns(hits + more, total + more) or trial.condemns(hits, total + more)
-            for trial, hits, total in self.counted(counts)
-        )
 
     def _can_clear(self, counts: Counts, more: int) -> bool:
         total = counts.total + more
@@ -189,34 +178,18 @@ def plan(shares: Mapping[str, float]) -> Plan:
                 suspected.append((name, "excess", share + TOLERANCE))
             if share - TOLERANCE > 1 - CERTAINTY:
                 suspected.append((name, "lack", share - TOLERANCE))
-    silent = [name for name, share in shares.items() if share > 0]
-    excess_bound = math.log(len(suspected) / EXCESS_ERROR)
-    silence_bound = math.log(len(silent) / (ERROR - EXCESS_ERROR))
-    return Plan(
-        shares=dict(shares),
-        trials=(
-            *_trials(suspected, certain, excess_bound),
-            *_trials([(name, "silence", 0.0) for name in silent], certain, silence_bound),
-        ),
-    )
-
-
-def _trials(
-    suspected: Iterable[tuple[str, Suspicion, float]],
-    expected: Mapping[str, float],
-    condemns_at: float,
-) -> list[Trial]:
-    return [
+    bound = math.log(len(suspected) / EXCESS_ERROR)
+    silent: list[tuple[str, Suspicion, float]]
+    silent = [(name, "silence", 0.0) for name, share in shares.items() if share > 0]
+    bound_of_silence = math.log(len(silent) / (ERROR - EXCESS_ERROR))
+    trials = (
         Trial(
-            backend=backend,
+            backend=name,
             suspicion=suspicion,
-            expected=expected[backend],
+            expected=certain[name],
             suspected=share,
-            condemns_at=condemns_at,
+            condemns_at=bound_of_silence if suspicion == "silence" else bound,
         )
-        for backend, suspicion, share in suspected
-    ]
-
-
-def _log_ratio(numerator: float, denominator: float) -> float:
-    return math.log(numerator / denominator) if numerator > 0 else -math.inf
+        for name, suspicion, share in (*suspected, *silent)
+    )
+    return Plan(shares=dict(shares), trials=tuple(trials))

@@ -1,6 +1,9 @@
-"""Exit codes of the two commands, and the sentence that describes each: said here alone."""
+"""Exit codes of the two commands, the sentence that describes each, and what ends with which."""
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 AS_DECLARED: Final = 0
@@ -30,7 +33,25 @@ class InputError(Exception):
 
 
 def described(codes: Mapping[int, str]) -> str:
-    """Return the lines of a `--help` that tell what each code means."""
-    return "\n".join(
-        ["exit codes:", *(f"  {code:<4} {meaning}" for code, meaning in codes.items())]
-    )
+    return "\n".join(["exit codes:", *(f"  {code:<4} {told}" for code, told in codes.items())])
+
+
+def of(run: Callable[[], int], prefix: str) -> int:
+    """Run a command and return its exit code; what it was given wrong is a line after `prefix`."""
+    try:
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (OSError, InputError) as error:
+        if isinstance(error, OSError):  # the interpreter writes its buffers to nowhere at exit
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # who read the output has left
+            return INCONCLUSIVE
+        reason = getattr(error, "strerror", None)
+        told = f"output cannot be written: {reason.lower()}" if reason else str(error)
+        print(f"{prefix}: {told}", file=sys.stderr)
+        return WRONG_INPUT

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 from components.contract import Outputs
+from components.resource_manager import at
 from probes.tally import Answer, Outcome
 
 _MOST_ATTEMPTS: Final = 100  # twice the policy's own limit
@@ -25,37 +26,44 @@ def interpret(
     outputs: Outputs[str], status: int, headers: Mapping[str, str], body: bytes
 ) -> Answer:
     """Judge one whole answer; `headers` ignores the case of names, as HTTP clients' mappings do."""
-    document = _json(body)
-    host = headers.get("x-backend-host", "")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    host, attempts = headers.get("x-backend-host", ""), headers.get("x-backend-attempts", "")
     answer = Answer(
         outcome="answered",
         backend=outputs.by_host(host),
         region=outputs.redact(headers.get("x-ms-region", ""))[:60] or None,
-        attempts=_count(headers.get("x-backend-attempts", "")) or 1,
+        attempts=int(attempts) or 1 if attempts.isdecimal() and len(attempts) < 6 else 1,
         tried=tried(outputs, headers.get("x-backend-tried", "")),
         retry_after=retry_after(headers.get("retry-after", ""), now=datetime.now(UTC)),
     )
-    if 200 <= status < 300:
+    if 200 <= status < 300 and isinstance(document, dict):
         tokens = at(document, "usage", "total_tokens")
-        if not isinstance(document, dict):
-            return replace(
-                answer,
-                outcome="failed",
-                detail=f"{status}, but the answer is not JSON",
-                remedy="is inference_url the gateway's API?",
-            )
         answer = replace(answer, tokens=tokens if isinstance(tokens, int) else 0, retry_after=None)
-        return answer if answer.backend else _unattributed(answer, outputs.redact(host)[:80])
+        if answer.backend:
+            return answer
+        detail = "the answer has no x-backend-host"
+        remedy = "set openai-gateway:revealBackend to true and run `pulumi up`"
+        if named := outputs.redact(host)[:80]:
+            detail = f"x-backend-host is {named}, no backend of the stack"
+            remedy = "are the outputs those of this gateway? read them again"
+        return replace(answer, outcome="unattributed", detail=detail, remedy=remedy)
+    outcome, remedy, lasting = _refusal(status, outputs, by_region=bool(host))
     said = outputs.redact(str(at(document, "error", "message") or at(document, "message") or ""))
     detail = f"{status} {said[:160]}".strip()
-    outcome, remedy, lasting = _refusal(status, outputs, by_region=bool(host))
-    if 300 <= status < 400:
+    if 200 <= status < 300:
+        detail = f"{status}, but the answer is not JSON"
+    elif 300 <= status < 400:
         detail = f"{status} to {outputs.redact(headers.get('location', ''))[:120]}, not followed"
     return replace(answer, outcome=outcome, detail=detail, remedy=remedy, hopeless=lasting)
 
 
 def _refusal(status: int, outputs: Outputs[str], *, by_region: bool) -> tuple[Outcome, str, bool]:
     """Return the outcome, the remedy, and whether another request would end the same way."""
+    if 200 <= status < 300:
+        return "failed", "is inference_url the gateway's API?", False
     if status == 429:
         return "throttled", "wait, or give the models more capacity", False
     if status in (401, 403):
@@ -89,16 +97,6 @@ def tried(outputs: Outputs[str], header: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _unattributed(answer: Answer, host: str) -> Answer:
-    if host:
-        detail = f"x-backend-host is {host}, no backend of the stack"
-        remedy = "are the outputs those of this gateway? read them again"
-    else:
-        detail = "the answer has no x-backend-host"
-        remedy = "set openai-gateway:revealBackend to true and run `pulumi up`"
-    return replace(answer, outcome="unattributed", detail=detail, remedy=remedy)
-
-
 def retry_after(value: str, *, now: datetime) -> float | None:
     """Read a Retry-After header, a number of seconds or a date; None for anything else."""
     if value.strip().isdecimal():
@@ -108,21 +106,3 @@ def retry_after(value: str, *, now: datetime) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
-
-
-def at(document: Any, *path: str) -> Any:
-    """Return the value at a path of keys; None where there is none."""
-    for key in path:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _count(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 6 else 0

@@ -12,7 +12,7 @@ PROBE_EXPECT (`round-robin` or `declared`), ARM_ENDPOINT, PROBE_SKIP_CONTROL_PLA
 import os
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -36,131 +36,101 @@ from probes.tally import Answer, Tally
 from probes.traffic_run import CHAT, LARGEST
 
 SKIPS_POOL = bool(os.environ.get("PROBE_SKIP_CONTROL_PLANE"))
-
-
-class Probe:
-    """The answers of this process, or of all workers on a master, and the verdict on them."""
-
-    def __init__(self, source: sources.Source, *, expect: str) -> None:
-        self.source = source
-        self.outputs = source.outputs
-        self.expectation = Expectation.of(source.outputs, expect)
-        self.tally = Tally(self.expectation.plan.shares)
-        self.unsent: list[Answer] = []
-        self.started = datetime.now(UTC)
-        self.begin = time.monotonic()
-
-    def add(self, environment: Environment, answer: Answer) -> None:
-        """Count an answer, and stop the test when nothing more is to be learnt."""
-        tally, plan = self.tally, self.expectation.plan
-        tally.add(answer)
-        enough = answer.hopeless or len(tally.answers) >= plan.most_requests
-        enough = enough or plan.decided(tally.counts)
-        if enough and environment.runner and not isinstance(environment.runner, WorkerRunner):
-            gevent.spawn(environment.runner.quit)
-
-    def report(self) -> Report:
-        """Read the pool, and judge everything."""
-        manager, plan = self.source.resource_manager, self.expectation.plan
-        return Report(
-            source=self.source,
-            expectation=self.expectation,
-            tally=self.tally,
-            reading=None if SKIPS_POOL else read_pool(self.outputs, manager, limit=20),
-            stopped="" if plan.decided(self.tally.counts) else "Locust ended the test",
-            max_requests=plan.most_requests,
-            started=self.started,
-            duration=time.monotonic() - self.begin,
-        )
-
-
 try:
-    PROBE = Probe(
-        sources.find(
-            os.environ.get(sources.VARIABLE), None, sys.stdin.buffer, reads_pool=not SKIPS_POOL
-        ),
-        expect=os.environ.get("PROBE_EXPECT", "declared"),
-    )
+    SOURCE = sources.find(os.environ.get(sources.VARIABLE), None, reads_pool=not SKIPS_POOL)
 except InputError as error:
     sys.exit(f"locustfile.py: error: {error}")
+OUTPUTS = SOURCE.outputs
+EXPECTATION = Expectation.of(OUTPUTS, os.environ.get("PROBE_EXPECT", "declared"))
+PLAN = EXPECTATION.plan
+TALLY = Tally(PLAN.shares)  # answers of this process, or of all workers on a master
+UNSENT: list[Answer] = []  # answers that a worker has not handed over yet
+STARTED, BEGIN = datetime.now(UTC), time.monotonic()
 
 
 class Client(HttpUser):
     """Asks for one shortest completion after the other, each on a connection of its own."""
 
-    host = PROBE.outputs.inference_url
+    host = OUTPUTS.inference_url
 
     def on_start(self) -> None:
         """Keep no cookie, and no proxy on the way to this machine."""
         self.client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        self.client.trust_env = not is_loopback(PROBE.outputs.inference_url)
+        self.client.trust_env = not is_loopback(OUTPUTS.inference_url)
 
     @task
     def ask(self) -> None:
-        """Send one request, named after the backend that answers it."""
         began = time.monotonic()
         with self.client.post(
-            PROBE.outputs.chat_url,
+            OUTPUTS.chat_url,
             json=CHAT,
-            headers={"api-key": PROBE.outputs.subscription_key, "connection": "close"},
+            headers={"api-key": OUTPUTS.subscription_key, "connection": "close"},
             allow_redirects=False,
             timeout=20,
             catch_response=True,
         ) as response:
-            if response.status_code:
-                answer = interpret(
-                    PROBE.outputs,
-                    response.status_code,
-                    response.headers,
-                    (response.content or b"")[:LARGEST],
-                )
+            if status := response.status_code:
+                body = (response.content or b"")[:LARGEST]
+                answer = interpret(OUTPUTS, status, response.headers, body)
             else:
-                reason = PROBE.outputs.redact(str(response.error))
+                reason = OUTPUTS.redact(str(response.error))
                 answer = Answer(outcome="failed", detail=f"no answer: {reason}")
             response.request_meta["name"] = answer.backend or answer.outcome
             if answer.outcome == "answered":
                 response.success()
             else:
                 response.failure(f"{answer.outcome}: {answer.detail}")
-        ended = time.monotonic()
-        timed = asdict(answer) | {"started": began - PROBE.begin, "seconds": ended - began}
-        PROBE.unsent.append(Answer(**timed))
-        if not isinstance(self.environment.runner, WorkerRunner):
-            PROBE.add(self.environment, PROBE.unsent.pop())
+        seconds = time.monotonic() - began
+        answer = replace(answer, started=began - BEGIN, seconds=seconds)
+        if isinstance(self.environment.runner, WorkerRunner):
+            UNSENT.append(answer)
+        else:
+            add(self.environment, answer)
         if answer.retry_after or answer.outcome == "throttled":
             gevent.sleep(min(answer.retry_after or 1.0, 60.0))
+
+
+def add(environment: Environment, answer: Answer) -> None:
+    TALLY.add(answer)
+    enough = answer.hopeless or len(TALLY.answers) >= PLAN.most_requests
+    if environment.runner and (enough or PLAN.decided(TALLY.counts)):
+        gevent.spawn(environment.runner.quit)
 
 
 @events.report_to_master.add_listener  # type: ignore[untyped-decorator]
 def send(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001
     """Worker: hand over what was seen since the last report."""
-    data["answers"], PROBE.unsent = [asdict(answer) for answer in PROBE.unsent], []
-
-
-@events.worker_report.add_listener  # type: ignore[untyped-decorator]
-def merge(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001
-    """Master: count what a worker saw."""
-    for answer in data.get("answers", ()):
-        PROBE.add(ENVIRONMENTS[-1], Answer(**answer))
-
-
-ENVIRONMENTS: list[Environment] = []
+    data["answers"] = [asdict(answer) for answer in UNSENT]
+    UNSENT.clear()
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
-def remember(environment: Environment, **_: Any) -> None:
-    """Keep the environment, which a worker's report does not carry."""
-    ENVIRONMENTS.append(environment)
+def listen(environment: Environment, **_: Any) -> None:
+    """Master: count what the workers see."""
+
+    @events.worker_report.add_listener  # type: ignore[untyped-decorator]
+    def merge(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001
+        for answer in data.get("answers", ()):
+            add(environment, Answer(**answer))
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def judge(environment: Environment, **_: Any) -> None:
-    """Print the verdict, and make it the exit code; workers leave that to the master."""
+    """Read the pool, print the verdict, and make it the exit code; a worker leaves that alone."""
     if isinstance(environment.runner, WorkerRunner):
         return
-    report = PROBE.report()
-    form = Text(PROBE.expectation, print)
-    for answer in PROBE.tally.answers:
+    report = Report(
+        source=SOURCE,
+        expectation=EXPECTATION,
+        tally=TALLY,
+        reading=None if SKIPS_POOL else read_pool(OUTPUTS, SOURCE.resource_manager, limit=20),
+        stopped="" if PLAN.decided(TALLY.counts) else "Locust ended the test",
+        max_requests=PLAN.most_requests,
+        started=STARTED,
+        duration=time.monotonic() - BEGIN,
+    )
+    form = Text(EXPECTATION, print)
+    for answer in TALLY.answers:
         form.answer(answer)
     form.end(report)
     environment.process_exit_code = report.exit_code

@@ -1,8 +1,6 @@
 """Say before the merge where a preview would send the traffic: one comment, and an exit code."""
 
 import argparse
-import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -11,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script, from anywhere
     sys.path.insert(0, str(ROOT))
 
-from probes import exit_codes  # noqa: E402
+from probes import exit_codes, files  # noqa: E402
 from probes.exit_codes import INCONCLUSIVE, InputError  # noqa: E402
 from probes.preview.comment import render  # noqa: E402
 from probes.preview.model import PreviewError, parse  # noqa: E402
@@ -27,8 +26,7 @@ from probes.preview.verdict import Verdict, judge  # noqa: E402
 if TYPE_CHECKING:
     from probes.preview.github import Comments
 
-LARGEST = 50_000_000
-"""Bytes of a preview that are read; a stack of 30 regions has about 1,000,000."""
+LARGEST = 50_000_000  # bytes of a preview that are read; a stack of 30 regions has about 1,000,000
 _SECRET_NAMES = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|CONNECTION", re.IGNORECASE)
 _IN_URLS = re.compile(r"(?<=://)[^\s/@]+@|\b(?:sig|code|access_token)=[^\s&\"']+")
 EPILOG = f"""\
@@ -47,56 +45,39 @@ environment, for --post:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    return exit_codes.of(lambda: _run(arguments), "error")
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.run == (options.preview is not None):
         parser.error("name a file with a preview, - for standard input, or give --run")
+    if options.pull_request is not None and options.pull_request < 1:
+        parser.error(f"argument --pull-request: {options.pull_request} is no number of one")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a bar must not end a run where it is unknown
-    try:
-        comments = _comments(options.pull_request) if options.post else None
-        text, log = _run() if options.run else (_read(options.preview), "")
-        log = _read(options.log) if options.log else log
-        comment, code = _judged(
-            text, _redacted(log), round_robin=options.expect == "round-robin", prices=options.prices
-        )
-        print(comment, end="", flush=True)
-        if comments:
-            print(f"comment: {comments.put(comment)}", file=sys.stderr)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return exit_codes.WRONG_INPUT
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
-    except OSError as error:
-        # Nothing may be written any more, at exit neither.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # who read the comment has left
-            return INCONCLUSIVE
-        print(f"error: standard output: {(error.strerror or str(error)).lower()}", file=sys.stderr)
-        return exit_codes.WRONG_INPUT
+    comments = _comments(options.pull_request) if options.post else None
+    text, log = _preview() if options.run else (_read(options.preview), "")
+    log = _read(options.log) if options.log else log
+    comment, code = _judged(text, _redacted(log), round_robin=options.expect == "round-robin")
+    print(comment, end="", flush=True)
+    if comments:
+        print(f"comment: {comments.put(comment)}", file=sys.stderr)
     return code
 
 
-def _judged(
-    text: str, log: str = "", *, round_robin: bool, prices: bool = False
-) -> tuple[str, int]:
-    """Return the comment on a preview, and the exit code."""
+def _judged(text: str, log: str = "", *, round_robin: bool) -> tuple[str, int]:
     try:
         preview = parse(text, log)
     except PreviewError as error:
-        verdict = Verdict(
-            code=INCONCLUSIVE,
-            sentence="The preview cannot be read: where traffic would go cannot be told",
-            reasons=tuple(str(error).splitlines()),
-        )
+        cannot = "The preview cannot be read: where traffic would go cannot be told"
+        verdict = Verdict(INCONCLUSIVE, cannot, reasons=tuple(str(error).splitlines()))
         return render(None, verdict), verdict.code
     if round_robin:
-        preview = dataclasses.replace(preview, routing="round-robin")
+        preview = replace(preview, routing="round-robin")
     verdict = judge(preview)
-    return render(preview, verdict, prices=prices), verdict.code
+    return render(preview, verdict), verdict.code
 
 
 def _redacted(log: str) -> str:
@@ -115,59 +96,26 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "preview",
-        nargs="?",
-        metavar="FILE",
-        help="what `pulumi preview --json --show-sames` printed; - is standard input",
-    )
-    parser.add_argument("--run", action="store_true", help="run the preview here instead")
-    parser.add_argument(
-        "--log",
-        metavar="FILE",
-        help="what the preview printed on standard error, quoted when it failed",
-    )
-    parser.add_argument(
-        "--prices",
-        action="store_true",
-        help="ask the Azure Retail Prices API what an added service costs",
-    )
-    parser.add_argument(
-        "--expect",
-        choices=("round-robin", "declared"),
-        default="declared",
-        help="round robin, or what the stack's routing declares (default)",
-    )
-    parser.add_argument(
-        "--post", action="store_true", help="write the comment to the pull request on GitHub"
-    )
-    parser.add_argument("--pull-request", type=_number, metavar="N", help="its number")
+    add = parser.add_argument
+    what = "what `pulumi preview --json --show-sames` printed; - is standard input"
+    add("preview", nargs="?", metavar="FILE", help=what)
+    add("--run", action="store_true", help="run the preview here instead")
+    what = "what the preview printed on standard error, quoted when it failed"
+    add("--log", metavar="FILE", help=what)
+    what = "round robin, or what the stack's routing declares (default)"
+    add("--expect", choices=("round-robin", "declared"), default="declared", help=what)
+    what = "write the comment to the pull request on GitHub"
+    add("--post", action="store_true", help=what)
+    add("--pull-request", type=int, metavar="N", help="its number")
     return parser
 
 
-def _number(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
 def _read(path: str) -> str:
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > LARGEST:
-        raise InputError(f"{path}: more than {LARGEST:,} bytes, which is no preview")
+    data = files.read(path, LARGEST, path, excess=", which is no preview")
     return data.decode("utf-8", errors="replace")
 
 
-def _run() -> tuple[str, str]:
-    """Run the preview; returns what it printed on standard output and standard error."""
+def _preview() -> tuple[str, str]:
     pulumi = shutil.which("pulumi")
     if pulumi is None:
         raise InputError("--run: pulumi is not on PATH; name a file with its preview instead")
@@ -182,26 +130,23 @@ def _run() -> tuple[str, str]:
 
 
 def _comments(pull_request: int | None) -> "Comments":
-    """Return the pull request's comments; what is missing is said before anything is run."""
     from probes.preview.github import Comments  # noqa: PLC0415 - httpx, which printing does not need
 
     missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not os.environ.get(name)]
     if missing:
         raise InputError(f"--post: {' and '.join(missing)} must be set")
+    if pull_request is None:
+        try:
+            event = json.loads(Path(os.environ.get("GITHUB_EVENT_PATH", "")).read_text("utf-8"))
+            pull_request = int(event["pull_request"]["number"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError("--post: give --pull-request N; the event names none") from None
     return Comments(
         os.environ.get("GITHUB_API_URL") or "https://api.github.com",
         os.environ["GITHUB_REPOSITORY"],
-        pull_request or _pull_request_of_the_event(),
+        pull_request,
         os.environ["GITHUB_TOKEN"],
     )
-
-
-def _pull_request_of_the_event() -> int:
-    path = os.environ.get("GITHUB_EVENT_PATH", "")
-    try:
-        return int(json.loads(Path(path).read_text("utf-8"))["pull_request"]["number"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError("--post: give --pull-request N; the event names none") from None
 
 
 if __name__ == "__main__":

@@ -5,26 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from components.contract import Outputs
-from components.traffic import Pool, Problem, differences
+from components.traffic import Pool, Problem, differences, listed
 from probes.control_plane import Reading
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
 from probes.sources import Source
-from probes.tally import Answer, Tally
+from probes.tally import Tally
 
-VERSION: Final = "0.1.0"
-"""The probe's version, that of the project (pyproject.toml)."""
-
-T = TypeVar("T")
 Verdict = Literal["balanced", "imbalanced", "inconclusive"]
-EXIT_CODES: Final[dict[Verdict, int]] = {
-    "balanced": AS_DECLARED,
-    "imbalanced": UNBALANCED,
-    "inconclusive": INCONCLUSIVE,
-}
 _MOST_NAMED: Final = 6  # problems that a sentence names; a pool of 30 may have more
 
 
@@ -51,7 +42,6 @@ class Expectation:
 
     @property
     def routing(self) -> str:
-        """The routing that is expected."""
         return "round-robin" if self.round_robin else self.outputs.routing
 
     @property
@@ -60,27 +50,25 @@ class Expectation:
         shares = self.plan.shares
         named = [name for name, share in shares.items() if share == 0]
         named = named or [name for name, share in shares.items() if share > CEILING]
-        regions = " and ".join(self.outputs.regions[name] for name in named)
         gets = "gets" if len(named) == 1 else "get"
-        return f"{regions} {gets} {100 * shares[named[0]]:.3g} % by declaration" if named else ""
+        if not named:
+            return ""
+        return f"{self.names(named)} {gets} {100 * shares[named[0]]:.3g} % by declaration"
 
-    def equal_problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is no round robin of the stack's backends."""
-        found = [p for p in self._differences(live) if p.kind != "different"]
-        return _once([*found, *live.problems("round-robin")])
+    def names(self, backends: Iterable[str]) -> str:
+        return listed([self.outputs.regions[name] for name in backends])
 
-    def declared_problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is not the one that the stack declares."""
-        found = self._differences(live)
-        drifted = any(p.kind == "different" for p in found)  # and then unequal by that alone
-        own = live.problems(self.outputs.routing)
-        return _once([*found, *(p for p in own if not (drifted and p.kind == "unequal"))])
-
-    def problems(self, live: Pool) -> list[Problem]:
-        """Why a pool is not as expected; an empty list means it is."""
-        if self.routing == self.outputs.routing:
-            return self.declared_problems(live)
-        return self.equal_problems(live)
+    def problems(self, live: Pool, *, equal: bool | None = None) -> list[Problem]:
+        """Why a pool is not as expected, or as `equal` says: no round robin, or not as declared."""
+        found = differences(self.outputs.declared, live)
+        if self.routing != self.outputs.routing if equal is None else equal:
+            found = [p for p in found if p.kind != "different"]
+            own = live.problems("round-robin")
+        else:
+            own = live.problems(self.outputs.routing)
+            if any(p.kind == "different" for p in found):  # and then unequal by that alone
+                own = [p for p in own if p.kind != "unequal"]
+        return [*dict.fromkeys(found + own)]
 
     def wanted(self, problems: Iterable[Problem]) -> str:
         """Say what a pool with these problems is not."""
@@ -92,16 +80,13 @@ class Expectation:
 
         A plain `pulumi up` compares with its own state, and leaves what others changed.
         """
-        problems, drift = self.problems(live), self._differences(live)
-        if back := _once(p.remedy for p in problems if p in drift):
+        problems, drift = self.problems(live), differences(self.outputs.declared, live)
+        if back := [p.remedy for p in problems if p in drift]:
             return f"{_few(back)}: `pulumi up --refresh` does it"
-        return f"{_few(_once(p.remedy for p in problems))} and run `pulumi up`"
-
-    def _differences(self, live: Pool) -> list[Problem]:
-        return differences(self.outputs.declared, live)
+        return f"{_few(p.remedy for p in problems)} and run `pulumi up`"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Criterion:
     """One question with its answer; `passed` is None where nothing is known.
 
@@ -111,8 +96,8 @@ class Criterion:
 
     name: str
     passed: bool | None
+    required: bool
     detail: str
-    required: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,17 +118,14 @@ class Report:
 
     @property
     def outputs(self) -> Outputs[str]:
-        """The stack."""
         return self.source.outputs
 
     @property
     def plan(self) -> Plan:
-        """What the traffic had to prove."""
         return self.expectation.plan
 
     @cached_property
     def counts(self) -> Counts:
-        """What it is proved by."""
         return self.tally.counts
 
     @property
@@ -167,8 +149,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the probe for this verdict."""
-        return EXIT_CODES[self.verdict]
+        codes = {"balanced": AS_DECLARED, "imbalanced": UNBALANCED, "inconclusive": INCONCLUSIVE}
+        return codes[self.verdict]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -177,61 +159,45 @@ class Report:
 
     @property
     def next_step(self) -> str:
-        """What to do now; nothing where all is well."""
         if self.verdict == "imbalanced":
             return self._correction
         if self.verdict == "balanced":
             return ""
-        troubles = [answer for answer in self.tally.answers if answer.remedy]
-        if troubles:
-            return troubles[-1].remedy
+        if remedies := [answer.remedy for answer in self.tally.answers if answer.remedy]:
+            return remedies[-1]
         if self.reading and self.reading.unread:
             return "--skip-control-plane judges the traffic alone"
         return "run it again, with more --max-requests or a longer --timeout"
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence."""
-        parts = [*self.reasons, self.next_step] if self.next_step else self.reasons
-        return f"{self.words}: {'; '.join(parts)}"
+        return f"{self.words}: {'; '.join(filter(None, (*self.reasons, self.next_step)))}"
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
         """The incident's acceptance, then what the verdict needs besides."""
-        answered, total = self.counts.answered, self.tally.counted
+        answered, total = self.counts.answered, self.counts.total
         decided, expected = self.plan.decided(self.counts), self.expectation
+        equal, declared = expected.round_robin, expected.routing == self.outputs.routing
         regions = sum(count > 0 for count in answered.values())
         highest = max(answered, key=lambda name: answered[name])
-        declared = expected.routing == self.outputs.routing
+        most = f"highest is {self.outputs.regions[highest]} with {self.percent(highest)}"
+        most = most if total else "no answer"
+        reached = f"at least 2 of {len(answered)} regions answer"
+        within = bool(total and self.share(highest) <= CEILING)
+        unmet = False if decided else None
+        proof = f"{'proved' if decided else 'not proved'} in {counted(total, 'answer')}"
+        proof = "; ".join(map(self._describe, self.proved)) or proof
         return (
-            Criterion(
-                name=f"at least 2 of {len(answered)} regions answer",
-                passed=regions >= 2 or (False if decided else None),
-                detail=f"{regions} answered",
-                required=expected.round_robin,
-            ),
-            Criterion(
-                name=f"no region above {100 * CEILING:.0f} %",
-                passed=bool(total and self.share(highest) <= CEILING)
-                or (False if decided else None),
-                detail=f"highest is {self.outputs.regions[highest]} with {self.percent(highest)}"
-                if total
-                else "no answer",
-                required=expected.round_robin,
-            ),
-            self._pool_criterion("pool equal", equal=True, required=expected.round_robin),
-            self._pool_criterion("pool as declared", equal=False, required=declared),
-            Criterion(
-                name="traffic as expected",
-                passed=not self.proved if decided else None,
-                detail="; ".join(map(self._describe, self.proved))
-                or f"{'proved' if decided else 'not proved'} in {_answers(total)}",
-            ),
+            Criterion(reached, regions >= 2 or unmet, equal, f"{regions} answered"),
+            Criterion(f"no region above {100 * CEILING:.0f} %", within or unmet, equal, most),
+            self._judged_pool("pool equal", required=equal, equal=True),
+            self._judged_pool("pool as declared", required=declared, equal=False),
+            Criterion("traffic as expected", not self.proved if decided else None, True, proof),
         )
 
     @cached_property
     def proved(self) -> tuple[Trial, ...]:
-        """Suspicions that the traffic proves."""
         return self.plan.proved(self.counts)
 
     def is_degraded(self, trial: Trial) -> bool:
@@ -251,119 +217,98 @@ class Report:
         return {p: round(times[math.ceil(q * len(times)) - 1], 4) for p, q in ranks.items()}
 
     def percent(self, backend: str) -> str:
-        """Write the share of the answers that a backend gave as `33.3 %`."""
         return f"{100 * self.share(backend):.1f} %"
 
     def share(self, backend: str) -> float:
         """Return the share of the answers that a backend gave; 0 of no answers."""
-        return self.tally.answered[backend] / (self.tally.counted or 1)
+        return self.tally.answered[backend] / (self.counts.total or 1)
 
     @property
     def _live(self) -> Pool | None:
         return self.reading.pool if self.reading and not self.reading.unread else None
 
     @property
-    def _pool_problems(self) -> list[Problem]:
-        return self.expectation.problems(self._live) if self._live else []
-
-    @property
     def _against(self) -> list[str]:
         reasons = [self._describe(trial) for trial in self.proved]
-        if problems := self._pool_problems:
+        if self._live and (problems := self.expectation.problems(self._live)):
             wanted = self.expectation.wanted(problems)
             reasons.append(f"the pool is not {wanted}: {told(problems)}")
         return reasons
 
     @property
     def _unknown(self) -> list[str]:
-        reasons = [self._missing_evidence] if self.plan.open(self.counts) else []
+        reasons = []
+        if self.plan.open(self.counts):
+            total = counted(self.counts.total, "answer")
+            little = f"{total} of too little evidence for any share"
+            throttling = [
+                name
+                for name, refusals in self.tally.refusals.items()
+                if refusals["throttled"] and not self.tally.answered[name]
+            ]
+            only = f"{self.expectation.names(throttling)} only throttled" if throttling else ""
+            known = little if self.counts.total else "no answer proves any share"
+            reasons.append(", ".join(filter(None, (known, self.stopped, only))))
         if self.reading and self.reading.unread:
             reasons.append(f"the pool could not be read: {self.reading.unread}")
         return reasons
 
     @property
-    def _missing_evidence(self) -> str:
-        total = self.tally.counted
-        words = (
-            "no answer proves" if total == 0 else f"{_answers(total)} of too little evidence for"
-        )
-        reason = f"{words} any share"
-        if self.stopped:
-            reason += f", {self.stopped}"
-        throttling = [
-            self.outputs.regions[name]
-            for name, refusals in self.tally.refusals.items()
-            if refusals["throttled"] and not self.tally.answered[name]
-        ]
-        if throttling:
-            reason += f", {' and '.join(throttling)} only throttled"
-        return reason
-
-    @property
     def _as_expected(self) -> list[str]:
-        shares = ", ".join(
-            f"{region} {self.percent(name)}" for name, region in self.outputs.regions.items()
-        )
-        uneven = self.expectation.uneven
+        regions = self.outputs.regions.items()
+        shares = ", ".join(f"{region} {self.percent(name)}" for name, region in regions)
         declared = f"declared by routing {self.outputs.routing}"
         wanted = "round robin" if self.expectation.round_robin else declared
-        return [
-            *([uneven] if uneven else []),
-            f"{shares} of {_answers(self.tally.counted)}, as {wanted}",
-        ]
+        spread = f"{shares} of {counted(self.counts.total, 'answer')}, as {wanted}"
+        return [*filter(None, (self.expectation.uneven, spread))]
 
     @property
     def _correction(self) -> str:
-        if self._live and self._pool_problems:
+        if self._live and self.expectation.problems(self._live):
             return self.expectation.remedy(self._live)
-        silent = [t for t in self.proved if t.suspicion == "silence"]
-        degraded = [t for t in silent if self.is_degraded(t)]
-        if degraded:
-            statuses = {s for t in degraded for s in self.tally.failed_attempts[t.backend]}
-            if statuses == {"429"}:
-                return f"give {self._names(degraded)} more capacity: each attempt is throttled"
-            return f"look at the health of {self._names(degraded)}, which the gateway still tries"
+        silent = [t.backend for t in self.proved if t.suspicion == "silence"]
+        failed = self.tally.failed_attempts
+        if degraded := [name for name in silent if failed[name]]:
+            names = self.expectation.names(degraded)
+            if {status for name in degraded for status in failed[name]} == {"429"}:
+                return f"give {names} more capacity: each attempt is throttled"
+            return f"look at the health of {names}, which the gateway still tries"
         if silent:
-            step = f"look at the health, the quota and the circuit breaker of {self._names(silent)}"
+            names = self.expectation.names(silent)
+            step = f"look at the health, the quota and the circuit breaker of {names}"
             return f"{step}, which probably refuses requests" if self.tally.untold else step
         if self._live is None:
             return "read the pool: is a member's priority lower than the others'?"
         return "the pool is right, so look for tripped circuit breakers and session affinity"
 
-    def _names(self, trials: Iterable[Trial]) -> str:
-        return " and ".join(self.outputs.regions[trial.backend] for trial in trials)
-
-    def _pool_criterion(self, name: str, *, equal: bool, required: bool) -> Criterion:
+    def _judged_pool(self, name: str, *, required: bool, equal: bool) -> Criterion:
         if self._live is None:
-            return Criterion(name=name, passed=None, detail="not read", required=required)
-        judge = self.expectation.equal_problems if equal else self.expectation.declared_problems
-        problems = judge(self._live)
+            return Criterion(name, None, required, "not read")
+        problems = self.expectation.problems(self._live, equal=equal)
         detail = told(problems) if problems else values(self._live)
-        return Criterion(name=name, passed=not problems, detail=detail, required=required)
+        return Criterion(name, not problems, required, detail)
 
     def _describe(self, trial: Trial) -> str:
         region = self.outputs.regions[trial.backend]
         expected = f"{100 * self.plan.shares[trial.backend]:.1f} %"
-        counted = self.plan.counted(self.counts)
-        hits, total = next((hits, total) for t, hits, total in counted if t == trial)
+        seen = self.plan.counted(self.counts)
+        hits, total = next((hits, total) for t, hits, total in seen if t == trial)
         if trial.suspicion != "silence":
-            return (
-                f"{region} got {hits} of {total} requests ({100 * hits / total:.1f} %) "
-                f"where {expected} is expected"
-            )
-        chance = 100 * (1 - trial.expected) ** total
-        silence = f"none of {_answers(total)} where {expected} is expected (chance {chance:.2g} %)"
+            got = f"{hits} of {total} requests ({100 * hits / total:.1f} %)"
+            return f"{region} got {got} where {expected} is expected"
+        chance = f"(chance {100 * (1 - trial.expected) ** total:.2g} %)"
+        silence = f"none of {counted(total, 'answer')} where {expected} is expected {chance}"
         if self.is_degraded(trial):
             failed = self.tally.failed_attempts[trial.backend]
             return f"{region} is degraded: it gave {silence}, and failed {attempts(failed)}"
         if untold := self.tally.untold:
-            silence += f"; {_answers(untold)} came after a retry that the gateway does not name"
+            retried = f"{counted(untold, 'answer')} came after a retry"
+            silence += f"; {retried} that the gateway does not name"
         return f"{region} gave {silence}"
 
 
 def told(problems: Iterable[Problem]) -> str:
-    """Name problems in a line."""
-    return _few([problem.message for problem in problems])
+    return _few(problem.message for problem in problems)
 
 
 def values(pool: Pool) -> str:
@@ -377,26 +322,16 @@ def values(pool: Pool) -> str:
 
 def attempts(failed: dict[str, int]) -> str:
     """Count attempts by the status that they met: `6 attempts with 429`."""
-    count = sum(failed.values())
-    statuses = ", ".join(
-        "no answer" if each == "none" else each for each in sorted(failed, key=lambda s: -failed[s])
-    )
-    return f"{count} attempt{'' if count == 1 else 's'} with {statuses}"
+    often_first = sorted(failed, key=lambda status: -failed[status])
+    statuses = ", ".join("no answer" if each == "none" else each for each in often_first)
+    return f"{counted(sum(failed.values()), 'attempt')} with {statuses}"
 
 
-def _answers(count: int) -> str:
-    return f"{count} answer" if count == 1 else f"{count} answers"
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _few(texts: list[str]) -> str:
-    more = len(texts) - _MOST_NAMED
-    return ", ".join(texts[:_MOST_NAMED] + ([f"and {more} more"] if more > 0 else []))
-
-
-def _once(items: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(items))
-
-
-def problem(answer: Answer) -> str:
-    """Say in a few words how a request ended that was not answered."""
-    return f"{answer.outcome}: {answer.detail}"
+def _few(texts: Iterable[str]) -> str:
+    once = [*dict.fromkeys(texts)]
+    more = [f"and {len(once) - _MOST_NAMED} more"] if len(once) > _MOST_NAMED else []
+    return ", ".join(once[:_MOST_NAMED] + more)

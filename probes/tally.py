@@ -39,8 +39,7 @@ class Tally:
 
     def __init__(self, backends: Iterable[str]) -> None:
         self.answers: list[Answer] = []
-        self.answered = dict.fromkeys(backends, 0)
-        """Answers that prove a share, by backend."""
+        self.answered = dict.fromkeys(backends, 0)  # answers that prove a share, by backend
         self.outcomes: Counter[Outcome] = Counter()
         self.refusals: dict[str, Counter[Outcome]] = {name: Counter() for name in self.answered}
         """Requests that a backend throttled, failed or denied, by backend and outcome."""
@@ -48,7 +47,6 @@ class Tally:
         """Attempts after which another backend was tried, by backend and the status it gave."""
 
     def add(self, answer: Answer) -> None:
-        """Count one answer."""
         self.answers.append(answer)
         self.outcomes[answer.outcome] += 1
         for backend, status in answer.tried:
@@ -62,7 +60,6 @@ class Tally:
 
     @property
     def counts(self) -> Counts:
-        """What a verdict is made of."""
         return Counts(
             answered=self.answered,
             refused={name: each.total() for name, each in self.refusals.items()},
@@ -70,13 +67,7 @@ class Tally:
         )
 
     @property
-    def counted(self) -> int:
-        """Number of answers that prove a share."""
-        return self.outcomes["answered"]
-
-    @property
     def tokens(self) -> int:
-        """Tokens spent, as the answers report them."""
         return sum(answer.tokens for answer in self.answers)
 
     @property

@@ -1,10 +1,12 @@
 """Goes on probing, within a budget of requests a minute, and tells when the verdict changes."""
 
 import time
+from argparse import Namespace
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from probes.formats.lines import Ticker
 from probes.report import Report
 
 REQUESTS_A_MINUTE: Final = 120
@@ -19,17 +21,14 @@ class Budget:
         self._spent: deque[tuple[float, int]] = deque()
 
     def left(self) -> int:
-        """Return what is left now."""
         while self._spent and self._spent[0][0] <= self._clock() - 60:
             self._spent.popleft()
         return self.a_minute - sum(requests for _, requests in self._spent)
 
     def spend(self, requests: int) -> None:
-        """Count requests as sent now."""
         self._spent.append((self._clock(), requests))
 
     def seconds_until(self, requests: int) -> float:
-        """Return how long it takes until so many are left."""
         left, until = self.left(), self._clock()
         for when, spent in self._spent:
             if left < requests:
@@ -38,24 +37,21 @@ class Budget:
 
 
 def watch(
+    options: Namespace,
     probe: Callable[[int], Report],
+    write_files: Callable[[Report], None],
+    ticker: Ticker,
     *,
-    interval: float,
-    budget: Budget,
-    fail_fast: bool,
-    show: Callable[[Report, bool], None],
-    say: Callable[[str], None],
     wait: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Probe each `interval` seconds until the first imbalance, or for ever without `fail_fast`.
+    """Probe every `options.watch` seconds until the first imbalance, or for ever without fail_fast.
 
-    `probe` runs once with at most so many requests; `show` gets its report, and whether the verdict
-    is a new one. An interval sends nothing while the budget has less than the last verdict took;
-    `say` gets a sign of life then, and whenever the verdict has not changed. Returns the exit code.
+    `probe` runs once with at most so many requests. An interval sends nothing while the budget has
+    less than the last verdict took. The ticker shows new verdicts, and otherwise, unless it should
+    be quiet, that the watch still runs. Returns the exit code.
     """
-    last = ""
-    needed = 1
-    short = False
+    budget = Budget(options.max_requests or REQUESTS_A_MINUTE)
+    last, needed, short = "", 1, False
     while True:
         begin = time.monotonic()
         if (left := budget.left()) >= needed:
@@ -63,14 +59,17 @@ def watch(
             report = probe(left)
             needed = min(max(1, len(report.tally.answers)), budget.a_minute)
             budget.spend(len(report.tally.answers))
-            show(report, report.words != last)
-            if report.words == last:
-                say(f"still {last}, {budget.a_minute - budget.left()} requests in the last minute")
+            if report.words != last:
+                ticker.news(report.sentence)
+            write_files(report)
+            if report.words == last and not options.quiet:
+                sent = budget.a_minute - budget.left()
+                ticker.life(f"still {last}, {sent} requests in the last minute")
             last = report.words
-            if fail_fast and report.verdict == "imbalanced":
+            if options.fail_fast and report.verdict == "imbalanced":
                 return report.exit_code
-        elif not short:
+        elif not short and not options.quiet:
             short = True
-            seconds = budget.seconds_until(needed)
-            say(f"budget of {budget.a_minute} requests a minute used up; next in {seconds:.0f} s")
-        wait(max(0.0, interval - (time.monotonic() - begin)))
+            used_up = f"budget of {budget.a_minute} requests a minute used up"
+            ticker.life(f"{used_up}; next in {budget.seconds_until(needed):.0f} s")
+        wait(max(0.0, options.watch - (time.monotonic() - begin)))

@@ -1,35 +1,21 @@
 """The files that a report is written to: each a module `FLAG_format` with `render(report)`."""
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from probes.report import Report
 
-
-@dataclass(frozen=True, kw_only=True)
-class Format:
-    """A format by its flag; only one that is asked for costs an import."""
-
-    flag: str
-    help: str
-
-    def render(self, report: "Report") -> str:
-        """Return the whole file."""
-        return str(import_module(f"probes.formats.{self.flag}_format").render(report))
+FORMATS: Final = {
+    "json": "the full report (schema: probes/report.schema.json); - writes it to standard output, "
+    "and all other lines to standard error",
+    "junit": "one test case per criterion",
+    "markdown": "tables; also appended to $GITHUB_STEP_SUMMARY if that is set",
+    "svg": "a chart of the shares, and of the requests over time",
+}
+"""What each flag's file holds, for `--help`."""
 
 
-FORMATS: Final = (
-    Format(
-        flag="json",
-        help="everything, as probes/report.schema.json describes it; - is standard output, and "
-        "then lines for people go to standard error",
-    ),
-    Format(flag="junit", help="one test case per criterion"),
-    Format(
-        flag="markdown",
-        help="tables; also appended to $GITHUB_STEP_SUMMARY, where it is set",
-    ),
-    Format(flag="svg", help="a picture of the shares and the requests"),
-)
+def render(flag: str, report: "Report") -> str:
+    """Return the whole file; only a format that is asked for costs an import."""
+    return str(import_module(f"probes.formats.{flag}_format").render(report))

@@ -2,18 +2,20 @@
 
 import json
 import math
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Final, get_args
 
-from probes.report import VERSION, Report
+from probes.report import Report
+from probes.tally import Outcome
 
-SCHEMA_VERSION: Final = 1
-"""Grows when a reader of an older report could misread a newer one."""
+VERSION: Final = "0.1.0"  # the probe's version, that of the project (pyproject.toml)
+SCHEMA_VERSION: Final = 1  # grows when a reader of an older report could misread a newer one
 
 
-def document(report: Report) -> dict[str, Any]:
-    """Return the report as JSON values; shares are fractions of 1, times are seconds."""
-    tally = report.tally
-    return {
+def render(report: Report) -> str:
+    """Return the report as JSON; shares are fractions of 1, times are seconds."""
+    tally, reading = report.tally, report.reading
+    document = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "distribution-probe", "version": VERSION},
         "started": report.started.isoformat(timespec="milliseconds"),
@@ -26,24 +28,38 @@ def document(report: Report) -> dict[str, Any]:
         "source": {
             "name": report.source.name,
             "gateway": report.outputs.gateway_url,
-            "resource_manager": report.source.resource_manager if report.reading else None,
+            "resource_manager": report.source.resource_manager if reading else None,
         },
-        "criteria": [
-            {"name": c.name, "passed": c.passed, "required": c.required, "detail": c.detail}
-            for c in report.criteria
-        ],
+        "criteria": [asdict(criterion) for criterion in report.criteria],
         "requests": {
             "total": len(tally.answers),
             "at_most": report.max_requests,
             "retried": tally.retried,
-            **{
-                outcome: tally.outcomes[outcome]
-                for outcome in ("answered", "throttled", "failed", "denied", "unattributed")
-            },
+            **{outcome: tally.outcomes[outcome] for outcome in get_args(Outcome)},
         },
         "tokens": tally.tokens,
-        "by_backend": {b.id: _backend(report, b.id, b.region) for b in report.outputs.backends},
-        "pool": _pool(report),
+        "by_backend": {
+            name: {
+                "region": region,
+                "count": tally.answered[name],
+                "share": round(report.share(name), 4),
+                "expected_share": round(report.plan.shares[name], 4),
+                **{each: tally.refusals[name][each] for each in ("throttled", "failed", "denied")},
+                "failed_attempts": tally.failed_attempts[name].total(),
+                "latency": report.latency(name),
+            }
+            for name, region in report.outputs.regions.items()
+        },
+        "pool": reading
+        and {
+            "id": report.outputs.pool.id,
+            "status": reading.status,
+            "unread": reading.unread or None,
+            "members": [
+                {"name": m.name, "priority": _number(m.priority), "weight": _number(m.weight)}
+                for m in reading.pool.members
+            ],
+        },
         "evidence": [
             {
                 "backend": trial.backend,
@@ -57,39 +73,7 @@ def document(report: Report) -> dict[str, Any]:
             for trial, hits, total in report.plan.counted(report.counts)
         ],
     }
-
-
-def render(report: Report) -> str:
-    """Return the report as text."""
-    return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
-
-
-def _backend(report: Report, name: str, region: str) -> dict[str, Any]:
-    refusals = report.tally.refusals[name]
-    return {
-        "region": region,
-        "count": report.tally.answered[name],
-        "share": round(report.share(name), 4),
-        "expected_share": round(report.plan.shares[name], 4),
-        **{outcome: refusals[outcome] for outcome in ("throttled", "failed", "denied")},
-        "failed_attempts": report.tally.failed_attempts[name].total(),
-        "latency": report.latency(name),
-    }
-
-
-def _pool(report: Report) -> dict[str, Any] | None:
-    reading = report.reading
-    if reading is None:
-        return None
-    return {
-        "id": report.outputs.pool.id,
-        "status": reading.status,
-        "unread": reading.unread or None,
-        "members": [
-            {"name": m.name, "priority": _number(m.priority), "weight": _number(m.weight)}
-            for m in reading.pool.members
-        ],
-    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _number(value: int | str) -> int | None:

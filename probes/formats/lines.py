@@ -4,6 +4,7 @@ import os
 import shutil
 import textwrap
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TextIO
 
 
@@ -34,35 +35,30 @@ def printer(stream: TextIO) -> Callable[[str], None]:
 
 
 class Ticker:
-    """News stay; a sign of life is overwritten by what comes next, or in a pipe is a line too."""
+    """Lines with the time. A sign of life is overwritten by what comes next, or stays in a pipe."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._write = printer(stream)
-        self._overwrites = in_terminal(stream)
-        self._shown = False
+        self._clear = ""
 
     def news(self, line: str) -> None:
-        """Print a line that stays."""
-        self._clear()
-        self._write(line)
+        print(self._clear, end="", file=self._stream)
+        self._clear = ""
+        printer(self._stream)(_stamped(line))
 
     def life(self, line: str) -> None:
-        """Show that it still runs."""
-        self._clear()
-        if self._overwrites:
-            line = line[: shutil.get_terminal_size().columns - 1]
-            print(line, end="", file=self._stream, flush=True)
-            self._shown = True
+        if in_terminal(self._stream):
+            line = _stamped(line)[: shutil.get_terminal_size().columns - 1]
+            print(f"{self._clear}{line}", end="", file=self._stream, flush=True)
+            self._clear = "\r\x1b[K"
         else:
-            self._write(line)
+            self.news(line)
 
     def close(self) -> None:
         """Leave the last sign of life behind, and the cursor on a line of its own."""
-        if self._shown:
+        if self._clear:
             print(file=self._stream, flush=True)
 
-    def _clear(self) -> None:
-        if self._shown:
-            print("\r\x1b[K", end="", file=self._stream)
-            self._shown = False
+
+def _stamped(line: str) -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"

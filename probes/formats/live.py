@@ -36,19 +36,16 @@ class Live(Text):
         self._live = RichLive(console=self._console, transient=True, auto_refresh=False)
 
     def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
-        """Say what begins, and show that it has begun."""
         super().start(source, max_requests=max_requests, zero_tokens=zero_tokens)
         self._live.start()
         self._live.update(self._progress(), refresh=True)
 
     def answer(self, answer: Answer) -> None:
-        """Show how one request ended, and what it changes."""
         self._tally.add(answer)
         super().answer(answer)
         self._live.update(self._progress(), refresh=True)
 
     def end(self, report: Report) -> None:
-        """Replace the progress by the distribution, the criteria and the verdict."""
         self._live.stop()
         super().end(report)
 
@@ -74,17 +71,12 @@ class Live(Text):
 
     def _evidence(self, backend: str, counts: Counts) -> str:
         """Say what is proved of a region's share, or how near the proof against it is."""
+        suspected = {"excess": "too much", "lack": "too little", "silence": "no answer"}
         plan, words = self.expectation.plan, []
+        still = [trial for trial in plan.open(counts) if trial.backend == backend]
         for trial, hits, seen in plan.counted(counts):
-            if trial.backend != backend or trial.clears(counts.answered[backend], counts.total):
-                continue
-            proof = trial.evidence(hits, seen) / trial.condemns_at if seen else 0
-            suspected = {"excess": "too much", "lack": "too little", "silence": "no answer"}
-            if 0 < proof < 1:
-                words.append(f"{suspected[trial.suspicion]}? {100 * proof:.0f} % of the proof")
-            elif proof >= 1:
-                words.append(suspected[trial.suspicion])
-        if words:
-            return ", ".join(words)
-        trials = [trial for trial in plan.open(counts) if trial.backend == backend]
-        return "not sure yet" if trials else "as expected"
+            proof = trial.evidence(hits, seen) / trial.condemns_at if seen and trial in still else 0
+            if proof > 0:
+                so_far = f"? {100 * proof:.0f} % of the proof" if proof < 1 else ""
+                words.append(suspected[trial.suspicion] + so_far)
+        return ", ".join(words) or ("not sure yet" if still else "as expected")

@@ -6,7 +6,6 @@ from probes.report import Report
 
 
 def render(report: Report) -> str:
-    """Return the verdict first, then the shares with bars, then the criteria."""
     lines = [f"### Traffic: {report.words}", ""]
     lines += [f"{escape(reason)}." for reason in report.reasons]
     if report.next_step:

@@ -12,8 +12,7 @@ _SPECIAL: Final = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$@&]|:(?=\S)")
 _INVISIBLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
 )
-_BREAK: Final = "&#8203;"
-"""A zero-width space."""
+_BREAK: Final = "&#8203;"  # a zero-width space
 
 
 def escape(text: str) -> str:
@@ -28,8 +27,7 @@ def escape(text: str) -> str:
 def fenced(lines: Sequence[str], language: str, longest: int) -> list[str]:
     """Return lines of anyone's making as a block of code that none of them can end."""
     shown = [_INVISIBLE.sub(" ", line)[:longest] for line in lines]
-    ticks = "`" * max((len(run) + 1 for run in re.findall("`+", "\n".join(shown))), default=3)
-    fence = ticks if len(ticks) > 3 else "```"
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", "\n".join(shown)))])
     return [f"{fence}{language}", *shown, fence]
 
 

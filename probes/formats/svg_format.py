@@ -34,28 +34,17 @@ def render(report: Report) -> str:
     parts += [_text(_MARGIN, 56 + 20 * line, text, "muted") for line, text in enumerate(reasons)]
     parts += _shares(report, regions, (left, top, span))
     top += _ROW * len(regions)
-    legend = {"share": "share of the answers", "over": "proved to be off", "expected": "expected"}
-    if not report.proved:
-        del legend["over"]
+    words = {"share": "share of the answers", "over": "proved to be off", "expected": "expected"}
+    legend = {kind: word for kind, word in words.items() if kind != "over" or report.proved}
     parts += _legend(left, top + 16, legend)
     timeline, height = _timeline(report, regions, (left, top + 48, span))
-    return "\n".join(
-        [
-            (
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
-                f' role="img" aria-label="{escape(report.sentence)}">'
-            ),
-            f"<style>{_STYLE}\n</style>",
-            _rect("page", (0, 0, _WIDTH, height)),
-            *parts,
-            *timeline,
-            "</svg>\n",
-        ]
-    )
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"'
+    head = f'{svg} aria-label="{escape(report.sentence)}">\n<style>{_STYLE}\n</style>'
+    page = _rect("page", (0, 0, _WIDTH, height))
+    return "\n".join([head, page, *parts, *timeline, "</svg>\n"])
 
 
 def _shares(report: Report, regions: dict[str, str], area: tuple[int, int, int]) -> Iterator[str]:
-    """Draw a bar per region, with a mark where it is expected to end."""
     left, top, span = area
     condemned = {trial.backend for trial in report.proved}
     for row, (name, region) in enumerate(regions.items()):
@@ -85,10 +74,9 @@ def _timeline(
         pitch = min(4.0, (_THIN - 2) / (max(lanes, default=0) + 1))
         for answer, lane in zip(answers, lanes, strict=True):
             x, width = left + span * answer.started / end, span * answer.seconds / end
-            kind = _kind(answer)
-            told = f"{answer.outcome}, {answer.seconds:.2f} s"
             box = x, y + pitch * lane, max(width, 2), 0.75 * pitch
-            parts.append(_rect(kind, box, told))
+            title = f"{answer.outcome}, {answer.seconds:.2f} s"
+            parts.append(_rect(_kind(answer), box, title))
     foot = top + 16 + _THIN * len(by_row)
     seconds = f"{end:.2f} s"
     parts += [_rect("axis", (left, foot, span, 1)), _text(left, foot + 18, "0 s", "muted")]
@@ -116,9 +104,8 @@ def _lanes(answers: list[Answer]) -> list[int]:
     lanes = []
     for answer in answers:
         free = (lane for lane, end in enumerate(free_at) if end <= answer.started)
-        lane = next(free, len(free_at))
-        free_at[lane:] = [answer.started + answer.seconds, *free_at[lane + 1 :]]
-        lanes.append(lane)
+        lanes.append(next(free, len(free_at)))
+        free_at[lanes[-1] : lanes[-1] + 1] = [answer.started + answer.seconds]
     return lanes
 
 

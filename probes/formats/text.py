@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-from components.traffic import Pool
 from probes.control_plane import Reading
-from probes.report import Expectation, Report, attempts, problem, told, values
+from probes.report import Expectation, Report, attempts, counted, told, values
 from probes.sources import Source
 from probes.tally import Answer
 
-TOKENS_A_REQUEST = 25
-"""What one shortest completion costs, prompt included."""
+TOKENS_A_REQUEST = 25  # what one shortest completion costs, prompt included
 
 MARKS = {True: "✓", False: "✗", None: "?"}
 
@@ -17,43 +15,36 @@ MARKS = {True: "✓", False: "✗", None: "?"}
 class Text:
     """Prints a run as it happens; the control plane comes first, however late it answers."""
 
-    def __init__(self, expectation: Expectation, write: Callable[[str], object]) -> None:
+    def __init__(
+        self, expectation: Expectation, write: Callable[[str], object] | None = None
+    ) -> None:
         self.expectation = expectation
         self.outputs = expectation.outputs
-        self._write = write
+        self._write = write or (lambda _line: None)
         self._number = 0
         self._waiting: list[str] | None = []
 
     def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
         """Say what is judged and what it may cost; nothing is sent before."""
-        self._write(f"[INFO] Outputs: {source.description}")
+        self._write(source.description)
         tokens = "no" if zero_tokens else f"about {max_requests * TOKENS_A_REQUEST:,}"
-        self._write(
-            f"[INFO] At most {max_requests} requests and {tokens} tokens; "
-            "it stops once the evidence is in"
-        )
+        most = f"[INFO] At most {max_requests} requests and {tokens} tokens"
+        self._write(f"{most}; it stops once the evidence is in")
 
     def control_plane(self, reading: Reading | None) -> None:
         """Show the pool as read, or None where it is skipped; then what waited for it."""
-        for line in self._pool(reading) if reading else ["[*] Control plane skipped"]:
-            self._write(line)
-        self._write("")
-        self._write(f"Testing load balancing across {len(self.outputs.backends)} regions...")
+        pool = self._pool(reading) if reading else ["[*] Control plane skipped"]
+        test = f"Testing load balancing across {len(self.outputs.backends)} regions..."
         waiting, self._waiting = self._waiting or [], None
-        for line in waiting:
+        for line in (*pool, "", test, *waiting):
             self._write(line)
 
     def answer(self, answer: Answer) -> None:
-        """Show how one request ended."""
         self._number += 1
-        line = f"Request {self._number}: {answer.seconds:.2f}s - {self._ending(answer)}"
-        if self._waiting is None:
-            self._write(line)
-        else:
-            self._waiting.append(line)
+        show = self._write if self._waiting is None else self._waiting.append
+        show(f"Request {self._number}: {answer.seconds:.2f}s - {self._ending(answer)}")
 
     def end(self, report: Report) -> None:
-        """Show the distribution, the criteria and the verdict."""
         if self._waiting is not None:
             self.control_plane(report.reading)
         for line in _summary(report):
@@ -63,26 +54,22 @@ class Text:
         lines = [f"[*] Verification GET status: {reading.status or 'no answer'}"]
         if reading.unread:
             return [*lines, f"  [!] Pool not read: {reading.unread}"]
-        members = reading.pool.members
-        lines.append(f"  [OK] Pool has {len(members)} service{'' if len(members) == 1 else 's'}:")
-        lines += [f"    - {m.name}: priority={m.priority}, weight={m.weight}" for m in members]
-        return lines + self._judged(reading.pool)
-
-    def _judged(self, pool: Pool) -> list[str]:
-        expected = self.expectation
+        pool, expected = reading.pool, self.expectation
+        lines.append(f"  [OK] Pool has {counted(len(pool.members), 'service')}:")
+        lines += [f"    - {m.name}: priority={m.priority}, weight={m.weight}" for m in pool.members]
         if problems := expected.problems(pool):
             wanted = expected.wanted(problems).upper().replace(" ROBIN", "-ROBIN")
-            lines = [f"  ✗ NOT {wanted}: {told(problems)}"]
-        elif expected.equal_problems(pool):
-            lines = [f"  ✓ AS DECLARED by routing {self.outputs.routing}"]
+            lines.append(f"  ✗ NOT {wanted}: {told(problems)}")
+        elif expected.problems(pool, equal=True):
+            lines.append(f"  ✓ AS DECLARED by routing {self.outputs.routing}")
         else:
-            return [f"  ✓ ROUND-ROBIN CONFIRMED: {values(pool)}"]
+            return [*lines, f"  ✓ ROUND-ROBIN CONFIRMED: {values(pool)}"]
         shares = pool.shares and pool.forecast(self.outputs.regions).partition(" (")[0]
         return [*lines, f"  Expected traffic: {shares}"] if shares else lines
 
     def _ending(self, answer: Answer) -> str:
         region = self.outputs.regions.get(answer.backend or "")
-        words = [] if answer.outcome == "answered" else [problem(answer)]
+        words = [] if answer.outcome == "answered" else [f"{answer.outcome}: {answer.detail}"]
         if region:
             words += [f"Region: {region}", f"Backend: {answer.backend}"]
         if answer.region and answer.region != region:
@@ -101,20 +88,18 @@ def _summary(report: Report) -> list[str]:
         lines += [f"Average response time: {sum(answered) / len(answered):.2f}s", ""]
     lines.append("Region Distribution:")
     for name, region in report.outputs.regions.items():
-        count = tally.answered[name]
-        requests = "request" if count == 1 else "requests"
+        requests = counted(tally.answered[name], "request")
         share = report.percent(name).replace(" %", "%")
         refused = "".join(f", {n} {what}" for what, n in sorted(tally.refusals[name].items()))
         if failed := tally.failed_attempts[name]:
             refused += f", {attempts(failed)} tried again elsewhere"
-        lines.append(f"  {region}: {count} {requests} ({share}){refused}")
-    apart = [(what, n) for what, n in sorted(tally.outcomes.items()) if what != "answered"]
+        lines.append(f"  {region}: {requests} ({share}){refused}")
+    apart = [f"{n} {what}" for what, n in sorted(tally.outcomes.items()) if what != "answered"]
     if apart:
-        lines.append(f"  Not counted: {', '.join(f'{n} {what}' for what, n in apart)}")
+        lines.append(f"  Not counted: {', '.join(apart)}")
     if tally.retried:
         lines.append(f"  Retries: {tally.retried} answers came after another region had failed")
-    lines += [f"  Spent: {len(tally.answers)} requests, {tally.tokens} tokens"]
-    lines += ["", "Acceptance:"]
+    lines += [f"  Spent: {len(tally.answers)} requests, {tally.tokens} tokens", "", "Acceptance:"]
     lines += [
         f"  {MARKS[c.passed]} {c.name}: {c.detail}{'' if c.required else ' (not required)'}"
         for c in report.criteria

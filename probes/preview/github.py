@@ -14,13 +14,11 @@ from probes.exit_codes import InputError
 from probes.preview.comment import MARKER
 
 ATTEMPTS: Final = 4
-PAUSE = 1.0
-"""Seconds before the second attempt; doubles from one to the next."""
+PAUSE = 1.0  # seconds before the second attempt; doubles from one to the next
 LONGEST_PAUSE: Final = 60.0
 """Seconds that a `Retry-After` may ask for; one that asks for more ends the attempts."""
 MOST_PAGES: Final = 100
 _BUSY: Final = (429, 500, 502, 503, 504)
-_NO_RIGHT: Final = (401, 403, 404)
 
 
 class Comments:
@@ -36,52 +34,27 @@ class Comments:
         self._api = api.rstrip("/")
         self._issues = f"{self._api}/repos/{repository}/issues"
         self._of_this = f"{self._issues}/{pull_request}/comments"
-        self._client = httpx.Client(
-            headers={
-                "accept": "application/vnd.github+json",
-                "authorization": f"Bearer {token}",
-                "x-github-api-version": "2022-11-28",
-            },
-            timeout=30,
-            follow_redirects=False,
-        )
+        self._headers = {
+            "accept": "application/vnd.github+json",
+            "authorization": f"Bearer {token}",
+            "x-github-api-version": "2022-11-28",
+        }
 
-    def put(self, text: str) -> str:
+    def put(self, text: str, attempt: int = 1) -> str:
         """Create the comment, or change the one that is there; returns its address."""
         try:
-            with self._client:
-                return self._put_at_last(text)
-        except httpx.HTTPStatusError as error:
-            answer = error.response
-            said = f"GitHub answers {answer.status_code} to {error.request.method}"
-            remedy = "; GITHUB_TOKEN needs `pull-requests: write` on the repository"
-            raise InputError(
-                f"{said} {error.request.url.path}: {_message(answer)}"
-                f"{remedy if answer.status_code in _NO_RIGHT else ''}"
-            ) from None
+            own = self._own()  # each time: an attempt whose answer was lost may have written it
+            url = f"{self._issues}/comments/{own}" if own else self._of_this
+            answer = self._ask("PATCH" if own else "POST", url, {"body": text})
+            return str(answer.json().get("html_url", ""))
         except httpx.HTTPError as error:
-            raise InputError(f"GitHub cannot be reached: {type(error).__name__}") from None
+            pause = _pause(error)
+            if pause is None or attempt == ATTEMPTS:
+                raise InputError(_refusal(error)) from None
         except (ValueError, KeyError, TypeError, AttributeError, httpx.InvalidURL):
             raise InputError(f"{self._api} answers something else than GitHub would") from None
-
-    def _put_at_last(self, text: str) -> str:
-        """Try again; each attempt looks first: one whose answer was lost may have written it."""
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                return self._put(text)
-            except httpx.HTTPError as error:
-                if not _is_worth_another_try(error):
-                    raise
-                time.sleep(max(PAUSE * 2**attempt, _retry_after(error) or 0))
-        return self._put(text)
-
-    def _put(self, text: str) -> str:
-        own = self._own()
-        if own is None:
-            done = self._ask("POST", self._of_this, {"body": text})
-        else:
-            done = self._ask("PATCH", f"{self._issues}/comments/{own}", {"body": text})
-        return str(done.json().get("html_url", ""))
+        time.sleep(max(PAUSE * 2 ** (attempt - 1), pause))
+        return self.put(text, attempt + 1)
 
     def _own(self) -> int | None:
         """Return the id of the comment that an earlier run wrote.
@@ -90,9 +63,7 @@ class Comments:
         the verdict to its author.
         """
         marked = [each for each in self._all() if str(each.get("body", "")).startswith(MARKER)]
-        if not marked:
-            return None
-        login = self._login()
+        login = self._login() if marked else None
         for comment in marked:
             user = comment.get("user") or {}
             if user.get("login") == login if login else user.get("type") == "Bot":
@@ -105,7 +76,7 @@ class Comments:
             answer = self._ask("GET", url)
             yield from answer.json()
             following = answer.url.join(answer.links.get("next", {}).get("url", ""))
-            origins = {(at.scheme, at.host, at.port) for at in (following, answer.url)}
+            origins = {(at.scheme, at.netloc) for at in (following, answer.url)}
             if "next" not in answer.links or len(origins) > 1:  # another would get the token
                 return
             url = str(following)
@@ -120,29 +91,30 @@ class Comments:
             raise
 
     def _ask(self, method: str, url: str, body: Any = None) -> httpx.Response:
-        return self._client.request(method, url, json=body).raise_for_status()
+        answer = httpx.request(method, url, headers=self._headers, json=body, timeout=30)
+        return answer.raise_for_status()
 
 
-def _is_worth_another_try(error: BaseException) -> bool:
+def _pause(error: httpx.HTTPError) -> float | None:
+    """Return the seconds that an answer asks for; None where another attempt is of no use."""
     if not isinstance(error, httpx.HTTPStatusError):
-        return isinstance(error, httpx.TransportError)
-    asked = _retry_after(error)
-    if asked is not None:
-        # A secondary rate limit is a 403 with Retry-After.
-        return error.response.status_code in (403, *_BUSY) and asked <= LONGEST_PAUSE
-    return error.response.status_code in _BUSY
+        return 0 if isinstance(error, httpx.TransportError) else None
+    status, asked = error.response.status_code, error.response.headers.get("retry-after", "")
+    if not (asked.isascii() and asked.isdigit()):  # GitHub gives no dates
+        return 0 if status in _BUSY else None
+    # A secondary rate limit is a 403 with Retry-After.
+    return float(asked) if status in (403, *_BUSY) and float(asked) <= LONGEST_PAUSE else None
 
 
-def _retry_after(error: BaseException | None) -> float | None:
-    """Return the seconds that an answer asks for; GitHub gives no dates."""
+def _refusal(error: httpx.HTTPError) -> str:
     if not isinstance(error, httpx.HTTPStatusError):
-        return None
-    value = error.response.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else None
-
-
-def _message(answer: httpx.Response) -> str:
+        return f"GitHub cannot be reached: {type(error).__name__}"
+    answer = error.response
     try:
-        return str(answer.json()["message"])[:200]
+        said = str(answer.json()["message"])[:200]
     except (ValueError, KeyError, TypeError):
-        return answer.reason_phrase
+        said = answer.reason_phrase
+    if answer.status_code in (401, 403, 404):
+        said += "; GITHUB_TOKEN needs `pull-requests: write` on the repository"
+    path = f"{error.request.method} {error.request.url.path}"
+    return f"GitHub answers {answer.status_code} to {path}: {said}"

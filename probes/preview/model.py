@@ -9,23 +9,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from components import guardrails
+from components.guardrails import mapping
 from components.regions import display_name
-from components.traffic import (
-    IS_SECRET,
-    NOT_KNOWN,
-    SECRET,
-    UNKNOWN,
-    Member,
-    Pool,
-    as_services,
-)
+from components.traffic import Pool, as_services, is_told
 
 _NAMESPACE: Final = "openai-gateway:"
 LOSABLE: Final = (guardrails.SERVICE, guardrails.ACCOUNT)
 """Types whose deletion takes traffic down, and their names for 48 hours."""
+SIDES: Final = ("before", "live", "after")
 _UNCHANGED: Final = ("same", "read", "refresh")
 # pkg/resource/deploy/step_generator.go and step.go of the engine.
 _PROTECTED: Final = re.compile(
@@ -45,7 +39,7 @@ class PreviewError(Exception):
     """The text is no preview; each line of the message says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Change:
     """What would become of one resource, however many steps the engine takes for it.
 
@@ -66,18 +60,11 @@ class Change:
 
     @property
     def name(self) -> str:
-        """The name that the program gives it."""
         return self.urn.rpartition("::")[2]
 
     @property
     def described(self) -> str:
-        """The name with the type that it is of."""
         return f"{self.name} ({self.type.rpartition(':')[2]})"
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether a refresh found nothing of it in Azure."""
-        return self.before is not None and self.live is None
 
     @property
     def azure_name(self) -> str:
@@ -87,27 +74,13 @@ class Change:
 
     @property
     def sku(self) -> tuple[str, str]:
-        """A service's tier and units."""
-        sku = _mapping((self.after or self.before or {}).get("sku"))
+        sku = mapping((self.after or self.before or {}).get("sku"))
         return str(sku.get("name", "unknown tier")), str(sku.get("capacity", 1))
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolChange:
-    """A pool before and after; `live` is what a refresh found, where that is not `before`."""
-
-    name: str
-    before: Pool | None = None
-    live: Pool | None = None
-    after: Pool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A preview: what becomes of each resource, what was said, and the config.
-
-    `is_whole` says that it has every resource.
-    """
+    """A preview: what becomes of each resource, what was said, and the config."""
 
     resources: tuple[Change, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -115,11 +88,9 @@ class Preview:
     warnings: tuple[str, ...] = ()
     config: Json = field(default_factory=dict)
     routing: str = "round-robin"
-    is_whole: bool = False
 
     @property
     def changes(self) -> list[Change]:
-        """The resources that would not stay as they are."""
         return [each for each in self.resources if each.operation not in _UNCHANGED]
 
     @property
@@ -130,56 +101,40 @@ class Preview:
 
     @cached_property
     def stack(self) -> guardrails.Stack:
-        """What there would be, as the rules of the policy pack take it."""
-        return guardrails.Stack(self._after)
-
-    @property
-    def _after(self) -> list[guardrails.Resource]:
         """What there would be; the stack's outputs are as the config has them."""
-        protect, regions = self.config.get("protect", True), self.regions
         outputs = {
             "routing": self.routing,
-            "unprotected": [*(each.get("name") for each in regions), "gateway"]
-            if protect is False
-            else self.allowed,
+            "unprotected": self.allowed,
             "accept_starved": self.config.get("acceptStarved"),
-            "backends": as_services(regions) if regions else None,
+            "backends": as_services(self.regions) if self.regions else None,
         }
-        return [
-            guardrails.Resource(type=guardrails.STACK, name="", inputs=outputs),
-            *(
-                guardrails.Resource(
-                    type=each.type, name=each.name, inputs=each.after, protect=each.protect
-                )
-                for each in self.resources
-                if each.after is not None and each.type != guardrails.STACK
-            ),
+        declared = [
+            guardrails.Resource(each.type, each.name, each.after, each.protect)
+            for each in self.resources
+            if each.after is not None and each.type != guardrails.STACK
         ]
+        return guardrails.Stack([guardrails.Resource(guardrails.STACK, "", outputs), *declared])
 
     @property
     def allowed(self) -> list[str]:
-        """Names whose account or service may be deleted or replaced."""
-        names = _mapping(self.config.get("protect")).get("except")
+        names = mapping(self.config.get("protect")).get("except")
         return [str(each) for each in names] if isinstance(names, list) else []
 
     @property
     def violations(self) -> list[guardrails.Violation]:
-        """The rules of the policy pack that it breaks; none of a preview that is not whole."""
-        return guardrails.violations(self._after) if self.is_whole and not self.failures else []
+        """The rules of the policy pack that it breaks; none where it lacks some resources."""
+        is_whole = len(self.resources) >= sum(self.counts.values())
+        return guardrails.violations(self.stack) if is_whole and not self.failures else []
 
     @property
-    def failures(self) -> tuple[str, ...]:
+    def failures(self) -> list[str]:
         """The errors that left the preview without an end: a broken rule's comes after it."""
-        return tuple(
-            error
-            for error in self.explained
-            if not error.startswith("[mandatory] ") and not _PROTECTED.search(error)
-        )
+        others = (each for each in self.explained if not each.startswith("[mandatory] "))
+        return [each for each in others if not _PROTECTED.search(each)]
 
     @property
-    def explained(self) -> tuple[str, ...]:
-        """The errors without those that only say that there was one."""
-        return tuple(error for error in self.errors if error not in _ECHOES)
+    def explained(self) -> list[str]:
+        return [error for error in self.errors if error not in _ECHOES]
 
     @cached_property
     def losses(self) -> list[Change]:
@@ -188,7 +143,9 @@ class Preview:
         for error in self.errors:
             for match in _PROTECTED.finditer(error):
                 urn, operation = match["urn"], "delete" if match["deleted"] else "replace"
-                found = known.get(urn) or Change(urn=urn, operation="", type=_type_of(urn))
+                # urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME
+                kind = urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2]
+                found = known.get(urn) or Change(urn, "", guardrails.unversioned(kind))
                 known[urn] = replace(found, operation=operation, refused=True)
         return [
             each
@@ -206,136 +163,85 @@ class Preview:
         return {name: display_name(location) for name, location in places.items()}
 
     @property
-    def pools(self) -> tuple[PoolChange, ...]:
-        """Every pool that there was or would be."""
-        return tuple(
-            PoolChange(
-                name=each.name,
-                before=(before := self._pool(each.before)),
-                live=live if (live := self._pool(each.live)) != before else None,
-                after=self._pool(each.after),
-            )
-            for each in self.resources
-            if each.type == guardrails.BACKEND
-            and any("pool" in (side or {}) for side in (each.before, each.live, each.after))
-        )
-
-    def _pool(self, inputs: Json | None) -> Pool | None:
-        """Return a pool. Members whose ids are not told yet have the names that are still missing.
-
-        Where their numbers say otherwise, or there are more or fewer, they keep their positions.
-        """
-        if inputs is None:
-            return None
-        resource = guardrails.Resource(type=guardrails.BACKEND, name="", inputs=inputs)
-        pool, declared = guardrails.pool_of(resource), self.stack.declared
-        nameless = [m for m in pool.members if m.id in (NOT_KNOWN, IS_SECRET)]
-        if declared is None or not nameless:
-            return pool
-        told = {member.name.lower() for member in pool.members}
-        missing = [m for m in declared.members if m.name.lower() not in told]
-        if [*map(_numbers, missing)] != [*map(_numbers, nameless)]:
-            return pool
-        names = {m.name: each.name for m, each in zip(nameless, missing, strict=True)}
-        return Pool(members=tuple(replace(m, name=names.get(m.name, m.name)) for m in pool.members))
+    def pools(self) -> Iterator[tuple[str, dict[str, Pool]]]:
+        """Every pool by its name, before and after; `live` where a refresh found another."""
+        for each in self.resources:
+            inputs = {side: i for side in SIDES if (i := getattr(each, side)) is not None}
+            if each.type == guardrails.BACKEND and any("pool" in i for i in inputs.values()):
+                pools = {side: self.stack.pool(i) for side, i in inputs.items()}
+                if pools.get("live") == pools.get("before"):
+                    pools.pop("live", None)
+                yield each.name, pools
 
 
 def parse(text: str, log: str = "") -> Preview:
     """Read a preview, and what was printed beside it. Raises PreviewError for what is none."""
     document = _document(text, log)
-    steps, said = _mappings(document.get("steps")), _mappings(document.get("diagnostics"))
-    counts = _mapping(document.get("changeSummary"))
-    counts = {operation: n for operation, n in counts.items() if isinstance(n, int)}
+    said = _mappings(document.get("diagnostics"))
+    counts = mapping(document.get("changeSummary"))
     config = {
         key.removeprefix(_NAMESPACE): _decoded(value)
-        for key, value in _mapping(document.get("config")).items()
+        for key, value in mapping(document.get("config")).items()
         if key.startswith(_NAMESPACE)
     }
     by_urn: dict[str, list[Json]] = {}
-    for step in steps:
+    for step in _mappings(document.get("steps")):
         by_urn.setdefault(str(step.get("urn", "")), []).append(step)
-    resources = tuple(_change(urn, those) for urn, those in by_urn.items())
     return Preview(
-        resources=resources,
-        counts=counts,
-        errors=tuple(_messages(said, "error")),
-        warnings=tuple(_messages(said, "warning")),
+        resources=tuple(_change(urn, steps) for urn, steps in by_urn.items()),
+        counts={operation: n for operation, n in counts.items() if isinstance(n, int)},
+        errors=_messages(said, "error"),
+        warnings=_messages(said, "warning"),
         config=config,
         routing=str(config.get("routing", "round-robin")),
-        is_whole=len(resources) >= sum(counts.values()),
     )
 
 
 def _document(text: str, log: str) -> Json:
+    found, why = None, "JSON, but no preview: it has neither steps nor changeSummary"
     try:
-        document = json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         first = text.strip().partition("\n")[0]
         why = f"no JSON: it begins with {first[:120]!r}" if first else "nothing: it is empty"
-        raise PreviewError(_errors_of(log) or why) from None
-    if isinstance(document, dict) and {"steps", "changeSummary"} & document.keys():
+    document = mapping(found)
+    if {"steps", "changeSummary"} & document.keys():
         return document
-    said = _mappings(document.get("diagnostics")) if isinstance(document, dict) else []
-    failed = _errors_of("\n".join(str(each.get("message", "")) for each in said))
-    why = "JSON, but no preview: it has neither steps nor changeSummary"
-    raise PreviewError(failed or _errors_of(log) or why)
+    said = (str(each.get("message", "")) for each in _mappings(document.get("diagnostics")))
+    raise PreviewError(_errors_of("\n".join(said)) or _errors_of(log) or why)
 
 
 def _errors_of(log: str) -> str:
-    """Return what the CLI printed from its first error on."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), len(lines))
     return "\n".join(line.removeprefix("error: ") for line in lines[begin:])
 
 
 def _change(urn: str, steps: Sequence[Json]) -> Change:
-    """Return one resource. A refresh has two steps: the second one's old state is what is live."""
     refreshed = [each for each in steps if each.get("op") == "refresh"]
     others = [each for each in steps if each.get("op") != "refresh"] or refreshed
     operations = [str(each.get("op", "")) for each in others]
-    before = _states(steps, "oldState")
-    live = _states(others, "oldState")
+    before, live = _states(steps, "oldState"), _states(others, "oldState")
     # A deletion has no state that stays, whatever an engine writes there.
     after = _states([s for s in others if "delete" not in str(s.get("op"))], "newState")
     newest = (after or live or before or [{}])[-1]
     differing = [each.get("detailedDiff") or each.get("diffReasons") for each in others]
+    keys = {str(key) for each in differing if isinstance(each, dict | list) for key in each}
+    drastic = [op for op in ("replace", "delete") if op in " ".join(operations)]
     return Change(
-        urn=urn,
-        operation=next((op for op in ("replace", "delete") if op in " ".join(operations)), "")
-        or operations[-1],
+        urn,
+        operation=[*drastic, operations[-1]][0],
         type=guardrails.unversioned(str(newest.get("type", ""))),
-        before=_inputs(before[:1]),
-        live=_inputs(live[-1:]),
-        after=_inputs(after[-1:]),
-        properties=tuple(sorted({str(key) for each in differing for key in _keys(each)})),
+        before=mapping(before[0].get("inputs")) if before else None,
+        live=mapping(live[-1].get("inputs")) if live else None,
+        after=mapping(after[-1].get("inputs")) if after else None,
+        properties=tuple(sorted(keys)),
         protect=newest.get("protect") is True,
     )
 
 
 def _states(steps: Iterable[Json], side: str) -> list[Json]:
-    return [state for each in steps if (state := _mapping(each.get(side)))]
-
-
-def _inputs(states: Sequence[Json]) -> Json | None:
-    return _mapping(states[0].get("inputs")) if states else None
-
-
-def _keys(differing: object) -> Iterable[Any]:
-    return differing if isinstance(differing, dict | list) else ()
-
-
-def _type_of(urn: str) -> str:
-    """Return the type that a URN has: `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`."""
-    return guardrails.unversioned(urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2])
-
-
-def is_told(value: object) -> TypeGuard[str]:
-    """Whether a text is neither unknown nor secret."""
-    return isinstance(value, str) and value not in (UNKNOWN, SECRET)
-
-
-def _numbers(member: Member) -> tuple[int | str, int | str]:
-    return member.priority, member.weight
+    return [state for each in steps if (state := mapping(each.get(side)))]
 
 
 def _decoded(value: object) -> object:
@@ -346,14 +252,9 @@ def _decoded(value: object) -> object:
         return value
 
 
-def _messages(said: list[Json], severity: str) -> Iterator[str]:
-    for entry in said:
-        if entry.get("severity") == severity:
-            yield str(entry.get("message", "")).strip().removeprefix(f"{severity}: ")
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
+def _messages(said: list[Json], severity: str) -> tuple[str, ...]:
+    found = (str(each.get("message", "")) for each in said if each.get("severity") == severity)
+    return tuple(text.strip().removeprefix(f"{severity}: ") for text in found)
 
 
 def _mappings(value: object) -> list[Json]:

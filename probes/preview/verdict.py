@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from components import guardrails, traffic
 from components.traffic import listed, percent
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
-from probes.preview.model import LOSABLE, Change, PoolChange, Preview
+from probes.preview.model import LOSABLE, Change, Preview
 
-_GRAVITY = {AS_DECLARED: 0, INCONCLUSIVE: 1, UNBALANCED: 2}
+_UNTOLD = "where traffic would go cannot be told"
 _RUN_WITH = "run it with --show-sames"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Verdict:
     """The sentence, what goes down, the reasons, and the exit code of `exit_codes.COMMENT`.
 
@@ -30,14 +29,12 @@ class Verdict:
 
     @property
     def sign(self) -> str:
-        """A picture for the code."""
         if self.code == AS_DECLARED:
             return "⚠️" if self.warns else "✅"
         return "❌" if self.code == UNBALANCED else "❔"
 
 
 def judge(preview: Preview) -> Verdict:
-    """Judge the pool that there would be, what else moves traffic, and what would be lost."""
     verdict = _with_drift(_traffic(preview), preview)
     if preview.violations:
         verdict = replace(verdict, warns=True)
@@ -46,32 +43,22 @@ def judge(preview: Preview) -> Verdict:
 
 def _traffic(preview: Preview) -> Verdict:
     errors = tuple(line for error in preview.explained for line in _lines(error))
-    forecast = next(filter(None, map(traffic.refused, preview.errors)), "")
-    if forecast:
-        return Verdict(code=UNBALANCED, sentence=f"Refused: {forecast}", reasons=errors)
+    for forecast in filter(None, map(traffic.refused, preview.errors)):
+        return Verdict(UNBALANCED, f"Refused: {forecast}", reasons=errors)
     verdict = _pools(preview)
     if verdict.code == UNBALANCED:
         return verdict
-    moving = [
-        f"{each.resource.name}: {each.message}" for each in preview.violations if each.moves_traffic
-    ]
-    if moving:
-        return Verdict(
-            code=UNBALANCED, sentence=f"Unbalanced traffic: {moving[0]}", reasons=tuple(moving[1:])
-        )
+    broken = preview.violations
+    if moving := [f"{v.resource.name}: {v.message}" for v in broken if v.moves_traffic]:
+        return Verdict(UNBALANCED, f"Unbalanced traffic: {moving[0]}", reasons=tuple(moving[1:]))
     # The engine's "preview failed" alone is a rule of a policy pack, but it does not say which.
-    explained = preview.violations or preview.losses
-    if preview.failures or (preview.errors and not explained):
-        return Verdict(
-            code=INCONCLUSIVE,
-            sentence="The preview failed: where traffic would go cannot be told",
-            reasons=errors or preview.errors,
-        )
+    if preview.failures or (preview.errors and not (broken or preview.losses)):
+        reasons = errors or preview.errors
+        return Verdict(INCONCLUSIVE, f"The preview failed: {_UNTOLD}", reasons=reasons)
     return verdict
 
 
 def _lines(error: str) -> list[str]:
-    """Return the lines of an error, without the frames of a stack trace."""
     lines = error.splitlines()
     is_trace = any(line.startswith("Traceback ") for line in lines)
     kept = (line for line in lines if not (is_trace and line.startswith((" ", "Traceback "))))
@@ -80,66 +67,59 @@ def _lines(error: str) -> list[str]:
 
 def _pools(preview: Preview) -> Verdict:
     if not preview.resources:
-        return Verdict(
-            code=INCONCLUSIVE,
-            sentence="The preview is empty: where traffic would go cannot be told",
-            reasons=(f"it has no steps; {_RUN_WITH}",),
-        )
-    gone = [pool.name for pool in preview.pools if pool.after is None]
+        reasons = (f"it has no steps; {_RUN_WITH}",)
+        return Verdict(INCONCLUSIVE, f"The preview is empty: {_UNTOLD}", reasons=reasons)
+    pools = [*preview.pools]
+    gone = ", ".join(name for name, pool in pools if "after" not in pool)
     if gone and not preview.failures:
-        return Verdict(
-            code=UNBALANCED, sentence=f"The pool {', '.join(gone)} would be gone: no traffic there"
-        )
-    verdicts = [_pool(preview, pool.after) for pool in preview.pools if pool.after is not None]
-    if not verdicts:
-        return Verdict(
-            code=INCONCLUSIVE,
-            sentence="The preview has no pool: where traffic would go cannot be told",
-            reasons=(_RUN_WITH,),
-        )
-    return max(verdicts, key=lambda verdict: _GRAVITY[verdict.code])
+        return Verdict(UNBALANCED, f"The pool {gone} would be gone: no traffic there")
+    verdicts = [_pool(preview, pool["after"]) for _, pool in pools if "after" in pool]
+    none = Verdict(INCONCLUSIVE, f"The preview has no pool: {_UNTOLD}", reasons=(_RUN_WITH,))
+    gravest_last = (AS_DECLARED, INCONCLUSIVE, UNBALANCED)
+    return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code), default=none)
 
 
 def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
     wrong = preview.stack.wrong(pool)
     reasons = (*(f"{each.message}; {each.remedy}" for each in wrong), *pool.untold)
-    shares = pool.by_label(preview.labels("after"))
+    labels = preview.labels("after")
+    shares = pool.by_label(labels)
     is_even = len(set(shares.values())) == 1 and len(shares) == len(pool.members)
     alone = next((region for region, share in shares.items() if share == 1), None)
-    if not shares or (wrong and is_even):
-        sentence = f"Not as declared: {wrong[0].message}" if wrong else ""
-        sentence = sentence or "Where traffic would go cannot be told"
-    elif is_even and alone is None:
-        sentence = f"Round robin, {percent(min(shares.values()))} of traffic to each region"
+    if wrong and (is_even or not shares):
+        sentence = f"Not as declared: {wrong[0].message}"
+    elif not shares:
+        sentence = "Where traffic would go cannot be told"
     elif alone is not None:
         sentence = f"100 % of traffic to {alone}"
+    elif is_even:
+        sentence = f"Round robin, {percent(min(shares.values()))} of traffic to each region"
     else:
         each = ", ".join(f"{region} {percent(share)}" for region, share in shares.items())
         sentence = f"Unequal traffic: {each}"
     if wrong or not shares:
-        code = UNBALANCED if wrong else INCONCLUSIVE
-        return Verdict(code=code, sentence=sentence, reasons=reasons)
+        return Verdict(UNBALANCED if wrong else INCONCLUSIVE, sentence, reasons=reasons)
     if preview.routing != "round-robin" and not is_even:
         sentence += f" (declared: routing is {preview.routing})"
-    accepted = {str(each).lower() for each in preview.stack.names("accept_starved")}
-    starved = [name for name in pool.starved if name.lower() not in accepted]
-    accept: tuple[tuple[str, str], ...] = ()
-    if starved:
-        names = listed([preview.labels("after").get(name, name) for name in starved])
-        reasons = (f"{names} would get nothing as long as all is well",)
-        line = f"openai-gateway:acceptStarved: [{', '.join(pool.starved)}]"
-        accept = (("To accept that, write in the stack's config", line),)
-    return Verdict(
-        code=AS_DECLARED, sentence=sentence, reasons=reasons, accept=accept, warns=bool(starved)
-    )
+    verdict = Verdict(AS_DECLARED, sentence, reasons=reasons)
+    if not (starved := preview.stack.starved(pool)):
+        return verdict
+    names = listed([labels.get(name, name) for name in starved])
+    reason = f"{names} would get nothing as long as all is well"
+    line = f"openai-gateway:acceptStarved: [{', '.join(pool.starved)}]"
+    accept = (("To accept that, write in the stack's config", line),)
+    return replace(verdict, reasons=(reason,), accept=accept, warns=True)
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
-    """Add what a refresh found to differ from the state."""
-    found = [_drift(preview, pool) for pool in preview.pools if pool.live is not None]
-    gone = [each.described for each in preview.resources if each.is_gone and each.after]
-    if gone:
-        found.append(f"gone, and would be made anew once purged: {', '.join(gone)}")
+    found = []
+    for name, pool in preview.pools:
+        if live := pool.get("live"):
+            problems = "; ".join(each.message for each in preview.stack.wrong(live))
+            found.append(f"{name}: {live.forecast(preview.labels('live')) or problems}")
+    gone = (e for e in preview.resources if e.before is not None and e.live is None and e.after)
+    if names := ", ".join(each.described for each in gone):
+        found.append(f"gone, and would be made anew once purged: {names}")
     if not found:
         return verdict
     remedy = "`pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged"
@@ -147,49 +127,37 @@ def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
     return replace(verdict, reasons=(*reasons, *verdict.reasons), warns=True)
 
 
-def _drift(preview: Preview, pool: PoolChange) -> str:
-    live = pool.live or traffic.Pool()
-    forecast = live.forecast(preview.labels("live"))
-    reasons = [each.message for each in preview.stack.wrong(live)]
-    return f"{pool.name}: {forecast or '; '.join(reasons)}"
-
-
 def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     """Put first what goes down: that is green for nobody, and stops unless allowed by name."""
-    groups: dict[str, dict[str, list[Change]]] = {}
-    for each in preview.losses:
-        groups.setdefault(each.operation, {}).setdefault(each.type, []).append(each)
-    place = partial(_place, preview.labels("before"))
-    doing = "; ".join(
-        f"{listed([place(each) for those in by_type.values() for each in those])} "
-        f"would be {operation}d"
-        for operation, by_type in groups.items()
-    )
-    is_refused = any(each.refused for each in preview.losses)
-    names = [each.name for each in preview.losses if each.name not in preview.allowed]
+    regions = preview.labels("before")
+    losses, doing, down = preview.losses, [], []
+    for operation in dict.fromkeys(each.operation for each in losses):
+        those = [each for each in losses if each.operation == operation]
+        doing.append(f"{listed([_place(each, regions) for each in those])} would be {operation}d")
+        for kind in dict.fromkeys(each.type for each in those):
+            alike = [each for each in those if each.type == kind]
+            down.append(_goes_down(alike, listed([_place(each, regions) for each in alike])))
+    is_refused = any(each.refused for each in losses)
+    names = [each.name for each in losses if each.name not in preview.allowed]
     how = "To allow it, write in the stack's config"
     line = f"openai-gateway:protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
+    sentence = f"Downtime: {'; '.join(doing)}; then: {verdict.sentence}"
     if is_refused:
+        sentence = f"Refused, as protected: {'; '.join(doing)}"
         how += ", and deploy that before this change"
         if verdict.code == UNBALANCED:
             verdict = replace(verdict, reasons=(verdict.sentence, *verdict.reasons))
     return replace(
         verdict,
         code=UNBALANCED if names or is_refused else verdict.code,
-        sentence=f"Refused, as protected: {doing}"
-        if is_refused
-        else f"Downtime: {doing}; then: {verdict.sentence}",
-        goes_down=tuple(
-            _goes_down(those, listed([place(each) for each in those]))
-            for by_type in groups.values()
-            for those in by_type.values()
-        ),
+        sentence=sentence,
+        goes_down=tuple(down),
         accept=(*(((how, line),) if names else ()), *verdict.accept),
         warns=True,
     )
 
 
-def _place(regions: Mapping[str, str], change: Change) -> str:
+def _place(change: Change, regions: Mapping[str, str]) -> str:
     if change.type == guardrails.SERVICE:
         return f"API Management service {change.azure_name}"
     region = regions.get(change.name)

@@ -1,4 +1,7 @@
-"""What `requirements.txt` alone brings is enough: the program, the probe and the comment run."""
+"""What `requirements.txt` alone brings is enough: the program, the probe and the comment run.
+
+`make production` runs it, and so does CI: it installs 200 MB of packages, which takes a minute.
+"""
 
 import json
 import os
@@ -10,7 +13,10 @@ from fake_gateway import Gateway
 from fake_github import GitHub
 from shell import ROOT
 
-pytestmark = pytest.mark.timeout(600)  # the packages are 200 MB
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not os.environ.get("PRODUCTION"), reason="`make production` runs it"),
+]
 PREVIEW = ROOT / "tests" / "probes" / "previews" / "first-deploy.json"
 DECLARE = "import recording; print(len(recording.declare(recording.config_of('dev')).resources))"
 

@@ -516,7 +516,7 @@ def test_who_is_not_signed_in_to_azure_is_told_in_a_line(gateway, tmp_path):
     )
     assert (run.returncode, run.stderr) == (3, b"")
     (line,) = [each for each in run.stdout.splitlines() if b"Pool not read: " in each]
-    assert b"no Azure credential gives a token; `az login`, or set ARM_CLIENT_ID" in line
+    assert b"no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID" in line
 
 
 def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, tmp_path):

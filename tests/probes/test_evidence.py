@@ -4,12 +4,13 @@ import itertools
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.evidence import ERROR, Counts, Plan, plan
+from probes.evidence import CERTAINTY, ERROR, MOST_REQUESTS, TOLERANCE, Counts, Plan, plan
 
 THREE = plan({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
 INCIDENT = plan({"a": 1.0, "b": 0.0, "c": 0.0})
@@ -185,3 +186,59 @@ def test_the_needed_requests_are_enough_for_the_quickest_verdict():
     done = {"a": 4, "b": 4, "c": 4}
     assert THREE.least_needed(seen(done), at_most=10) == 0
     assert THREE.least_needed(seen(nothing), at_most=4) == 4
+
+
+def test_what_each_suspicion_is_proved_by():
+    """Refusals and failed attempts of others count against excess, one's own against silence."""
+    counts = seen(Counter(a=5, b=3, c=2), Counter(a=1, b=2, c=4), Counter(a=7, b=8, c=9))
+    counted = {(t.backend, t.suspicion): seen for t, *seen in THREE.counted(counts)}
+    assert counted[("a", "excess")] == [5, 10 + 2 + 4 + 8 + 9]
+    assert counted[("c", "excess")] == [2, 10 + 1 + 2 + 7 + 8]
+    assert counted[("a", "silence")] == [5 + 1, 10 + 1]
+    counted = {(t.backend, t.suspicion): seen for t, *seen in WEIGHTED.counted(counts)}
+    assert counted[("a", "lack")] == [5 + 1, 10 + 1]
+
+
+def test_evidence_at_a_bound_is_enough():
+    for trial in THREE.trials:
+        at_bound = trial.evidence(0, 9)
+        assert replace(trial, condemns_at=at_bound).condemns(0, 9)
+        assert replace(trial, clears_at=at_bound).clears(0, 9)
+
+
+def test_a_share_that_the_tolerance_takes_to_the_whole_or_to_nothing_is_not_suspected_of_it():
+    suspicions = {(t.backend, t.suspicion) for t in plan({"a": 0.8, "b": 0.1, "c": 0.1}).trials}
+    assert ("a", "excess") not in suspicions
+    assert ("a", "lack") in suspicions
+    assert ("b", "lack") not in suspicions
+    least = TOLERANCE + (1 - CERTAINTY)
+    trials = plan({"a": least, "b": 1 - least}).trials
+    assert ("a", "lack") not in {(t.backend, t.suspicion) for t in trials}
+    assert ("a", "excess") in {(t.backend, t.suspicion) for t in trials}
+
+
+def test_the_most_requests_are_those_that_help_announces_and_bounded():
+    assert THREE.most_requests == 64
+    assert equal(1000).most_requests == MOST_REQUESTS == 500
+
+
+@pytest.mark.parametrize("subject", [THREE, WEIGHTED], ids=["equal", "weighted"])
+@pytest.mark.parametrize("total", range(13))
+def test_the_needed_answers_are_the_fewest_that_any_answers_could_take(subject, total):
+    """Against every way in which up to three further answers could come."""
+    for a, b in itertools.product(range(total + 1), repeat=2):
+        if a + b > total:
+            continue
+        now = Counter(a=a, b=b, c=total - a - b)
+        needed = next(
+            more
+            for more in range(5)
+            if more == 4
+            or any(
+                subject.decided(seen(now + Counter(further) | Counter(dict.fromkeys("abc", 0))))
+                for further in itertools.combinations_with_replacement("abc", more)
+            )
+        )
+        assert subject.least_needed(seen(now), at_most=4) <= needed
+        if subject is THREE:
+            assert subject.least_needed(seen(now), at_most=4) == needed

@@ -112,7 +112,6 @@ def pack():
         each
         for each in made[0]["policies"]
         if each.enforcement_level is pulumi_policy.EnforcementLevel.MANDATORY
-        and isinstance(each, pulumi_policy.StackValidationPolicy)
     ]
 
 
@@ -162,8 +161,13 @@ def by_pack(pack, declared, routing, live):
             *((BACKEND, name, inputs) for name, inputs in resources(declared, live)),
         )
     ]
-    for rule in pack:
-        rule.validate(SimpleNamespace(resources=stack), lambda *said: found.append(said))
+    for kind, asked in (  # the engine asks of each resource first
+        (pulumi_policy.ResourceValidationPolicy, stack),
+        (pulumi_policy.StackValidationPolicy, [SimpleNamespace(resources=stack)]),
+    ):
+        for rule in (each for each in pack if isinstance(each, kind)):
+            for arguments in asked:
+                rule.validate(arguments, lambda *said: found.append(said))
     return not found
 
 

@@ -5,13 +5,11 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
 import pytest
 from fake_github import GitHub
-from fake_prices import Prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -173,6 +171,15 @@ def test_what_the_engine_s_previews_are_explained_by(comment, file, said):
     for each in said:
         assert lines.count(each) == 1, each
     assert "unhandled error" not in lines
+
+
+def test_no_line_of_an_error_is_lost_however_many_there_are(comment):
+    lines = [f"openai-gateway:regions[{n}].weight is wrong" for n in range(30)]
+    said = [{"severity": "error", "message": "error: " + "\n".join(lines)}]
+    code, text, _ = comment(preview(diagnostics=said))
+    assert code == 3
+    assert all(line in plain(text) for line in lines)
+    assert plain(text).count(lines[29]) == 1
 
 
 def test_what_goes_down_is_the_first_line_after_the_verdict(comment):
@@ -426,49 +433,6 @@ def test_what_is_added_and_costs_has_the_page_that_says_it_and_no_number(comment
     assert "**Costs of what is added**" not in comment(preview(step(ROUND), same))[1]
 
 
-def test_prices_are_asked_for_and_dated_and_a_failure_is_a_line(comment, prices, monkeypatch):
-    service = added(SERVICE, sku={"name": "BasicV2", "capacity": 2})
-
-    def said():
-        code, text, _ = comment(preview(step(ROUND), service), "--prices")
-        assert code == 0
-        return next(line for line in plain(text).splitlines() if line.startswith("- it: "))
-
-    today = rf"{datetime.now(UTC):%Y-%m}-\d\d"
-    prices.items = [
-        price("Basic v2 Secondary Unit", 9),
-        price("Basic v2 Unit", 0),
-        price("Basic v2 Unit", 0.21),
-    ]
-    assert re.search(rf": 0\.21 USD per 1 Hour and unit \({today}\)$", said())
-    assert "armRegionName eq 'uksouth'" in prices.asked[-1]
-    prices.items = []
-    assert re.search(rf" has no price for it in uksouth \({today}\)$", said())
-    prices.items = [{}]
-    assert " answers something else than prices (" in said()
-    prices.status = 500
-    assert " cannot be read (HTTPStatusError) (" in said()
-    monkeypatch.setenv("RETAIL_PRICES_ENDPOINT", "http://127.0.0.1:9/")
-    assert " cannot be read (ConnectError) (" in said()
-
-
-def price(meter, retail):
-    return {
-        "meterName": meter,
-        "retailPrice": retail,
-        "unitOfMeasure": "1 Hour",
-        "currencyCode": "USD",
-    }
-
-
-@pytest.fixture
-def prices(monkeypatch):
-    prices = Prices()
-    monkeypatch.setenv("RETAIL_PRICES_ENDPOINT", prices.url)
-    yield prices
-    prices.close()
-
-
 ANYTHING = st.recursive(
     st.sampled_from([None, True, SECRET, UNKNOWN, 1e999, -1, 1.5, "x", 10**30]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
@@ -560,7 +524,7 @@ def test_a_full_disk_is_one_line(tmp_path):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "error: standard output: no space left on device\n",
+        "error: output cannot be written: no space left on device\n",
     )
 
 

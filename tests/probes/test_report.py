@@ -367,3 +367,9 @@ def test_six_problems_are_named_and_what_is_more_is_counted(judge, extra, end):
 def test_latency_has_four_decimals(judge):
     answer = Answer(outcome="answered", backend="foundry1", seconds=0.123456)
     assert judge(others=[answer]).latency("foundry1") == {"p50": 0.1235, "p95": 0.1235}
+
+
+def test_a_round_robin_that_is_declared_unequal_is_told_as_such(judge, stack):
+    report = judge(4, 4, 4, outputs=stack(INCIDENT))
+    assert report.verdict == "imbalanced"
+    assert report.next_step == "give every member the same priority and weight and run `pulumi up`"

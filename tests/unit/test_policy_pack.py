@@ -15,7 +15,7 @@ from components.traffic import UNKNOWN
 BACKEND = "azure-native:apimanagement:Backend"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pack():
     """The arguments of PolicyPack, which would serve for ever."""
     made = []
@@ -113,3 +113,27 @@ def test_a_value_that_is_left_out_is_a_violation_and_one_not_known_yet_is_none(p
     assert message.startswith("pool: two has no weight")
     later = pool(member("/b/one", 1.0, 1.0), member("/b/two", 1.0, UNKNOWN))
     assert said(rule, SimpleNamespace(resources=[later])) == []
+
+
+def test_what_was_left_out_is_seen_though_the_outputs_have_it_as_not_known_yet(pack):
+    """As the engine asks: each resource with its inputs, and all with their outputs at the end."""
+    inputs = [{"id": UNKNOWN, "priority": 1.0} for _ in range(2)]
+    outputs = [{**each, "weight": UNKNOWN} for each in inputs]
+    for each in pack["policies"]:
+        if isinstance(each, pulumi_policy.ResourceValidationPolicy):
+            assert said(each, pool(*inputs)) == []
+    rule = policy(pack, "pool-is-round-robin")
+    ((message, _),) = said(rule, SimpleNamespace(resources=[pool(*outputs)]))
+    assert message.startswith("pool: member 1 has no weight; member 2 has no weight")
+
+
+def test_members_of_a_new_pool_have_the_names_that_are_declared(pack):
+    backends = [
+        {"id": name, "priority": p, "weight": 1} for name, p in (("one", 1.0), ("two", 2.0))
+    ]
+    outputs = {"routing": "priority", "backends": backends}
+    new = pool(member(UNKNOWN, 1.0, 1.0), member(UNKNOWN, 2.0, 1.0))
+    new.urn += "-new"
+    stack = SimpleNamespace(resources=[resource("pulumi:pulumi:Stack", "dev", outputs), new])
+    ((message, _),) = said(policy(pack, "no-region-is-starved"), stack)
+    assert message.endswith("to accept it, write acceptStarved: [two]")

@@ -4,8 +4,8 @@ import pytest
 from pulumi_azure_native import authorization
 
 from components import regions
-from components.regions import DISPLAY_NAMES, Locations, UnlistedError, display_name, normalise
-from components.resource_manager import ResourceManager
+from components.regions import DISPLAY_NAMES, Locations, display_name, normalise
+from components.resource_manager import ResourceManager, ResourceManagerError
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_a_list_that_cannot_be_had_is_a_reason_in_one_line(subscription, monkeyp
         raise RuntimeError("invoke failed:\n  sign in with `az login`")
 
     monkeypatch.setattr(authorization, "get_client_config", refuse)
-    with pytest.raises(UnlistedError, match=r"^invoke failed: sign in with `az login`$"):
+    with pytest.raises(ResourceManagerError, match=r"^invoke failed: sign in with `az login`$"):
         regions.of_subscription()

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pulumi.runtime.config import CONFIG
 
 from components import traffic
-from components.regions import UnlistedError, display_name
+from components.regions import display_name
+from components.resource_manager import ResourceManagerError
 from components.settings import (
     GENERATED_SUFFIX_LENGTH,
     TIERS,
@@ -338,7 +339,7 @@ def test_known_locations_ask_nobody():
 
 def test_an_unknown_location_says_so_when_the_subscription_cannot_be_asked():
     def listed():
-        raise UnlistedError("403, give this identity the role Reader")
+        raise ResourceManagerError("403, give this identity the role Reader")
 
     with pytest.raises(SettingsError) as caught:
         parse(at({"regions.1.location": "eastuss"}), listed)

@@ -16,6 +16,8 @@ from components.traffic import (
     Pool,
     as_services,
     differences,
+    named,
+    number,
     percent,
     read_config,
     refused,
@@ -358,3 +360,39 @@ def test_a_percentage(share, written):
 def test_a_percentage_never_hides_that_a_member_serves_or_is_not_alone(share):
     assert (percent(share) == "0.0 %") == (share == 0)
     assert (percent(share) == "100.0 %") == (share == 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "read"),
+    [
+        (0, "priority", 0),
+        (100, "priority", 100),
+        (-1, "priority", "-1 outside of 0 to 100"),
+        (0, "weight", 0),
+        (100, "weight", 100),
+        (101, "weight", "101 outside of 1 to 100"),
+        (999_999, "weight", "999999 outside of 1 to 100"),
+        (-1_000_000, "weight", "a number outside of 1 to 100"),
+        (10**6, "weight", "a number outside of 1 to 100"),
+    ],
+)
+def test_the_limits_of_a_number_belong_to_it(value, what, read):
+    assert number(value, what) == read
+
+
+def test_a_member_that_is_read_alone_is_the_first():
+    assert Member.read({"priority": 1, "weight": 1}).name == "member 1"
+
+
+def test_members_whose_ids_are_not_told_yet_are_named_by_the_missing_ones_in_order():
+    declared = Pool.read(
+        [{"id": name, "priority": 1, "weight": n} for n, name in enumerate("abc", 1)]
+    )
+    told = {"id": "/x/backends/B", "priority": 1, "weight": 2}
+    untold = [{"id": UNKNOWN, "priority": 1, "weight": weight} for weight in (1, 3)]
+    found = named(Pool.read([untold[0], told, untold[1]]), declared)
+    assert [member.name for member in found.members] == ["a", "B", "c"]
+    assert [member.weight for member in found.members] == [1, 2, 3]
+    for other in ([untold[1], told, untold[0]], [untold[0], told], [*untold, told, untold[0]]):
+        pool = Pool.read(other)
+        assert named(pool, declared) == pool

@@ -24,10 +24,14 @@ class Azure:
     def __init__(self):
         self.answers = {}
         self.seen = []
+        self.clients = set()
         azure = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self):
+                azure.clients.add(self.client_address)
                 azure.seen.append((self.path, self.headers.get("Authorization")))
                 status, document = azure.answers.get(self.path.partition("?")[0], (404, {}))
                 body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -88,6 +92,27 @@ def test_locations_are_names_with_display_names(azure, manager):
         {"value": [{"name": "uksouth", "displayName": "UK South"}, {"name": "new"}]},
     )
     assert manager.locations("s") == {"uksouth": "UK South", "new": "new"}
+
+
+def test_a_group_of_locations_is_none(azure, manager):
+    azure.answers["/subscriptions/s/locations"] = (
+        200,
+        {
+            "value": [
+                {"name": "europe", "displayName": "Europe", "metadata": {"regionType": "Logical"}},
+                {"name": "ukwest", "metadata": {"regionType": "Physical"}},
+                {"name": "new", "metadata": None},
+            ]
+        },
+    )
+    assert manager.locations("s") == {"ukwest": "ukwest", "new": "new"}
+
+
+def test_all_that_one_client_asks_goes_by_one_connection(azure, manager):
+    azure.answers["/x"] = 200, {}
+    manager.get("/x", "1")
+    manager.get("/x", "1")
+    assert len(azure.clients) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import yaml
 from bad_configs import BAD, REGIONS, at
 
 from components.settings import Settings, parse
-from docs import config_reference
+from docs import reference
 
-SCHEMA = jsonschema.Draft202012Validator(config_reference.stack_file())
+SCHEMA = jsonschema.Draft202012Validator(reference.stack_file())
 
 # Rules across keys, or of things that a schema does not know: `pulumi preview` tells them.
 NOT_IN_A_SCHEMA = {
@@ -39,14 +39,15 @@ def stack(config):
 
 def test_what_is_generated_is_up_to_date():
     # `make docs` writes it.
-    readme = config_reference.README.read_text(encoding="utf-8")
-    assert config_reference.filled(readme) == readme
-    assert config_reference.PAGE.read_text(encoding="utf-8") == config_reference.page()
-    assert config_reference.SCHEMA.read_text(encoding="utf-8") == config_reference.schema_text()
+    for path in reference.DOCUMENTS:
+        document = path.read_text(encoding="utf-8")
+        assert reference.filled(document) == document, path
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page()
+    assert reference.SCHEMA.read_text(encoding="utf-8") == reference.schema_text()
 
 
 def test_every_key_has_a_description():
-    sections = [config_reference.config(), *config_reference.config()["$defs"].values()]
+    sections = [reference.config(), *reference.config()["$defs"].values()]
     assert len(sections) == 8
     for section in sections:
         for name, key in section["properties"].items():
@@ -57,7 +58,7 @@ def test_every_default_is_what_a_config_without_the_key_gets():
     plain = parse({"regions": REGIONS}).model_dump()
     defaults = {
         name: key["default"]
-        for name, key in config_reference.config()["properties"].items()
+        for name, key in reference.config()["properties"].items()
         if "default" in key
     }
     assert set(defaults) == {field.alias for field in Settings.model_fields.values()} - {"regions"}
@@ -67,7 +68,7 @@ def test_every_default_is_what_a_config_without_the_key_gets():
 @pytest.mark.parametrize("name", ["dev", "incident"])
 def test_the_stacks_name_the_schema_and_keep_to_it(name):
     text = (recording.ROOT / f"Pulumi.{name}.yaml").read_text(encoding="utf-8")
-    schema = config_reference.SCHEMA.relative_to(config_reference.README.parent)
+    schema = reference.SCHEMA.relative_to(reference.ROOT)
     assert text.startswith(f"# yaml-language-server: $schema={schema}\n")
     SCHEMA.validate(yaml.safe_load(text))
 
