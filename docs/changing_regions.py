@@ -217,11 +217,9 @@ def previews() -> list[Row]:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Project.deploy, stacks))
                 asked = changes(stacks[0].regions)
-                each = [
-                    pool.submit(lambda stack=stack: [stack.preview(one.regions) for one in asked])
-                    for stack in stacks
-                ]
-                answers = [one.result() for one in each]
+                answers = pool.map(
+                    lambda stack: [stack.preview(change.regions) for change in asked], stacks
+                )
     return [
         Row(change=change, protected=protected, unprotected=unprotected)
         for change, protected, unprotected in zip(asked, *answers, strict=True)

@@ -72,7 +72,7 @@ for name, location in REGIONS.items():
         role_assignment_name=RandomUuid(f"{name}-openai-user").result,
         scope=account.id,
         role_definition_id=ROLE,
-        principal_id=service.identity.apply(lambda identity: identity.principal_id),
+        principal_id=service.identity.apply(lambda each: each.principal_id if each else ""),
         principal_type="ServicePrincipal",
     )
     backends.append(
