@@ -160,8 +160,9 @@ def test_the_policy_pack_stops_a_preview_and_names_the_rule(shell, tmp_path):
         cli("stack init dev")
         assert "openai-gateway@" in cli("preview --policy-pack policies")
         region = cli.folder / "components" / "openai_region.py"
-        text = region.read_text("utf-8")
-        region.write_text(text.replace("local_auth=True", "local_auth=False"), "utf-8")
+        text, taken = re.subn(r"(disable_local_auth\W+)True", r"\1False", region.read_text("utf-8"))
+        assert taken == 1
+        region.write_text(text, "utf-8")
         stopped = cli("preview --policy-pack policies", expected=1)
     for name in ("foundry1", "foundry2", "foundry3"):
         assert f"{name}: takes keys; set disableLocalAuth to true" in stopped
