@@ -373,3 +373,18 @@ def test_a_round_robin_that_is_declared_unequal_is_told_as_such(judge, stack):
     report = judge(4, 4, 4, outputs=stack(INCIDENT))
     assert report.verdict == "imbalanced"
     assert report.next_step == "give every member the same priority and weight and run `pulumi up`"
+
+
+def test_a_region_that_nobody_tried_is_silent_and_not_degraded(judge):
+    report = judge(7, 7, 0)
+    assert [report.is_degraded(trial) for trial in report.proved] == [False]
+    assert report.reasons[0].startswith("Norway East gave none of 14 answers")
+
+
+def test_a_region_that_got_too_much_is_not_degraded_though_an_attempt_at_it_failed(judge):
+    failed = Answer(
+        outcome="answered", backend="foundry2", attempts=2, tried=(("foundry1", "429"),)
+    )
+    report = judge(40, others=[failed])
+    excess = [trial for trial in report.proved if trial.suspicion == "excess"]
+    assert [(trial.backend, report.is_degraded(trial)) for trial in excess] == [("foundry1", False)]
