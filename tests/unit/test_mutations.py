@@ -96,6 +96,9 @@ MUTATIONS = [
     ),
     Mutation("type Single", C + "backend_pool.py", 'type="Pool"', 'type="Single"'),
     Mutation("pool renamed", C + "settings.py", '"inference-backend-pool"', '"pool"'),
+    # service
+    Mutation("classic tiers refused", C + "api_gateway.py", "=gateway.sku in CLASSIC_TIERS", "=False"),
+    Mutation("clients asked for certificates", C + "api_gateway.py", "=gateway.sku in CLASSIC_TIERS", "=True"),
     # API
     Mutation("no key needed", C + "inference_api.py", "required=True,\n            sub", "required=False,\n            sub"),
     Mutation("another key header", C + "inference_api.py", '"header": "api-key"', '"header": "x-key"'),
