@@ -120,6 +120,7 @@ MUTATIONS = [
     Mutation("a region's refusal not retried", C + "policies/inference.xml", "StatusCode == 401", "StatusCode == 402"),
     Mutation("no body for a retry", C + "policies/inference.xml", 'request-body="true"', 'request-body="false"'),
     Mutation("key reaches regions", C + "policies/inference.xml", '<set-header name="api-key" exists-action="delete" />', ""),
+    Mutation("key in the query reaches regions", C + "policies/inference.xml", '<set-query-parameter name="api-key" exists-action="delete" />', ""),
     Mutation("token of another audience", C + "policies/inference.xml", "cognitiveservices.azure", "management.azure"),
     Mutation("gateway's region revealed", C + "policies/inference.xml", "@(context.Request.Url.Host)", "@(context.Deployment.Region)"),
     Mutation("no status in what was tried", C + "policies/inference.xml", "StatusCode.ToString()", "StatusReason"),

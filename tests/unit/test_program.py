@@ -324,6 +324,8 @@ def test_the_policy_signs_in_with_the_gateway_s_identity_and_drops_the_client_s_
     assert token.get("ignore-error") == "false"
     headers = {each.get("name"): each for each in inbound.iter("set-header")}
     assert headers["api-key"].get("exists-action") == "delete"
+    (parameter,) = inbound.iter("set-query-parameter")
+    assert parameter.attrib == {"name": "api-key", "exists-action": "delete"}
     assert headers["Authorization"].get("exists-action") == "override"
     value = headers["Authorization"].findtext("value")
     assert value.startswith('@("Bearer " + ')
