@@ -4,7 +4,7 @@ import pulumi
 from pulumi_azure_native import apimanagement
 
 from components.existing import FoundService
-from components.settings import Settings
+from components.settings import CLASSIC_TIERS, Settings
 
 
 class ApiGateway(pulumi.ComponentResource):
@@ -45,6 +45,8 @@ class ApiGateway(pulumi.ComponentResource):
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,
                 identity={"type": "SystemAssigned"},
+                # False is refused on classic tiers, where true asks no client for a certificate.
+                enable_client_certificate=gateway.sku in CLASSIC_TIERS,
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     protect=name not in settings.unprotected,

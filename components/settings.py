@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = "inference-backend-pool"
-_V1_TIERS: Final = ("Consumption", "Developer", "Basic", "Standard", "Premium")
-TIERS: Final = (*_V1_TIERS, "BasicV2", "StandardV2", "PremiumV2")
+CLASSIC_TIERS: Final = ("Developer", "Basic", "Standard", "Premium")
+TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
 _SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"

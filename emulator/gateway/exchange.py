@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote_plus, urlencode, urlsplit
 
 from multidict import CIMultiDict
 
@@ -72,14 +72,17 @@ class Request:
         )
 
     def set_query_parameter(self, name: str, values: list[str], exists_action: str) -> None:
-        """Change a parameter of the request that is sent on, as the policy of that name does."""
-        pairs = parse_qs(self.query, keep_blank_values=True)
-        present = pairs.get(name, [])
-        if exists_action == "append":
-            values = present + values
-        if not (exists_action == "skip" and present):
-            pairs[name] = values
-        self.query = urlencode(pairs, doseq=True, quote_via=quote)
+        """Change a parameter of the request that is sent on, as the policy of that name does.
+
+        All others stay as they are written.
+        """
+        pairs = self.query.split("&") if self.query else []
+        others = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != name]
+        if exists_action == "skip" and others != pairs:
+            return
+        kept = pairs if exists_action == "append" else others
+        added = [urlencode({name: value}, quote_via=quote) for value in values]
+        self.query = "&".join(kept + added)
 
 
 class Stream(Protocol):

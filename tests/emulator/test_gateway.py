@@ -340,6 +340,33 @@ def test_what_a_region_gets_and_what_the_client_gets():
     in_world(test)
 
 
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        (f"api-key={KEY}&", {}),
+        (f"api-key=spare&a=1&api-key={KEY}&", {"api-key": KEY}),
+        ("api-key=spare&", {"api-key": KEY}),
+        (f"api%2Dkey={KEY}&", {}),
+    ],
+    ids=["in the query", "there twice and in the header", "another one there", "an encoded name"],
+)
+def test_no_region_gets_the_client_s_key_in_any_attempt(query, headers):
+    async def test(world):
+        world.regions["foundry1"].status = 429
+        path, _, version = CHAT.partition("?")
+        for _ in range(3):
+            answer = await world.call(key=None, path=f"{path}?{query}{version}", headers=headers)
+            assert answer.status == 200
+        assert all(region.requests for region in world.regions.values())
+        for got in (got for region in world.regions.values() for got in region.requests):
+            assert KEY not in f"{got.path} {got.headers} {got.body!r}"
+            assert "spare" not in got.path
+            assert "api-key" not in got.headers
+            assert got.path.endswith(version)
+
+    in_world(test)
+
+
 def test_an_encoded_path_is_sent_on_as_it_came():
     async def test(world):
         path = "/inference/openai/deployments/a%20b%3F%E2%82%AC/chat/completions?x=%26&y=a+b"

@@ -96,6 +96,14 @@ def test_set_query_parameter(action, query):
 def test_set_query_parameter_deletes():
     xml = '<set-query-parameter name="a" exists-action="delete"/>'
     assert inbound(xml, query="a=1&b=2&a=3").request.query == "b=2"
+    assert inbound(xml, query="a=1").request.query == ""
+
+
+def test_set_query_parameter_leaves_the_others_as_they_are_written():
+    xml = '<set-query-parameter name="a" exists-action="delete"/>'
+    query = "x=%26&y=b+c&&z&aa=1"
+    assert inbound(xml, query=f"{query}&%61=1").request.query == query
+    assert inbound(xml, query=query).request.query == query
 
 
 def test_variables_keep_their_types():

@@ -278,6 +278,23 @@ def test_every_tier_that_has_units_is_taken(arm, tier):
     assert (answer.status_code, answer.json()["sku"]["name"]) == (201, tier)
 
 
+@pytest.mark.parametrize(
+    ("tier", "flags"),
+    [
+        ("Consumption", (False, None)),
+        *((tier, (True, None)) for tier in ("Developer", "Basic", "Standard", "Premium")),
+        *((tier, (False, None)) for tier in ("BasicV2", "StandardV2", "PremiumV2")),
+    ],
+)
+def test_client_certificates_are_off_where_azure_lets_them(arm, tier, flags):
+    arm.deploy(GROUP)
+    sku = {"name": tier, "capacity": 0 if tier == "Consumption" else 1}
+    for flag in flags:
+        properties = LEAST[SERVICE]["properties"] | {"enableClientCertificate": flag}
+        answer = arm.put(SERVICE, {**LEAST[SERVICE], "sku": sku, "properties": properties})
+        assert answer.status_code in {200, 201}, answer.text
+
+
 def test_a_breaker_is_stored_as_given(arm):
     arm.deploy(GROUP, SERVICE)
     breaker = {

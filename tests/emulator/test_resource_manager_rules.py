@@ -948,6 +948,20 @@ SERVICES = [
         ("sku.name", "A service of tier 'BasicV2' cannot be changed to tier 'Developer'."),
         there=(GROUP, SERVICE),
     ),
+    *(
+        Case(
+            title=f"a {tier} service that asks for no client certificates",
+            there=(GROUP,),
+            ask=put(
+                SERVICE,
+                changed(SERVICE, sku__name=tier, properties__enableClientCertificate=False),
+            ),
+            code="EnableClientCertificateCannotBeChangedForSku",
+            message=f"Setting EnableClientCertificate flag to false is not supported for {tier}"
+            " SKU.",
+        )
+        for tier in ("Developer", "Basic", "Standard", "Premium")
+    ),
 ]
 
 BREAKER = "circuitBreaker"

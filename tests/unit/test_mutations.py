@@ -96,6 +96,9 @@ MUTATIONS = [
     ),
     Mutation("type Single", C + "backend_pool.py", 'type="Pool"', 'type="Single"'),
     Mutation("pool renamed", C + "settings.py", '"inference-backend-pool"', '"pool"'),
+    # service
+    Mutation("classic tiers refused", C + "api_gateway.py", "=gateway.sku in CLASSIC_TIERS", "=False"),
+    Mutation("clients asked for certificates", C + "api_gateway.py", "=gateway.sku in CLASSIC_TIERS", "=True"),
     # API
     Mutation("no key needed", C + "inference_api.py", "required=True,\n            sub", "required=False,\n            sub"),
     Mutation("another key header", C + "inference_api.py", '"header": "api-key"', '"header": "x-key"'),
@@ -117,6 +120,7 @@ MUTATIONS = [
     Mutation("a region's refusal not retried", C + "policies/inference.xml", "StatusCode == 401", "StatusCode == 402"),
     Mutation("no body for a retry", C + "policies/inference.xml", 'request-body="true"', 'request-body="false"'),
     Mutation("key reaches regions", C + "policies/inference.xml", '<set-header name="api-key" exists-action="delete" />', ""),
+    Mutation("key in the query reaches regions", C + "policies/inference.xml", '<set-query-parameter name="api-key" exists-action="delete" />', ""),
     Mutation("token of another audience", C + "policies/inference.xml", "cognitiveservices.azure", "management.azure"),
     Mutation("gateway's region revealed", C + "policies/inference.xml", "@(context.Request.Url.Host)", "@(context.Deployment.Region)"),
     Mutation("no status in what was tried", C + "policies/inference.xml", "StatusCode.ToString()", "StatusReason"),

@@ -10,6 +10,8 @@ import pytest
 import recording
 from recording import APIM, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
 
+from components.settings import TIERS
+
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
 GROUP = "rg-openai-gateway-abcd1234"
 SERVICE = SUBSCRIPTION + APIM.format(resourceGroupName=GROUP, serviceName="apim-abcd1234")
@@ -138,6 +140,15 @@ def test_the_gateway_s_tier_and_place_come_from_config(custom):
     service = custom.one("ApiManagementService", "gateway").inputs
     assert service["sku"] == {"name": "StandardV2", "capacity": 3}
     assert service["location"] == "swedencentral"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_client_certificates_are_on_where_azure_takes_nothing_else(declare, tier):
+    # Developer, Basic, Standard and Premium refuse false; elsewhere true would ask clients for one.
+    program = declare(gateway={"sku": tier}, breaker=None)
+    service = program.one("ApiManagementService", "gateway").inputs
+    is_classic = tier in {"Developer", "Basic", "Standard", "Premium"}
+    assert service["enableClientCertificate"] is is_classic
 
 
 # Backends
@@ -313,6 +324,8 @@ def test_the_policy_signs_in_with_the_gateway_s_identity_and_drops_the_client_s_
     assert token.get("ignore-error") == "false"
     headers = {each.get("name"): each for each in inbound.iter("set-header")}
     assert headers["api-key"].get("exists-action") == "delete"
+    (parameter,) = inbound.iter("set-query-parameter")
+    assert parameter.attrib == {"name": "api-key", "exists-action": "delete"}
     assert headers["Authorization"].get("exists-action") == "override"
     value = headers["Authorization"].findtext("value")
     assert value.startswith('@("Bearer " + ')

@@ -6,18 +6,20 @@ from typing import Any
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.request import Request
 from emulator.resource_manager.rules.rule import Rule, Violations
+from emulator.resource_manager.rules.services import tier_family
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotBuilt:
     """A property that would change what Azure does, and that the local Azure does not act upon.
 
-    Any value is refused but those in `taken`.
+    Any value is refused but those in `taken`, on services of one of the `tiers` if there are any.
     """
 
     of: str
     path: str
     taken: tuple[object, ...] = ()
+    tiers: tuple[str, ...] = ()
 
 
 NOT_BUILT = (
@@ -37,7 +39,13 @@ NOT_BUILT = (
     NotBuilt(of=types.SERVICE, path="properties.additionalLocations", taken=([],)),
     NotBuilt(of=types.SERVICE, path="properties.certificates", taken=([],)),
     NotBuilt(of=types.SERVICE, path="properties.disableGateway", taken=(False,)),
-    NotBuilt(of=types.SERVICE, path="properties.enableClientCertificate", taken=(False,)),
+    # Classic tiers ask for certificates by host name (`hostnameConfigurations`), whatever it says.
+    NotBuilt(
+        of=types.SERVICE,
+        path="properties.enableClientCertificate",
+        taken=(False,),
+        tiers=("Consumption", "v2"),
+    ),
     NotBuilt(of=types.SERVICE, path="properties.hostnameConfigurations", taken=([],)),
     NotBuilt(of=types.SERVICE, path="properties.publicNetworkAccess", taken=("Enabled",)),
     NotBuilt(of=types.SERVICE, path="properties.virtualNetworkConfiguration"),
@@ -70,6 +78,8 @@ NOT_BUILT = (
 def _not_built(request: Request) -> Violations:
     for entry in NOT_BUILT:
         if entry.of != request.path.type:
+            continue
+        if entry.tiers and tier_family(request.body["sku"]["name"]) not in entry.tiers:
             continue
         value: Any = request.body
         for name in entry.path.split("."):

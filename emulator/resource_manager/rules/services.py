@@ -27,7 +27,8 @@ def _wrong_capacity(request: Request) -> Violations:
         yield {"sku": sku["name"], "capacity": sku["capacity"]}
 
 
-def _tier_family(sku: str) -> str:
+def tier_family(sku: str) -> str:
+    """Return `Consumption`, `v2` or `classic`."""
     return sku if sku == "Consumption" else "v2" if sku.endswith("V2") else "classic"
 
 
@@ -35,8 +36,15 @@ def _tier_changed(request: Request) -> Violations:
     wanted = request.body["sku"]["name"]
     if request.existing and not restores(request):
         had = request.existing.body["sku"]["name"]
-        if _tier_family(had) != _tier_family(wanted):
+        if tier_family(had) != tier_family(wanted):
             yield {"had": had, "wanted": wanted}
+
+
+def _no_client_certificate(request: Request) -> Violations:
+    sku = request.body["sku"]["name"]
+    is_off = request.properties.get("enableClientCertificate") is False
+    if is_off and tier_family(sku) == "classic":
+        yield {"sku": sku}
 
 
 def _unknown_identity(request: Request) -> Violations:
@@ -101,5 +109,13 @@ SERVICE_RULES = (
         message="A service of tier '{had}' cannot be changed to tier '{wanted}'.",
         target="sku.name",
         source="? the wording; H: Upgrade and scale an API Management instance",
+    ),
+    Rule(
+        check=_no_client_certificate,
+        of=(types.SERVICE,),
+        code="EnableClientCertificateCannotBeChangedForSku",
+        message="Setting EnableClientCertificate flag to false is not supported for {sku} SKU.",
+        source="M: pulumi-azure#3315 (an update in 2025), pulumi-azure-native#1865 (a creation in"
+        " 2022, its code NotSupported), both of Developer; ? Basic, Standard and Isolated",
     ),
 )
