@@ -5,6 +5,10 @@ it; here a name is looked for in the submodule that should define it, and only i
 does the module load as a whole. A resource of azure-native has some twenty-five aliases, each
 resolved by a chain of tasks to a URN that only engines older than alias specs ask for; and the
 stack trace of each registration is for the CLI's display. Both are left out during a run.
+
+No public way does either. What each saves of `python -m emulator preview` on two cores: loading on
+demand 0.35 s (0.95 s, and 1.3 s without it: 27 modules of azure-native instead of 630), no aliases
+and stack traces 0.75 s (1.1 s, and 1.85 s without it).
 """
 
 import functools
