@@ -227,7 +227,13 @@ def test_a_change_of_place_replaces_and_the_old_one_goes_first(engine):
     kind = provider_pb2.PropertyDiff.UPDATE_REPLACE
     assert {path: diff.kind for path, diff in moved.detailedDiff.items()} == {"location": kind}
     renamed = engine.diff(ACCOUNT, account_id, old, {**old, "accountName": "b"})
-    assert (list(renamed.replaces), renamed.deleteBeforeReplace) == (["accountName"], False)
+    assert (list(renamed.replaces), renamed.deleteBeforeReplace) == (["accountName"], True)
+    drawn = {
+        **from_struct(engine.check(ACCOUNT, {"resourceGroupName": "rg"}).inputs),
+        "location": "uksouth",
+    }
+    beside = engine.diff(ACCOUNT, account_id, drawn, {**drawn, "location": "eastus"})
+    assert (list(beside.replaces), beside.deleteBeforeReplace) == (["location"], False)
     same = engine.diff(ACCOUNT, account_id, old, {**old, "location": "UK South"})
     assert same.changes == provider_pb2.DiffResponse.DIFF_NONE
 

@@ -755,6 +755,15 @@ COGNITIVE_SERVICES = [
         message=SUBDOMAIN_TAKEN,
     ),
     Case(
+        title="its own subdomain for an account that was deleted in another location",
+        there=(GROUP, ACCOUNT),
+        before=delete(ACCOUNT),
+        ask=put(ACCOUNT, {**LEAST[ACCOUNT], "location": "eastus"}),
+        status=409,
+        code="CustomDomainInUse",
+        message=SUBDOMAIN_TAKEN,
+    ),
+    Case(
         title="another subdomain for an account",
         there=(GROUP, ACCOUNT),
         ask=put(ACCOUNT, changed(ACCOUNT, properties__customSubDomainName="foundry1-xyz")),

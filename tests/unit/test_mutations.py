@@ -134,6 +134,7 @@ MUTATIONS = [
     Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
     Mutation("no exception", C + "openai_region.py", "region.name not in settings.unprotected", "True"),
     Mutation("unprotected not told", C + "load_balanced_openai.py", "[*by_name]", "[]"),
+    Mutation("deleted after its replacement", C + "load_balanced_openai.py", "delete_before_replace=True", "delete_before_replace=None"),
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
     Mutation("pool id is a name", C + "load_balanced_openai.py", "id=pool.pool_id", "id=pool.pool_name"),

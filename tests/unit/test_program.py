@@ -436,6 +436,11 @@ def test_accounts_and_service_are_protected_and_nothing_else(declare, dev):
     }
 
 
+def test_what_has_a_fixed_name_says_so_itself_and_is_deleted_before_it_is_replaced(dev):
+    first = {each.urn for each in dev.resources if each.delete_before_replace}
+    assert first == {each.urn for each in dev.resources if each.type.startswith("azure-native:")}
+
+
 @pytest.mark.parametrize(
     ("protect", "names"),
     [(True, []), (False, []), ({"except": ["foundry2"]}, ["foundry2"])],
