@@ -90,7 +90,7 @@ class InferenceApi(pulumi.ComponentResource):
             own,
             policy_id="policy",
             api_id=api.name,
-            format="rawxml",
+            format="xml",
             value=backend_pool.apply(
                 lambda pool: policy_xml(
                     backend_pool=pool,

@@ -1210,6 +1210,17 @@ POLICIES = [
         there=(GROUP, SERVICE),
     ),
     invalid(
+        "an expression that is not escaped in a policy put as XML",
+        POLICY,
+        changed(
+            POLICY,
+            properties__format="xml",
+            properties__value='<policies>\n<inbound id="@(1 == 1 && true)" /></policies>',
+        ),
+        ("representation", "xmlParseEntityRef: no name. Line 2, position 24."),
+        there=ALL_CHAT,
+    ),
+    invalid(
         "a policy with an unknown backend",
         POLICY,
         changed(POLICY, properties__value=POLICY_TEXT),
