@@ -100,7 +100,7 @@ class InferenceApi(pulumi.ComponentResource):
             own,
             policy_id="policy",
             api_id=api.name,
-            format="rawxml",
+            format="xml",
             value=declared,
             **service,
         )

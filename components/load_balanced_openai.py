@@ -32,6 +32,8 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         existing: Found,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        first = pulumi.ResourceOptions(transformations=[_delete_before_replace])
+        opts = pulumi.ResourceOptions.merge(opts, first)
         super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")
@@ -99,3 +101,18 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
 def _random_suffix(opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     length = GENERATED_SUFFIX_LENGTH
     return RandomString("suffix", opts, length=length, upper=False, special=False).result
+
+
+def _delete_before_replace(
+    args: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult:
+    """Say what a fixed name demands, where azure-native says it only if something differs.
+
+    One that the engine has deleted and could not make anew may be declared again as it was: it
+    would be made, and at the end deleted as the old one (docs/decisions/0029).
+    """
+    in_azure = args.type_.startswith("azure-native:")
+    opts = pulumi.ResourceOptions(delete_before_replace=True) if in_azure else None
+    return pulumi.ResourceTransformationResult(
+        args.props, pulumi.ResourceOptions.merge(args.opts, opts)
+    )

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from emulator import hardening
+from emulator.gateway.export import exported
 from emulator.identity import Tokens
 from emulator.locations import PUBLIC, Locations
 from emulator.resource_manager import content, operations, rules, sign_in
@@ -384,12 +385,22 @@ def _body(resource: Resource, request: Request) -> Mapping[str, Any]:
     body = operations.at_moment(resource, request.now)
     if request.path.tail == types.ANY_RESOURCE:
         return _listed_body(body, request.query.get("$expand", ""))
+    if resource.type in (*types.POLICIES, types.POLICY_FRAGMENT):
+        return {**body, "properties": _exported(body["properties"], request)}
     kind = RESOURCE_TYPES.get(resource.type.lower())
     newer = kind.newer.get(request.api_version) if kind else None
     if not newer:
         return body
     known = {name: value for name, value in body["properties"].items() if name not in newer}
     return {**body, "properties": known}
+
+
+def _exported(properties: Mapping[str, Any], request: Request) -> Mapping[str, Any]:
+    """Return a policy's properties in the format that is asked for, which is said only then."""
+    asked = request.query.get("format", "")
+    rest = {name: value for name, value in properties.items() if name != "format"}
+    value = exported(properties["value"], given=properties["format"], wanted=asked or "xml")
+    return {**({"format": asked} if asked else {}), **rest, "value": value}
 
 
 def _listed_body(body: Mapping[str, Any], expand: str) -> Mapping[str, Any]:

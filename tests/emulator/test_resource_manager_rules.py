@@ -755,6 +755,15 @@ COGNITIVE_SERVICES = [
         message=SUBDOMAIN_TAKEN,
     ),
     Case(
+        title="its own subdomain for an account that was deleted in another location",
+        there=(GROUP, ACCOUNT),
+        before=delete(ACCOUNT),
+        ask=put(ACCOUNT, {**LEAST[ACCOUNT], "location": "eastus"}),
+        status=409,
+        code="CustomDomainInUse",
+        message=SUBDOMAIN_TAKEN,
+    ),
+    Case(
         title="another subdomain for an account",
         there=(GROUP, ACCOUNT),
         ask=put(ACCOUNT, changed(ACCOUNT, properties__customSubDomainName="foundry1-xyz")),
@@ -1199,6 +1208,17 @@ POLICIES = [
         changed(FRAGMENT, properties__value="<fragment><unknown /></fragment>"),
         ("value", "Policy 'unknown' is not known. (line 1)"),
         there=(GROUP, SERVICE),
+    ),
+    invalid(
+        "an expression that is not escaped in a policy put as XML",
+        POLICY,
+        changed(
+            POLICY,
+            properties__format="xml",
+            properties__value='<policies>\n<inbound id="@(1 == 1 && true)" /></policies>',
+        ),
+        ("representation", "xmlParseEntityRef: no name. Line 2, position 24."),
+        there=ALL_CHAT,
     ),
     invalid(
         "a policy with an unknown backend",

@@ -30,6 +30,12 @@ DRIFT = 7
 REFUSED = 1
 """Its exit code when the program or the engine refused a change."""
 UP = "up --yes --skip-preview"
+SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
+DELETED = {
+    "Microsoft.CognitiveServices/deletedAccounts": "2025-06-01",
+    "Microsoft.ApiManagement/deletedservices": "2024-05-01",
+}
+"""What keeps its name for 48 hours."""
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH"),
@@ -234,6 +240,28 @@ def test_azure_has_what_the_state_says_after_every_up_that_changes_the_regions(c
     assert "42 unchanged" in cli(UP)
     cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, two, three])
     assert re.search(r"~ 2 updated\s+- 6 deleted", cli("up --yes"))
+    assert_azure_has_what_the_state_says(cli)
+    cli.probe(expected=0)
+
+
+@pytest.mark.parametrize("moved", ["one account", "everything"])
+def test_a_replacement_that_azure_refused_is_made_good_by_the_next_up(cli, moved):
+    """What is deleted and cannot be made again stays in the state, as pending."""
+    cli.set(PROTECT, False)
+    cli(UP)
+    before = cli.file.read_text(encoding="utf-8")
+    if moved == "everything":
+        cli.set("openai-gateway:location", "francecentral")
+    else:
+        one, two, three = cli.regions
+        cli.set(REGIONS, [one, {**two, "location": "francecentral"}, three])
+    assert "purge" in cli(UP, expected=REFUSED)
+    cli.file.write_text(before, encoding="utf-8")
+    with cli.portal() as portal:
+        for kind, version in DELETED.items():
+            for deleted in listed(cli, f"{SUBSCRIPTION}/providers/{kind}", version):
+                portal.delete(deleted, params={"api-version": version}).raise_for_status()
+    cli(UP)
     assert_azure_has_what_the_state_says(cli)
     cli.probe(expected=0)
 

@@ -75,6 +75,7 @@ class Declared:
     property_dependencies: dict[str, set[str]]
     protect: bool = False
     ignore_changes: list[str] = field(default_factory=list)
+    delete_before_replace: bool = False
     id: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -139,6 +140,7 @@ class Recorder(mocks.MockMonitor):
             },
             protect=request.protect,
             ignore_changes=list(request.ignoreChanges),
+            delete_before_replace=request.deleteBeforeReplace,
             id=answer.id,
             outputs=rpc.deserialize_properties(answer.object) if request.custom else {},
         )

@@ -94,6 +94,7 @@ MUTATIONS = [
     Mutation(
         "protocol on the pool", C + "backend_pool.py", 'type="Pool"', 'type="Pool", protocol="http"'
     ),
+    Mutation("no type", C + "backend_pool.py", 'type="Single",', ""),
     Mutation("type Single", C + "backend_pool.py", 'type="Pool"', 'type="Single"'),
     Mutation("pool renamed", C + "settings.py", '"inference-backend-pool"', '"pool"'),
     # service
@@ -105,7 +106,7 @@ MUTATIONS = [
     Mutation("doubled path", C + "inference_api.py", '"/v1/chat', '"/openai/v1/chat'),
     Mutation("subscription to all", C + "inference_api.py", '"/apis/{api_name}"', '"/apis"'),
     Mutation("key in plain", C + "inference_api.py", "pulumi.Output.secret(", "("),
-    Mutation("policy as xml", C + "inference_api.py", '"rawxml"', '"xml"'),
+    Mutation("policy as raw xml", C + "inference_api.py", 'format="xml"', 'format="rawxml"'),
     Mutation("a retry too many", C + "inference_api.py", "members - 1", "members"),
     Mutation("policy names no pool", C + "load_balanced_openai.py", "backend_pool=pool.pool_name", 'backend_pool="pool"'),
     # policy
@@ -134,6 +135,7 @@ MUTATIONS = [
     Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
     Mutation("no exception", C + "openai_region.py", "region.name not in settings.unprotected", "True"),
     Mutation("unprotected not told", C + "load_balanced_openai.py", "[*by_name]", "[]"),
+    Mutation("deleted after its replacement", C + "load_balanced_openai.py", "delete_before_replace=True", "delete_before_replace=None"),
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
     Mutation("pool id is a name", C + "load_balanced_openai.py", "id=pool.pool_id", "id=pool.pool_name"),

@@ -160,7 +160,7 @@ def test_a_backend_forwards_to_its_own_region(dev, name):
     backend = dev.one("Backend", name).inputs
     assert backend["backendId"] == name
     assert backend["url"] == f"https://{name}-abcd1234.openai.azure.com/openai"
-    assert backend["protocol"] == "http"
+    assert (backend["type"], backend["protocol"]) == ("Single", "http")
     assert backend["serviceName"] == "apim-abcd1234"
     assert backend["resourceGroupName"] == GROUP
     assert "pool" not in backend
@@ -272,9 +272,9 @@ def test_the_subscription_opens_this_api_and_no_other(dev):
 # Policy
 
 
-def test_the_policy_is_raw_xml_on_the_api_and_well_formed(dev):
+def test_the_policy_is_xml_on_the_api(dev):
     policy = dev.one("ApiPolicy", "inference-policy").inputs
-    assert policy["format"] == "rawxml"
+    assert policy["format"] == "xml"
     assert policy["policyId"] == "policy"
     assert policy["apiId"] == "inference"
     assert "${" not in policy["value"]
@@ -435,6 +435,11 @@ def test_accounts_and_service_are_protected_and_nothing_else(declare, dev):
         "foundry1",
         "foundry3",
     }
+
+
+def test_what_has_a_fixed_name_says_so_itself_and_is_deleted_before_it_is_replaced(dev):
+    first = {each.urn for each in dev.resources if each.delete_before_replace}
+    assert first == {each.urn for each in dev.resources if each.type.startswith("azure-native:")}
 
 
 @pytest.mark.parametrize(

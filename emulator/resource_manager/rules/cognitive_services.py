@@ -38,7 +38,9 @@ def _subdomain_taken(request: Request) -> Violations:
     if wanted is None:
         return
     owners = accounts_of_subdomain(request.view, wanted)
-    if any(account.id.lower() != request.id.lower() for account in owners):
+    # One that was deleted elsewhere under the same id keeps it too.
+    own = request.existing or record_of(request)
+    if any(not own or account.id.lower() != request.id.lower() for account in owners):
         yield {"subdomain": wanted}
 
 
@@ -136,7 +138,7 @@ COGNITIVE_SERVICES_RULES = (
         " as it's already used by a resource. If the resource using the name was deleted in the"
         " last 48 hours, you may need to purge the deleted resource. Learn more at"
         ' "https://go.microsoft.com/fwlink/?linkid=2215493"',
-        source="M: azuresandbox#164",
+        source="M: azuresandbox#164; ? for the same account in another location",
     ),
     Rule(
         check=_subdomain_changed,
