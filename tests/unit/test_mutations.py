@@ -95,7 +95,9 @@ MUTATIONS = [
         "protocol on the pool", C + "backend_pool.py", 'type="Pool"', 'type="Pool", protocol="http"'
     ),
     Mutation("type Single", C + "backend_pool.py", 'type="Pool"', 'type="Single"'),
-    Mutation("pool renamed", C + "settings.py", '"inference-backend-pool"', '"pool"'),
+    Mutation("pool renamed", C + "traffic.py", '"inference-backend-pool"', '"pool"'),
+    Mutation("one breaker for all models", C + "backend_pool.py", "backend_id=region.name + ending", "backend_id=region.name"),
+    Mutation("models without a pool", C + "settings.py", '{names[0]: "", **', '{names[0]: ""} or {**'),
     # service
     Mutation("classic tiers refused", C + "api_gateway.py", "=gateway.sku in CLASSIC_TIERS", "=False"),
     Mutation("clients asked for certificates", C + "api_gateway.py", "=gateway.sku in CLASSIC_TIERS", "=True"),
@@ -106,18 +108,23 @@ MUTATIONS = [
     Mutation("subscription to all", C + "inference_api.py", '"/apis/{api_name}"', '"/apis"'),
     Mutation("key in plain", C + "inference_api.py", "pulumi.Output.secret(", "("),
     Mutation("policy as xml", C + "inference_api.py", '"rawxml"', '"xml"'),
-    Mutation("a retry too many", C + "inference_api.py", "members - 1", "members"),
-    Mutation("policy names no pool", C + "load_balanced_openai.py", "backend_pool=pool.pool_name", 'backend_pool="pool"'),
+    Mutation("no budget", C + "inference_api.py", "retries=retries.count", "retries=50"),
+    Mutation("what may have been executed is repeated", C + "settings.py", "repeat_unanswered: bool = Field(\n        default=False", "repeat_unanswered: bool = Field(\n        default=True"),
+    Mutation("policy names no pool", C + "inference_api.py", "        pool=POOL_NAME,", '        pool="pool",'),
+    Mutation("policy waits for no pool", C + "load_balanced_openai.py", "[each.pool for each in pools.values()]", "[]"),
+    Mutation("nothing is too large to keep", C + "inference_api.py", "if tier in CLASSIC_TIERS", "if True"),
+    Mutation("no answer waits", C + "inference_api.py", "str(not settings.streaming)", "str(False)"),
+    Mutation("any policy is short enough", C + "inference_api.py", "size > limit", "False"),
     # policy
     Mutation(
         "retry keeps the member",
         C + "policies/inference.xml",
-        """      <set-backend-service backend-id="${backend_pool}" />
-      <forward""",
-        "      <forward",
+        """      <set-backend-service backend-id="${pool}" />
+""",
+        "",
     ),
-    Mutation("429 not retried", C + "policies/inference.xml", "StatusCode == 429", "StatusCode == 408"),
-    Mutation("a region's refusal not retried", C + "policies/inference.xml", "StatusCode == 401", "StatusCode == 402"),
+    Mutation("429 not retried", C + "policies/inference.xml", "status == 429", "status == 408"),
+    Mutation("a region's refusal not retried", C + "policies/inference.xml", "status == 401", "status == 402"),
     Mutation("no body for a retry", C + "policies/inference.xml", 'request-body="true"', 'request-body="false"'),
     Mutation("key reaches regions", C + "policies/inference.xml", '<set-header name="api-key" exists-action="delete" />', ""),
     Mutation("key in the query reaches regions", C + "policies/inference.xml", '<set-query-parameter name="api-key" exists-action="delete" />', ""),
@@ -136,7 +143,7 @@ MUTATIONS = [
     Mutation("unprotected not told", C + "load_balanced_openai.py", "[*by_name]", "[]"),
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
-    Mutation("pool id is a name", C + "load_balanced_openai.py", "id=pool.pool_id", "id=pool.pool_name"),
+    Mutation("pool id is a name", C + "load_balanced_openai.py", "id=first.pool_id", "id=first.pool_name"),
     Mutation("starved regions unnamed", "__main__.py", "log.warn(warning)", "log.debug(warning)"),
     Mutation("no forecast", "__main__.py", "report(f", "str(f"),
     Mutation("component unparented", C + "load_balanced_openai.py", "children = pulumi.ResourceOptions(parent=self)", "children = pulumi.ResourceOptions()"),
