@@ -61,8 +61,18 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             for region in settings.regions
         }
         backend_urls = {key: region.backend_url for key, region in regions.items()}
-        pool = BackendPool(service=gateway.service, backend_urls=backend_urls, **shared)
-        api = InferenceApi(API_NAME, service=gateway.service, backend_pool=pool.pool_name, **shared)
+        pools = {
+            model: BackendPool(ending, service=gateway.service, backend_urls=backend_urls, **shared)
+            for model, ending in settings.name_ends.items()
+        }
+        first = pools[settings.models[0].name]
+        api = InferenceApi(
+            API_NAME,
+            service=gateway.service,
+            tier=existing.tier,
+            pools=[each.pool for each in pools.values()],
+            **shared,
+        )
 
         outputs = contract.Outputs(
             resource_group=gateway.service["resource_group_name"],
@@ -71,7 +81,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             subscription_key=api.subscription_key,
             deployment=settings.models[0].name,
             api_version=API_VERSION,
-            pool=contract.PoolReference(id=pool.pool_id, name=pool.pool_name),
+            pool=contract.PoolReference(id=first.pool_id, name=first.pool_name),
             routing=settings.routing,
             backends=tuple(
                 contract.Backend(
@@ -86,8 +96,8 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             ),
             subscription=api.subscription_id,
             pools=tuple(
-                contract.ModelPool(deployment=model.name, id=pool.pool_id, name=pool.pool_name)
-                for model in settings.models[:1]
+                contract.ModelPool(deployment=model, id=pool.pool_id, name=pool.pool_name)
+                for model, pool in pools.items()
             ),
             policy=api.policy,
         )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
+from itertools import product
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     import pulumi
 
 NAMESPACE: Final = "openai-gateway"
-POOL_NAME: Final = "inference-backend-pool"
+POOL_NAME: Final = traffic.POOL_NAME
 CLASSIC_TIERS: Final = ("Developer", "Basic", "Standard", "Premium")
 TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
+_BACKEND_LENGTH: Final = 80  # API Management REST API
 _SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
 _LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
@@ -230,6 +232,34 @@ class Breaker(_Section):
     )
 
 
+class Retries(_Section):
+    """What is tried again elsewhere, and for how long; times are in whole seconds."""
+
+    # By the failover drills and the sweep: docs/decisions/0020.
+    count: int = _whole(
+        0, 10, default=5, description="Further attempts of a request, however large the pool is."
+    )
+    repeat_unanswered: bool = Field(
+        default=False,
+        description="Whether a call that a region took and did not answer is sent to another one: "
+        "it may be executed, and billed, more than once.",
+    )
+    timeout: int = _whole(
+        1,
+        240,
+        default_factory=lambda data: 20 if data.get("repeat_unanswered") else 100,
+        description="How long an attempt waits for its answer to begin; by default 100, or 20 with "
+        "`repeatUnanswered`. Once half of the deadline has passed, an attempt gets all that is "
+        "left.",
+    )
+    deadline: int = _whole(
+        1,
+        240,
+        default=240,
+        description="How long all attempts of a request may take; at most 30 on Consumption.",
+    )
+
+
 class Protection(_Section):
     """Accounts and service are neither deleted nor replaced, but for those named here."""
 
@@ -296,6 +326,15 @@ class Settings(_Section):
         description="Circuit breaker of each backend; `null` switches it off, as Consumption "
         "requires.",
     )
+    retries: Retries = Field(
+        default_factory=Retries.model_construct,
+        description="Attempts of a request whose region refuses it, fails or cannot be reached.",
+    )
+    streaming: bool = Field(
+        default=True,
+        description="Whether answers pass as they arrive; `false` has the gateway wait for the "
+        "whole of each, as Consumption requires.",
+    )
     reveal_backend: bool = Field(
         default=True,
         description="Whether response headers name the host that answered and what each attempt "
@@ -306,6 +345,17 @@ class Settings(_Section):
     def path(self, region: Region) -> str:
         """Where a region stands in the config, as `regions[0]`."""
         return f"regions[{self._order.index(region.name)}]"
+
+    @property
+    def name_ends(self) -> dict[str, str]:
+        """What ends the names of a model's pool and backends, by deployment: not of the first's."""
+        names = [model.name for model in self.models]
+        return {names[0]: "", **{name: f"-{name}" for name in names[1:]}}
+
+    @property
+    def beyond_consumption(self) -> list[tuple[str, str]]:
+        """Keys of what is on and Consumption has not got, and what switches each off."""
+        return _beyond_consumption(on={"breaker": self.breaker, "streaming": self.streaming})
 
     @property
     def default_location(self) -> str:
@@ -345,6 +395,10 @@ class Settings(_Section):
                 f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
             )
         return tuple(lines)
+
+
+def _beyond_consumption(on: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(key, off) for key, off in (("breaker", "null"), ("streaming", "false")) if on[key]]
 
 
 def mistake(path: str, found: str, remedy: object) -> str:
@@ -516,6 +570,7 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     yield from _check_unique("regions", regions, "location")
     yield from _check_unique("models", config.get("models", ()), "name")
     yield from _check_names(regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
+    yield from _check_backends(regions, config.get("models", ()))
     labels = {
         each["name"]: known.display_name(each["location"])
         for each in regions
@@ -541,13 +596,30 @@ def _check_names(regions: Sequence[Any], suffix: str) -> Iterator[str]:
     for position, region in enumerate(regions):
         path, name = f"regions[{position}].name", region.get("name", "")
         found = f"is {shown(name)}"
-        if name == POOL_NAME:
-            yield mistake(path, found, "the pool itself has this name; choose another")
         excess = len(f"{name}-{suffix}") - _SUBDOMAIN_LENGTH
         if excess > 0 and region.get("existing") is None:
             longer = f"{excess} longer than the {_SUBDOMAIN_LENGTH} allowed; shorten either"
             given = f"a resourceSuffix of {len(suffix)} characters"
             yield mistake(path, found, f"with {given} the account's subdomain is {longer}")
+
+
+def _check_backends(regions: Sequence[Any], models: Sequence[Any]) -> Iterator[str]:
+    """Refuse names of backends and pools that are too long, or another's."""
+    too_long = f"longer than the {_BACKEND_LENGTH} allowed; shorten"
+    of_models = [(n, f"-{each['name']}") for n, each in enumerate(models) if n and "name" in each]
+    for position, end in of_models:
+        if (excess := len(POOL_NAME + end) - _BACKEND_LENGTH) > 0:
+            remedy = f"the name of its pool is {excess} {too_long} it"
+            yield mistake(f"models[{position}].name", f"is {shown(end[1:])}", remedy)
+    ends = ["", *(end for _, end in of_models)]
+    owners = {(POOL_NAME + end).lower(): "the pool itself" for end in ends}
+    for end, (position, name) in product(ends, enumerate(each.get("name") for each in regions)):
+        path, found = f"regions[{position}].name", f"is {shown(name)}"
+        what = f"the name of its backend for {shown(end[1:])}" if end else "this name"
+        if name and owners.setdefault((name + end).lower(), shown(name)) != shown(name):
+            yield mistake(path, found, f"{owners[(name + end).lower()]} has {what}; choose another")
+        if name and end and (excess := len(name + end) - _BACKEND_LENGTH) > 0:
+            yield mistake(path, found, f"{what} is {excess} {too_long} either")
 
 
 def _check_traffic(
@@ -585,9 +657,11 @@ def _check_gateway(config: Mapping[str, Any], wrong: Collection[_Path]) -> Itera
         if capacity:
             remedy = "a Consumption service has no units; write 0, or leave the key out"
             yield mistake("gateway.capacity", f"is {capacity}", remedy)
-        if config.get("breaker", ()) is not None and ("breaker",) not in wrong:
-            remedy = "a Consumption service has none; set it to null, or choose another gateway.sku"
-            yield mistake("breaker", "is on", remedy)
+        breaker, streaming = config.get("breaker", ()) is not None, config.get("streaming", True)
+        for key, off in _beyond_consumption({"breaker": breaker, "streaming": streaming}):
+            if (key,) not in wrong:
+                has_none = f"a Consumption service has none; set it to {off}"
+                yield mistake(key, "is on", f"{has_none}, or choose another gateway.sku")
     if one and other and normalise(one) != normalise(other):
         remedy = f"location is {shown(one)}, and both mean the same; leave this one out"
         yield mistake("gateway.location", f"is {shown(other)}", remedy)

@@ -15,6 +15,7 @@ def test_every_tier_of_the_config_is_deployed_and_stays_as_it_is(shell, tmp_path
     stack["config"]["openai-gateway:gateway"] = {"sku": tier}
     if tier == "Consumption":
         stack["config"]["openai-gateway:breaker"] = None
+        stack["config"]["openai-gateway:streaming"] = False
     config = tmp_path / "tier.yaml"
     config.write_text(yaml.safe_dump(stack))
     named = ("--stack", "tier", "--config-file", str(config))

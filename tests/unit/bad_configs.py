@@ -53,6 +53,10 @@ def many(count: int) -> list[dict[str, Any]]:
     return [{"name": f"foundry{n + 1}", "location": places[n]} for n in range(count)]
 
 
+def models(*names: str) -> list[dict[str, Any]]:
+    return [{**CHAT, "name": name} for name in names]
+
+
 def at(changes: dict[str, Any], **config: Any) -> dict[str, Any]:
     """A good config with changes by path, as `regions.2.weight`; DROP takes a key away."""
     whole = copy.deepcopy({"regions": REGIONS, "models": [CHAT], **config})
@@ -416,18 +420,71 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ["breaker is false: write a mapping of keys to values"],
     ),
     (
-        "a breaker on Consumption",
+        "a breaker and streams on Consumption",
         at({"gateway": {"sku": "Consumption"}}),
         [
             (
                 "breaker is on: a Consumption service has none; set it to null, or choose another "
                 "gateway.sku"
+            ),
+            (
+                "streaming is on: a Consumption service has none; set it to false, or choose "
+                "another gateway.sku"
+            ),
+        ],
+    ),
+    (
+        "a backend of a model with a region's name",
+        at({"models": models("chat", "embed"), "regions.2.name": "foundry1-embed"}),
+        [
+            (
+                'regions[0].name is "foundry1": "foundry1-embed" has the name of its backend for '
+                '"embed"; choose another'
             )
         ],
     ),
     (
+        "a pool of a model with a region's name",
+        at({"models": models("chat", "embed"), "regions.2.name": "inference-backend-pool-embed"}),
+        [
+            (
+                'regions[2].name is "inference-backend-pool-embed": the pool itself has this '
+                "name; choose another"
+            )
+        ],
+    ),
+    (
+        "a model whose pool's name is too long",
+        at({"models": models("chat", "e" * 58)}),
+        [
+            (
+                f'models[1].name is "{"e" * 58}": the name of its pool is 1 longer than the 80 '
+                "allowed; shorten it"
+            )
+        ],
+    ),
+    (
+        "a model and a region whose backend's name is too long",
+        at({"models": models("chat", "e" * 40), "regions.2.name": "f" * 40}),
+        [
+            (
+                f'regions[2].name is "{"f" * 40}": the name of its backend for "{"e" * 40}" is 1 '
+                "longer than the 80 allowed; shorten either"
+            )
+        ],
+    ),
+    (
+        "retries without end",
+        at({"retries": {"count": 51, "deadline": 0, "repeatUnanswered": 1}}),
+        [
+            "retries.count is 51: write a whole number from 0 to 10",
+            "retries.repeatUnanswered is 1: write true or false",
+            "retries.deadline is 0: write a whole number from 1 to 240",
+        ],
+    ),
+    (
         "units on Consumption",
-        at({"gateway": {"sku": "Consumption", "capacity": 1}, "breaker": None}),
+        at({"gateway": {"sku": "Consumption", "capacity": 1}, "breaker": None, "streaming": False}),
         [
             (
                 "gateway.capacity is 1: a Consumption service has no units; write 0, or leave the "

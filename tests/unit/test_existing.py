@@ -277,6 +277,10 @@ def test_every_problem_is_reported_at_once_and_nothing_is_declared(azure, monkey
             "service of another tier"
         ),
         (
+            'streaming is on, and "apim-team" is a Consumption service: set it to false, or choose '
+            "a service of another tier"
+        ),
+        (
             f"{IS_SERVICE}, which has no system-assigned identity: the regions must know it; "
             "switch it on: az apim update -g rg-ai -n apim-team --enable-managed-identity true"
         ),
@@ -294,7 +298,14 @@ def test_every_problem_is_reported_at_once_and_nothing_is_declared(azure, monkey
 
 def test_a_consumption_service_without_a_breaker_is_good(azure):
     azure.there |= altered(SERVICE, sku={"name": "Consumption", "capacity": 0})
-    declare(breaker=None)
+    policy = declare(breaker=None, streaming=False).one("ApiPolicy", "inference-policy")
+    assert "2097152 >= long.Parse(" in policy.inputs["value"]
+
+
+def test_the_policy_is_for_the_tier_that_is_there(azure):
+    azure.there |= altered(SERVICE, sku={"name": "Premium", "capacity": 1})
+    policy = declare().one("ApiPolicy", "inference-policy").inputs["value"]
+    assert "524288000 >= long.Parse(" in policy
 
 
 def test_an_identity_that_a_user_assigned_is_not_the_service_s_own(azure):

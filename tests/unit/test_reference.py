@@ -25,7 +25,11 @@ NOT_IN_A_SCHEMA = {
     "a deployment twice, but for case",
     "a duration without unit",
     "a duration of nothing",
-    "a breaker on Consumption",
+    "a breaker and streams on Consumption",
+    "a backend of a model with a region's name",
+    "a pool of a model with a region's name",
+    "a model whose pool's name is too long",
+    "a model and a region whose backend's name is too long",
     "units on Consumption",
     "no units",
     "a service that exists, and what it has already",
@@ -48,7 +52,7 @@ def test_what_is_generated_is_up_to_date():
 
 def test_every_key_has_a_description():
     sections = [reference.config(), *reference.config()["$defs"].values()]
-    assert len(sections) == 8
+    assert len(sections) == 9
     for section in sections:
         for name, key in section["properties"].items():
             assert len(key["description"]) > 8, name

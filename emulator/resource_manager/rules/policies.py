@@ -88,6 +88,14 @@ def _unescaped(request: Request) -> Violations:
         yield {"reason": reason}
 
 
+def _too_long_for_consumption(request: Request) -> Violations:
+    service = request.find(_service_id(request))
+    size = len(request.properties["value"].encode())
+    if size > _CONSUMPTION_BYTES and service and service.body["sku"]["name"] == "Consumption":
+        yield {"size": size, "limit": _CONSUMPTION_BYTES}
+
+
+_CONSUMPTION_BYTES = 16 * 1024  # Azure subscription and service limits, API Management
 # One that does not end goes to the end: looked for at each beginning, it would take for ever.
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _BACKEND_REFERENCE = re.compile(r"""\bbackend-id\s*=\s*(["'])([^@"'{][^"']*)\1""")
@@ -179,6 +187,14 @@ POLICY_RULES = (
         target="{element}",
         source="? most wordings; M: apiops#565 for the form, terraform-provider-azurerm#5001 for a"
         " named value, apiops#668 for a fragment",
+    ),
+    Rule(
+        check=_too_long_for_consumption,
+        of=types.POLICIES,
+        message="The policy document has {size} bytes; the Consumption tier takes {limit}.",
+        target="value",
+        source="? the wording; H: Azure subscription and service limits, API Management, 'Maximum"
+        " policy document size'",
     ),
     Rule(
         check=_unknown_backend,
