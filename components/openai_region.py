@@ -61,7 +61,14 @@ class RegionalOpenAI(pulumi.ComponentResource):
                     resource_group_name=resource_group_name,
                     sku={"name": model.sku, "capacity": model.capacity},
                     properties={
-                        "model": {"format": "OpenAI", "name": model.model, "version": model.version}
+                        "model": {
+                            "format": "OpenAI",
+                            "name": model.model,
+                            "version": model.version,
+                        },
+                        # Unset, it would let Azure upgrade one region weeks before the next.
+                        "version_upgrade_option": model.version_upgrade,
+                        "rai_policy_name": model.rai_policy,
                     },
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
                 )

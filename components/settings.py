@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = "inference-backend-pool"
 CLASSIC_TIERS: Final = ("Developer", "Basic", "Standard", "Premium")
+UPGRADES: Final = (
+    "OnceNewDefaultVersionAvailable",
+    "OnceCurrentVersionExpired",
+    "NoAutoUpgrade",
+)
 TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
 _SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
@@ -139,6 +144,9 @@ GroupName = Annotated[str, _text(r"[\w.()-]*[\w()-]", _GROUP, high=90)]
 AccountName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _ACCOUNT, low=2, high=64)]
 ServiceName = Annotated[str, _text("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?", _SERVICE, high=50)]
 DeploymentName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _DEPLOYMENT, high=64)]
+RaiPolicyName = Annotated[
+    str, _text(r"[A-Za-z0-9][\w.-]*", "write the name of a content filter, as Microsoft.DefaultV2")
+]
 ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
 Version = Annotated[str, _text(r"\S+", _VERSION)]
 DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
@@ -192,6 +200,17 @@ class Model(_Section):
     version: Version = Field(description="Version of the model, in quotes.")
     sku: DeploymentType = Field(description="Deployment type.")
     capacity: int = _whole(1, description="Thousands of tokens a minute.")
+    version_upgrade: str = _one_of(
+        UPGRADES,
+        default="OnceCurrentVersionExpired",
+        description="When Azure may change the version, region by region: one of "
+        f"{', '.join(UPGRADES)}.",
+    )
+    rai_policy: RaiPolicyName | None = Field(
+        None,
+        description="Name of a content filter: one of Microsoft's, as Microsoft.DefaultV2, or one "
+        "that every account has already. Without it, Azure's default.",
+    )
 
 
 _CHAT: Final = Model.model_construct(

@@ -787,6 +787,13 @@ COGNITIVE_SERVICES = [
         " is not supported.",
     ),
     Case(
+        title="a content filter that the account has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__raiPolicyName="strict")),
+        code="InvalidResourceProperties",
+        message="The RAI policy 'strict' does not exist in the account.",
+    ),
+    Case(
         title="an unknown sku of deployment",
         there=(GROUP, ACCOUNT),
         ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="Gold")),

@@ -52,7 +52,9 @@ THERE: dict[str, Any] = {
     **{
         f"{ACCOUNTS}/{name}-ai/deployments/chat": {
             "name": "chat",
-            "properties": {"model": {"format": "OpenAI", "name": CHAT["model"]}},
+            "properties": {
+                "model": {"format": "OpenAI", "name": CHAT["model"], "version": CHAT["version"]}
+            },
         }
         for name in NAMES
     },
@@ -366,16 +368,27 @@ MAY_NOT = "AuthorizationFailed: this identity may not read it; give it the role 
             f"{FIRST}/deployments/chat",
             None,
             (
-                f'{IS_FIRST}, whose deployment "chat" is missing: deploy gpt-5.4-mini under that '
-                "name, or change models"
+                f'{IS_FIRST}, whose deployment "chat" is missing: deploy gpt-5.4-mini 2026-03-17 '
+                "under that name, or change models"
             ),
         ),
         (
             f"{FIRST}/deployments/chat",
-            {"name": "chat", "properties": {"model": {"name": "gpt-4o"}}},
+            {"name": "chat", "properties": {"model": {"name": "gpt-4o", "version": "2024-11-20"}}},
             (
-                f'{IS_FIRST}, whose deployment "chat" is of gpt-4o: deploy gpt-5.4-mini under that '
-                "name, or change models"
+                f'{IS_FIRST}, whose deployment "chat" is of gpt-4o 2024-11-20: deploy gpt-5.4-mini '
+                "2026-03-17 under that name, or change models"
+            ),
+        ),
+        (
+            f"{FIRST}/deployments/chat",
+            {
+                "name": "chat",
+                "properties": {"model": {"name": CHAT["model"], "version": "2027-01-01"}},
+            },
+            (
+                f'{IS_FIRST}, whose deployment "chat" is of gpt-5.4-mini 2027-01-01: deploy '
+                "gpt-5.4-mini 2026-03-17 under that name, or change models"
             ),
         ),
         (f"{FIRST}/deployments", DENIED, f"{IS_FIRST}, which cannot be looked up: {MAY_NOT}"),

@@ -95,10 +95,18 @@ def test_the_deployments_of_an_account_are_made_one_after_another(custom, region
         assert deployment.inputs["deploymentName"] == model["name"]
         assert deployment.inputs["sku"] == {"name": "GlobalStandard", "capacity": model["capacity"]}
         assert deployment.inputs["properties"] == {
-            "model": {"format": "OpenAI", "name": "m", "version": "1"}
+            "model": {"format": "OpenAI", "name": "m", "version": "1"},
+            "versionUpgradeOption": "OnceCurrentVersionExpired",
         }
         before = deployment
     assert len(custom.all("Deployment")) == 9
+
+
+def test_upgrades_and_content_filter_of_a_deployment_come_from_config(declare):
+    model = {**MODELS[0], "versionUpgrade": "NoAutoUpgrade", "raiPolicy": "strict"}
+    for deployment in declare(models=[model]).all("Deployment"):
+        assert deployment.inputs["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
+        assert deployment.inputs["properties"]["raiPolicyName"] == "strict"
 
 
 # Roles
