@@ -41,6 +41,7 @@ class ApiGateway(pulumi.ComponentResource):
                 service_name=pulumi.Output.concat("apim-", suffix),
                 resource_group_name=resource_group_name,
                 location=settings.location or settings.default_location,
+                tags=settings.tags or None,
                 sku={"name": gateway.sku, "capacity": gateway.capacity},
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,

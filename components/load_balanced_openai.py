@@ -41,6 +41,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 name,
                 resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
                 location=settings.location or settings.default_location,
+                tags=settings.tags or None,
                 opts=pulumi.ResourceOptions(
                     parent=self, ignore_changes=None if settings.location else ["location"]
                 ),

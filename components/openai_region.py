@@ -42,6 +42,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 account_name=subdomain,
                 resource_group_name=resource_group_name,
                 location=region.location,
+                tags=settings.tags or None,
                 kind="OpenAI",
                 sku={"name": "S0"},
                 properties={"custom_sub_domain_name": subdomain, "disable_local_auth": True},

@@ -81,6 +81,14 @@ def test_a_given_suffix_is_used_and_none_is_generated(custom):
     assert unwrap(program.outputs["resource_group"]) == "rg-openai-gateway-team7"
 
 
+def test_what_takes_tags_has_those_of_the_config_and_none_where_there_are_none(declare, dev):
+    tags = {"team": "search", "cost center": "7/8"}
+    tagged = declare(tags=tags)
+    for kind in ("ResourceGroup", "Account", "ApiManagementService"):
+        assert [each.inputs["tags"] for each in tagged.all(kind)] == [tags] * len(tagged.all(kind))
+        assert all("tags" not in each.inputs for each in dev.all(kind))
+
+
 # Deployments
 
 
