@@ -4,6 +4,7 @@ import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
+from components import soft_delete
 from components.existing import FoundAccount
 from components.resource_manager import OPENAI_USER
 from components.settings import Region, Settings
@@ -27,6 +28,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
         found: FoundAccount | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
+        restored: soft_delete.Restored,
         gateway_principal_id: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -45,7 +47,11 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 tags=settings.tags or None,
                 kind="OpenAI",
                 sku={"name": "S0"},
-                properties={"custom_sub_domain_name": subdomain, "disable_local_auth": True},
+                properties={
+                    "custom_sub_domain_name": subdomain,
+                    "disable_local_auth": True,
+                    "restore": soft_delete.flag(restored, region.name),
+                },
                 opts=pulumi.ResourceOptions(
                     parent=self, protect=region.name not in settings.unprotected
                 ),

@@ -325,6 +325,11 @@ class Settings(_Section):
         description="Whether response headers name the host that answered and what each attempt "
         "met; the probe needs them.",
     )
+    restore: bool = Field(
+        default=False,
+        description="Whether a deleted account or service that still has a name of this stack is "
+        "restored. If not, the deployment stops and prints the command that purges it.",
+    )
     tags: dict[str, TagValue] = _key(
         "write a mapping of names to texts, as {team: search}",
         {"maxProperties": MOST_TAGS, "propertyNames": {"pattern": TAG_NAME, "maxLength": 512}},

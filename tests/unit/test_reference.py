@@ -26,6 +26,7 @@ NOT_IN_A_SCHEMA = {
     "a duration without unit",
     "a duration of nothing",
     "a breaker on Consumption",
+    "more tags than API Management takes",
     "units on Consumption",
     "no units",
     "a service that exists, and what it has already",

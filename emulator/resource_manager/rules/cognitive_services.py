@@ -135,7 +135,7 @@ COGNITIVE_SERVICES_RULES = (
         code="CanNotRestoreANonSoftDeletedResource",
         message="There is no soft-deleted resource with ID '{id}' in location '{location}' to"
         " restore.",
-        source="?",
+        source="? the wording, and that it holds for an account that is there",
     ),
     Rule(
         check=_subdomain_taken,
