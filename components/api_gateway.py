@@ -3,6 +3,7 @@
 import pulumi
 from pulumi_azure_native import apimanagement
 
+from components import soft_delete
 from components.existing import FoundService
 from components.settings import CLASSIC_TIERS, Settings
 
@@ -24,7 +25,8 @@ class ApiGateway(pulumi.ComponentResource):
         settings: Settings,
         found: FoundService | None,
         resource_group_name: pulumi.Output[str],
-        suffix: pulumi.Input[str],
+        suffix: pulumi.Output[str],
+        restored: soft_delete.Restored,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
@@ -38,15 +40,17 @@ class ApiGateway(pulumi.ComponentResource):
             gateway = settings.gateway
             service = apimanagement.ApiManagementService(
                 name,
-                service_name=pulumi.Output.concat("apim-", suffix),
+                service_name=suffix.apply(soft_delete.service_name),
                 resource_group_name=resource_group_name,
                 location=settings.location or settings.default_location,
+                tags=settings.tags or None,
                 sku={"name": gateway.sku, "capacity": gateway.capacity},
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,
                 identity={"type": "SystemAssigned"},
                 # False is refused on classic tiers, where true asks no client for a certificate.
                 enable_client_certificate=gateway.sku in CLASSIC_TIERS,
+                restore=soft_delete.flag(restored, name),
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     protect=name not in settings.unprotected,

@@ -6,7 +6,7 @@ import pulumi
 from pulumi_azure_native import resources
 from pulumi_random import RandomString
 
-from components import contract
+from components import contract, soft_delete
 from components.api_gateway import ApiGateway
 from components.backend_pool import BackendPool
 from components.existing import Found
@@ -37,19 +37,29 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")
+        restored = none = pulumi.Output.from_input(frozenset[str]())
         if not existing.service or len(existing.accounts) < len(settings.regions):
             suffix = pulumi.Output.from_input(settings.resource_suffix or _random_suffix(children))
+            restored = soft_delete.restored(suffix, settings, existing)
+            # All names wait for it: nothing is created where one of them is taken.
+            suffix = pulumi.Output.all(suffix, restored).apply(lambda both: both[0])
             own_group = resources.ResourceGroup(
                 name,
-                resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
+                resource_group_name=suffix.apply(soft_delete.group_name),
                 location=settings.location or settings.default_location,
+                tags=settings.tags or None,
                 opts=pulumi.ResourceOptions(
                     parent=self, ignore_changes=None if settings.location else ["location"]
                 ),
             ).name
 
         shared: dict[str, Any] = {"settings": settings, "opts": children}
-        own: dict[str, Any] = {**shared, "resource_group_name": own_group, "suffix": suffix}
+        own: dict[str, Any] = {
+            **shared,
+            "resource_group_name": own_group,
+            "suffix": suffix,
+            "restored": restored if settings.restore else none,  # which a first preview knows
+        }
         gateway = ApiGateway("gateway", found=existing.service, **own)
         regions = {
             region.name: RegionalOpenAI(

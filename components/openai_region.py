@@ -4,6 +4,7 @@ import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
+from components import soft_delete
 from components.existing import FoundAccount
 from components.resource_manager import OPENAI_USER
 from components.settings import Region, Settings
@@ -27,6 +28,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
         found: FoundAccount | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
+        restored: soft_delete.Restored,
         gateway_principal_id: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -42,9 +44,14 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 account_name=subdomain,
                 resource_group_name=resource_group_name,
                 location=region.location,
+                tags=settings.tags or None,
                 kind="OpenAI",
                 sku={"name": "S0"},
-                properties={"custom_sub_domain_name": subdomain, "disable_local_auth": True},
+                properties={
+                    "custom_sub_domain_name": subdomain,
+                    "disable_local_auth": True,
+                    "restore": soft_delete.flag(restored, region.name),
+                },
                 opts=pulumi.ResourceOptions(
                     parent=self, protect=region.name not in settings.unprotected
                 ),
@@ -61,7 +68,14 @@ class RegionalOpenAI(pulumi.ComponentResource):
                     resource_group_name=resource_group_name,
                     sku={"name": model.sku, "capacity": model.capacity},
                     properties={
-                        "model": {"format": "OpenAI", "name": model.model, "version": model.version}
+                        "model": {
+                            "format": "OpenAI",
+                            "name": model.model,
+                            "version": model.version,
+                        },
+                        # Unset, it would let Azure upgrade one region weeks before the next.
+                        "version_upgrade_option": model.version_upgrade,
+                        "rai_policy_name": model.rai_policy,
                     },
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
                 )

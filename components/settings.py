@@ -27,9 +27,18 @@ if TYPE_CHECKING:
 NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = traffic.POOL_NAME
 CLASSIC_TIERS: Final = ("Developer", "Basic", "Standard", "Premium")
+UPGRADES: Final = (
+    "OnceNewDefaultVersionAvailable",
+    "OnceCurrentVersionExpired",
+    "NoAutoUpgrade",
+)
 TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
 _BACKEND_LENGTH: Final = 80  # API Management REST API
+# Azure, "Use tags to organize your Azure resources": 50, and API Management takes 15 of them.
+MOST_TAGS: Final = 50
+MOST_TAGS_OF_A_SERVICE: Final = 15
+TAG_NAME: Final = r"^[^<>%&\\?/]+$"
 _SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
 _LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
@@ -141,9 +150,13 @@ GroupName = Annotated[str, _text(r"[\w.()-]*[\w()-]", _GROUP, high=90)]
 AccountName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _ACCOUNT, low=2, high=64)]
 ServiceName = Annotated[str, _text("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?", _SERVICE, high=50)]
 DeploymentName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _DEPLOYMENT, high=64)]
+RaiPolicyName = Annotated[
+    str, _text(r"[A-Za-z0-9][\w.-]*", "write the name of a content filter, as Microsoft.DefaultV2")
+]
 ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
 Version = Annotated[str, _text(r"\S+", _VERSION)]
 DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
+TagValue = Annotated[str, _text(".*", "write a text of {} characters, in quotes", low=0, high=256)]
 Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
 EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
 _AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
@@ -194,6 +207,17 @@ class Model(_Section):
     version: Version = Field(description="Version of the model, in quotes.")
     sku: DeploymentType = Field(description="Deployment type.")
     capacity: int = _whole(1, description="Thousands of tokens a minute.")
+    version_upgrade: str = _one_of(
+        UPGRADES,
+        default="OnceCurrentVersionExpired",
+        description="When Azure may change the version, region by region: one of "
+        f"{', '.join(UPGRADES)}.",
+    )
+    rai_policy: RaiPolicyName | None = Field(
+        None,
+        description="Name of a content filter: one of Microsoft's, as Microsoft.DefaultV2, or one "
+        "that every account has already. Without it, Azure's default.",
+    )
 
 
 _CHAT: Final = Model.model_construct(
@@ -339,6 +363,18 @@ class Settings(_Section):
         default=True,
         description="Whether response headers name the host that answered and what each attempt "
         "met; the probe needs them.",
+    )
+    restore: bool = Field(
+        default=False,
+        description="Whether a deleted account or service that still has a name of this stack is "
+        "restored. If not, the deployment stops and prints the command that purges it.",
+    )
+    tags: dict[str, TagValue] = _key(
+        "write a mapping of names to texts, as {team: search}",
+        {"maxProperties": MOST_TAGS, "propertyNames": {"pattern": TAG_NAME, "maxLength": 512}},
+        default={},
+        description="Azure tags of the resource group, the accounts, the service, and whatever "
+        "else of the stack takes them.",
     )
     _order: tuple[str, ...] = PrivateAttr(())
 
@@ -504,8 +540,11 @@ def _declared(path: _Path) -> dict[str, Any]:
             part = _resolved(part["items"])
         else:
             choices = map(_resolved, (part, *part.get("anyOf", ())))
-            section = next(each for each in choices if "properties" in each)
-            part = section["properties"].get(step, section)
+            section = next(
+                each for each in choices if each.keys() & {"properties", "propertyNames"}
+            )
+            free = section.get("additionalProperties") or section
+            part = section.get("properties", {}).get(step, free)
     return part
 
 
@@ -580,6 +619,20 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     if not unread and len(labels) == len(regions) > 1:
         yield from _check_traffic(config, traffic.read_config(regions), labels)
     yield from _check_gateway(config, wrong)
+    yield from _check_tags(config)
+
+
+def _check_tags(config: Mapping[str, Any]) -> Iterator[str]:
+    tags = config.get("tags", {})
+    is_ours = config.get("gateway", {}).get("existing") is None
+    most = MOST_TAGS_OF_A_SERVICE if is_ours else MOST_TAGS
+    if len(tags) > most:
+        who = "an API Management service" if is_ours else "Azure"
+        yield mistake("tags", f"has {len(tags)} entries", f"{who} takes {most}; remove some")
+    for name in tags:
+        if len(name) > 512 or not re.match(TAG_NAME, name):
+            remedy = "a tag's name has 1 to 512 characters, and none of < > % & \\ ? /"
+            yield mistake("tags", f"names {shown(name)}", remedy)
 
 
 def _check_unique(path: str, entries: Sequence[Any], name: str) -> Iterator[str]:

@@ -44,7 +44,9 @@ def config() -> dict[str, Any]:
             value = field.get_default(call_default_factory=True, validated_data={})
             key["default"] = value.model_dump(by_alias=True, exclude_none=True)
         elif isinstance(field.default, tuple):
-            key["default"] = [each.model_dump(by_alias=True) for each in field.default]
+            key["default"] = [
+                each.model_dump(by_alias=True, exclude_none=True) for each in field.default
+            ]
     schema["properties"]["protect"]["default"] = True
     return schema
 

@@ -192,8 +192,8 @@ def _put(transaction: Transaction, request: Request, base_url: str) -> web.Respo
     if record:
         transaction.restore(record.id)
     kind = _known(request)
-    if record and kind.name == types.SERVICE and request.existing:
-        # API Management: with `restore`, all other properties are ignored.
+    if restores(request) and kind.name == types.SERVICE and request.existing:
+        # API Management, "Soft-delete": with `restore`, all other properties are ignored.
         body, keys = dict(request.existing.body), None
     else:
         if kind.build is None:

@@ -685,13 +685,14 @@ def test_a_soft_deleted_account_is_restored_with_its_keys(arm):
     assert arm.get(DELETED_ACCOUNT).status_code == 404
 
 
-def test_a_restored_account_has_no_deployments(arm):
-    arm.deploy(GROUP, ACCOUNT, DEPLOYMENT)
+def test_a_restored_account_has_neither_deployments_nor_role_assignments(arm):
+    arm.deploy(GROUP, ACCOUNT, DEPLOYMENT, ASSIGNMENT)
     arm.delete(GROUP)
     arm.deploy(GROUP)
     properties = {**LEAST[ACCOUNT]["properties"], "restore": True}
     assert arm.put(ACCOUNT, {**LEAST[ACCOUNT], "properties": properties}).status_code == 201
     assert arm.get(f"{ACCOUNT}/deployments").json()["value"] == []
+    assert arm.get(ASSIGNMENT).status_code == 404
 
 
 def test_a_restored_service_is_as_it_was(arm):
@@ -708,6 +709,22 @@ def test_a_restored_service_is_as_it_was(arm):
         each[SERVICE].pop("etag")
     assert after == before
     assert arm.store.secrets(KEY) == keys
+
+
+def test_restore_of_a_service_that_is_there_makes_azure_ignore_the_rest(arm):
+    arm.deploy(GROUP, SERVICE)
+    other = {**LEAST[SERVICE]["properties"], "publisherName": "Other"}
+    body = {**LEAST[SERVICE], "properties": {**other, "restore": True}}
+    assert arm.put(SERVICE, body).json()["properties"]["publisherName"] == "Team"
+    body = {**LEAST[SERVICE], "properties": other}
+    assert arm.put(SERVICE, body).json()["properties"]["publisherName"] == "Other"
+
+
+def test_restore_of_an_account_that_is_there_is_refused(arm):
+    arm.deploy(GROUP, ACCOUNT)
+    properties = {**LEAST[ACCOUNT]["properties"], "restore": True}
+    refused = arm.put(ACCOUNT, {**LEAST[ACCOUNT], "properties": properties})
+    assert refused.json()["error"]["code"] == "CanNotRestoreANonSoftDeletedResource"
 
 
 @pytest.mark.parametrize(

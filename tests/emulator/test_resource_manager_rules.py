@@ -781,6 +781,35 @@ COGNITIVE_SERVICES = [
         " delete all nested resources before deleting this resource.",
     ),
     Case(
+        title="a tag whose name has a reserved character",
+        there=(GROUP,),
+        ask=put(ACCOUNT, changed(ACCOUNT, tags={"team": "a", "cost/center": "7"})),
+        code="InvalidTagNameCharacters",
+        message="The tag names 'cost/center' have reserved characters '<,>,%,&,\\,?,/' or control"
+        " characters.",
+    ),
+    Case(
+        title="a tag's value that is too long",
+        ask=put(GROUP, changed(GROUP, tags={"team": "a" * 257})),
+        code="InvalidTag",
+        message=f"The tag value '{'a' * 80}' is too long. The maximum length is '256'.",
+    ),
+    Case(
+        title="more tags than a resource takes",
+        there=(GROUP,),
+        ask=put(ACCOUNT, changed(ACCOUNT, tags={str(n): "" for n in range(51)})),
+        code="TooManyTags",
+        message="Too many tags on the resource/resource group. Requested tag count - '51'. Maximum"
+        " number of tags allowed - '50'.",
+    ),
+    Case(
+        title="more tags than API Management takes",
+        there=(GROUP,),
+        ask=put(SERVICE, changed(SERVICE, tags={str(n): "" for n in range(16)})),
+        code="InvalidParameters",
+        message="Invalid parameter: Tags count out of bound. Maximum count value is 15.",
+    ),
+    Case(
         title="keys of an account without local authentication",
         there=(GROUP, ACCOUNT),
         ask=lambda arm: arm.request("POST", f"{ACCOUNT}/listKeys"),
@@ -794,6 +823,13 @@ COGNITIVE_SERVICES = [
         code="DeploymentModelNotSupported",
         message="The model 'Format:Meta,Name:gpt-5-mini,Version:2025-08-07' of account deployment"
         " is not supported.",
+    ),
+    Case(
+        title="a content filter that the account has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__raiPolicyName="strict")),
+        code="InvalidResourceProperties",
+        message="The RAI policy 'strict' does not exist in the account.",
     ),
     Case(
         title="an unknown sku of deployment",

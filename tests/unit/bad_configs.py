@@ -342,6 +342,25 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ['models[1].name is "Chat": models[0] has this name already; give each its own'],
     ),
     (
+        "tags that Azure refuses",
+        at({"tags": {"a/b": "x", "team": 7, "long": "x" * 257}}),
+        [
+            "tags.team is 7: write a text of 0 to 256 characters, in quotes",
+            f'tags.long is "{"x" * 56}...: write a text of 0 to 256 characters, in quotes',
+            'tags names "a/b": a tag\'s name has 1 to 512 characters, and none of < > % & \\ ? /',
+        ],
+    ),
+    (
+        "more tags than API Management takes",
+        at({"tags": {f"t{n}": "" for n in range(16)}}),
+        ["tags has 16 entries: an API Management service takes 15; remove some"],
+    ),
+    (
+        "tags that are a list",
+        at({"tags": ["a"]}),
+        ['tags is ["a"]: write a mapping of names to texts, as {team: search}'],
+    ),
+    (
         "a deployment's bad name",
         at({"models.0.name": "chat/1"}),
         [

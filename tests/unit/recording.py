@@ -10,8 +10,10 @@ import copy
 import functools
 import json
 import logging
+import os
 import runpy
 import sys
+import unittest.mock
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -236,11 +238,17 @@ def declare(config: dict[str, Any], root: Path | None = None) -> Program:
                 for key, value in config.items()
             }
         )
+        settings.SETTINGS.outputs.clear()  # a program that failed leaves some to the next one
         await run_in_stack(lambda: _program(root or ROOT))
 
+    # Nobody outside is asked what is deleted, and port 9 of this machine refuses at once.
+    endpoint = os.environ.get("ARM_ENDPOINT", "http://127.0.0.1:9")
     try:
         # On a thread of its own: the SDK records the stack of every resource's caller.
-        with ThreadPoolExecutor(1) as thread:
+        with (
+            unittest.mock.patch.dict(os.environ, {"ARM_ENDPOINT": endpoint}),
+            ThreadPoolExecutor(1) as thread,
+        ):
             thread.submit(asyncio.run, run()).result()
     finally:
         pulumi.runtime.set_all_config({})

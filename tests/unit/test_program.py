@@ -82,6 +82,14 @@ def test_a_given_suffix_is_used_and_none_is_generated(custom):
     assert unwrap(program.outputs["resource_group"]) == "rg-openai-gateway-team7"
 
 
+def test_what_takes_tags_has_those_of_the_config_and_none_where_there_are_none(declare, dev):
+    tags = {"team": "search", "cost center": "7/8"}
+    tagged = declare(tags=tags)
+    for kind in ("ResourceGroup", "Account", "ApiManagementService"):
+        assert [each.inputs["tags"] for each in tagged.all(kind)] == [tags] * len(tagged.all(kind))
+        assert all("tags" not in each.inputs for each in dev.all(kind))
+
+
 # Deployments
 
 
@@ -96,10 +104,18 @@ def test_the_deployments_of_an_account_are_made_one_after_another(custom, region
         assert deployment.inputs["deploymentName"] == model["name"]
         assert deployment.inputs["sku"] == {"name": "GlobalStandard", "capacity": model["capacity"]}
         assert deployment.inputs["properties"] == {
-            "model": {"format": "OpenAI", "name": "m", "version": "1"}
+            "model": {"format": "OpenAI", "name": "m", "version": "1"},
+            "versionUpgradeOption": "OnceCurrentVersionExpired",
         }
         before = deployment
     assert len(custom.all("Deployment")) == 9
+
+
+def test_upgrades_and_content_filter_of_a_deployment_come_from_config(declare):
+    model = {**MODELS[0], "versionUpgrade": "NoAutoUpgrade", "raiPolicy": "strict"}
+    for deployment in declare(models=[model]).all("Deployment"):
+        assert deployment.inputs["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
+        assert deployment.inputs["properties"]["raiPolicyName"] == "strict"
 
 
 # Roles

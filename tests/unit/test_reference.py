@@ -30,6 +30,7 @@ NOT_IN_A_SCHEMA = {
     "a pool of a model with a region's name",
     "a model whose pool's name is too long",
     "a model and a region whose backend's name is too long",
+    "more tags than API Management takes",
     "units on Consumption",
     "no units",
     "a service that exists, and what it has already",

@@ -752,3 +752,11 @@ def test_the_incident_stack_has_the_incident_s_pool_and_is_else_the_dev_stack():
         "routing": "round-robin",
         **dev,
     }
+
+
+def test_an_existing_service_s_stack_may_have_as_many_tags_as_azure_takes():
+    existing = {"existing": {"resourceGroup": "rg", "serviceName": "apim"}}
+    tags = {str(n): "" for n in range(50)}
+    assert parse({"regions": REGIONS, "gateway": existing, "tags": tags}).tags == tags
+    with pytest.raises(SettingsError, match="tags has 51 entries: Azure takes 50; remove some"):
+        parse({"regions": REGIONS, "gateway": existing, "tags": tags | {"one": "more"}})

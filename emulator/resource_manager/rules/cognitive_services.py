@@ -88,6 +88,16 @@ def _unknown_deployment_sku(request: Request) -> Violations:
         yield {"sku": sku, "model": f"{model['name']} {model.get('version', '')}", "where": where}
 
 
+# Azure OpenAI, "Content filtering": those that an account has from the start.
+_CONTENT_FILTERS = ("microsoft.default", "microsoft.defaultv2", "microsoft.nil")
+
+
+def _unknown_content_filter(request: Request) -> Violations:
+    name = str(request.properties.get("raiPolicyName", _CONTENT_FILTERS[0]))
+    if name.lower() not in _CONTENT_FILTERS:
+        yield {"filter": name}
+
+
 COGNITIVE_SERVICES_RULES = (
     Rule(
         check=_unknown_kind,
@@ -127,7 +137,7 @@ COGNITIVE_SERVICES_RULES = (
         code="CanNotRestoreANonSoftDeletedResource",
         message="There is no soft-deleted resource with ID '{id}' in location '{location}' to"
         " restore.",
-        source="?",
+        source="? the wording, and that it holds for an account that is there",
     ),
     Rule(
         check=_subdomain_taken,
@@ -181,5 +191,13 @@ COGNITIVE_SERVICES_RULES = (
         message="The specified SKU '{sku}' for model '{model}' is not supported in this region"
         " '{where}'.",
         source="M: azure-search-openai-demo#1840",
+    ),
+    Rule(
+        check=_unknown_content_filter,
+        of=(types.DEPLOYMENT,),
+        code="InvalidResourceProperties",
+        message="The RAI policy '{filter}' does not exist in the account.",
+        source="? code and wording; H: Cognitive Services 2025-06-01, a filter is a resource of"
+        " the account, and the local Azure builds none",
     ),
 )
