@@ -84,9 +84,12 @@ def policy_mistakes(settings: Settings, tier: str) -> Iterator[str]:
 
 
 class InferenceApi(pulumi.ComponentResource):
-    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`."""
+    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`.
 
-    subscription_key: pulumi.Output[str]
+    The key is None where it is not exported, and unknown in a preview: only `up` may look it up.
+    """
+
+    subscription_key: pulumi.Output[str] | None = None
     subscription_id: pulumi.Output[str]
     policy: PolicyReference[pulumi.Output[str]]
 
@@ -149,9 +152,16 @@ class InferenceApi(pulumi.ComponentResource):
             state=apimanagement.SubscriptionState.ACTIVE,
             **service,
         )
-        secrets = apimanagement.list_subscription_secrets_output(sid=subscription.name, **service)
-        self.subscription_key = pulumi.Output.secret(
-            secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
-        )
         self.subscription_id = subscription.id
-        self.register_outputs({"subscriptionKey": self.subscription_key})
+        if settings.export_key:
+            self.subscription_key = pulumi.Output.secret(_key(subscription.name, service))
+        self.register_outputs({"subscriptionId": self.subscription_id})
+
+
+def _key(sid: pulumi.Output[str], service: Mapping[str, Any]) -> pulumi.Output[str]:
+    """Unknown in a preview, which has to do with the role Reader: that has no `listSecrets`."""
+    if pulumi.runtime.is_dry_run():
+        unknown: pulumi.Output[Any] = pulumi.Output.from_input(pulumi.UNKNOWN)
+        return unknown
+    keys = apimanagement.list_subscription_secrets_output(sid=sid, **service)
+    return keys.apply(lambda each: each.primary_key or "")  # Azure always has one

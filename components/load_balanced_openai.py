@@ -14,8 +14,6 @@ from components.inference_api import API_NAME, API_PATH, InferenceApi
 from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
-API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
-
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):
     """Azure OpenAI in several regions behind one API Management endpoint.
@@ -90,7 +88,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             inference_url=pulumi.Output.concat(gateway.gateway_url, "/", API_PATH),
             subscription_key=api.subscription_key,
             deployment=settings.models[0].name,
-            api_version=API_VERSION,
+            api_version=settings.api_version,
             pool=contract.PoolReference(id=first.pool_id, name=first.pool_name),
             routing=settings.routing,
             backends=tuple(

@@ -666,6 +666,14 @@ def test_the_key_is_a_secret_and_stands_nowhere_else(dev):
     assert all(KEY not in line for _, line in dev.log)
 
 
+def test_a_key_that_is_not_exported_is_not_looked_up(declare, monkeypatch):
+    monkeypatch.setattr(recording, "ANSWERS", {})
+    outputs = declare(exportKey=False, apiVersion="2025-01-01-preview").outputs
+    assert "subscription_key" not in outputs
+    assert outputs["subscription"].endswith("/subscriptions/inference-clients")
+    assert outputs["api_version"] == "2025-01-01-preview"
+
+
 # What a user is told
 
 
