@@ -57,8 +57,9 @@ def not_verified(verdict: Verdict, pull_request: PullRequest) -> Verdict:
         " and was checked by nobody; read the change instead"
     )
     sentence = f"Not verified: {verdict.sentence}"
-    reasons = (note, *verdict.reasons)
-    return replace(verdict, code=INCONCLUSIVE, sentence=sentence, reasons=reasons)
+    return replace(
+        verdict, code=INCONCLUSIVE, sentence=sentence, goes_down=(note, *verdict.goes_down)
+    )
 
 
 def _files(github: GitHub, run: int) -> dict[str, str]:
