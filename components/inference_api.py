@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import apimanagement
 
+from components.contract import PolicyReference, digest
 from components.settings import Settings
 
 API_NAME = "inference"
@@ -48,6 +49,8 @@ class InferenceApi(pulumi.ComponentResource):
     """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`."""
 
     subscription_key: pulumi.Output[str]
+    subscription_id: pulumi.Output[str]
+    policy: PolicyReference[pulumi.Output[str]]
 
     def __init__(
         self,
@@ -85,21 +88,23 @@ class InferenceApi(pulumi.ComponentResource):
                 template_parameters=[named] if "{deployment-id}" in path else [],
                 **service,
             )
-        apimanagement.ApiPolicy(
+        declared = backend_pool.apply(
+            lambda pool: policy_xml(
+                backend_pool=pool,
+                members=len(settings.regions),
+                reveal_backend=settings.reveal_backend,
+            )
+        )
+        policy = apimanagement.ApiPolicy(
             f"{name}-policy",
             own,
             policy_id="policy",
             api_id=api.name,
             format="xml",
-            value=backend_pool.apply(
-                lambda pool: policy_xml(
-                    backend_pool=pool,
-                    members=len(settings.regions),
-                    reveal_backend=settings.reveal_backend,
-                )
-            ),
+            value=declared,
             **service,
         )
+        self.policy = PolicyReference(id=policy.id, digest=declared.apply(digest))
         subscription = apimanagement.Subscription(
             f"{name}-clients",
             own,
@@ -113,4 +118,5 @@ class InferenceApi(pulumi.ComponentResource):
         self.subscription_key = pulumi.Output.secret(
             secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
         )
+        self.subscription_id = subscription.id
         self.register_outputs({"subscriptionKey": self.subscription_key})

@@ -84,6 +84,12 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 )
                 for region in settings.regions
             ),
+            subscription=api.subscription_id,
+            pools=tuple(
+                contract.ModelPool(deployment=model.name, id=pool.pool_id, name=pool.pool_name)
+                for model in settings.models[:1]
+            ),
+            policy=api.policy,
         )
         self.stack_outputs: dict[str, Any] = contract.export(outputs)
         # What the policy pack accepts, by name: `protect: false` names nothing.

@@ -10,6 +10,7 @@ import pytest
 import recording
 from recording import APIM, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
 
+from components.contract import digest
 from components.settings import TIERS
 
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
@@ -522,6 +523,12 @@ def test_the_outputs_are_the_contract_with_the_probe(dev):
                 REGIONS.items(), ["UK South", "East US", "Norway East"], strict=True
             )
         ],
+        "subscription": f"{SERVICE}/subscriptions/inference-clients",
+        "pools": [{"deployment": "chat", "id": f"{SERVICE}/backends/{POOL}", "name": POOL}],
+        "policy": {
+            "id": f"{SERVICE}/apis/inference/policies/policy",
+            "digest": digest(dev.one("ApiPolicy", "inference-policy").inputs["value"]),
+        },
     }
 
 
