@@ -5,6 +5,7 @@ import json
 import azure_and_state
 import pytest
 import yaml
+from bad_configs import CHAT
 from shell import ROOT
 from test_engine import UP, Cli, judge
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
@@ -12,13 +13,11 @@ from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 from components.settings import TIERS
 
 MODELS = "openai-gateway:models"
-EMBEDDINGS = {
-    "name": "embeddings",
-    "model": "text-embedding-3-large",
-    "version": "1",
-    "sku": "GlobalStandard",
-    "capacity": 50,
-}
+THREE_MODELS = (
+    CHAT,
+    {**CHAT, "name": "embeddings", "model": "text-embedding-3-large", "version": "1"},
+    {**CHAT, "name": "second-chat"},
+)
 
 
 def of(tier: str) -> dict:
@@ -55,9 +54,8 @@ def test_the_cli_deploys_one_to_three_models_in_every_tier(shell, tmp_path, tier
         for key, value in of(tier).items():
             cli.set(key, value)
         cli("stack init dev")
-        (chat,) = of(tier)[MODELS]
-        for models in ([chat], [chat, EMBEDDINGS], [chat, EMBEDDINGS, {**chat, "name": "small"}]):
-            cli.set(MODELS, models)
+        for count in (1, 2, 3):
+            cli.set(MODELS, THREE_MODELS[:count])
             cli(UP)
             cli("preview --refresh --expect-no-changes")
         judge(cli, 0)
