@@ -1,6 +1,6 @@
 """The API that clients call: operations, policy, and the subscription that holds the key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -59,6 +59,7 @@ class InferenceApi(pulumi.ComponentResource):
         settings: Settings,
         service: Mapping[str, Any],
         backend_pool: pulumi.Output[str],
+        regions: Iterable[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
@@ -76,7 +77,7 @@ class InferenceApi(pulumi.ComponentResource):
         )
         named: apimanagement.ParameterContractArgsDict
         named = {"name": "deployment-id", "type": "string", "required": True}
-        for operation, (title, method, path) in OPERATIONS.items():
+        operations = [
             apimanagement.ApiOperation(
                 f"{name}-{operation}",
                 own,
@@ -88,6 +89,8 @@ class InferenceApi(pulumi.ComponentResource):
                 template_parameters=[named] if "{deployment-id}" in path else [],
                 **service,
             )
+            for operation, (title, method, path) in OPERATIONS.items()
+        ]
         declared = backend_pool.apply(
             lambda pool: policy_xml(
                 backend_pool=pool,
@@ -107,11 +110,17 @@ class InferenceApi(pulumi.ComponentResource):
         self.policy = PolicyReference(id=policy.id, digest=declared.apply(digest))
         subscription = apimanagement.Subscription(
             f"{name}-clients",
-            own,
             sid=f"{name}-clients",
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
+            # Last of all, so first to be deleted: a `destroy` of what is protected ends with it,
+            # before anything is gone (docs/decisions/0030).
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[policy, *operations, *regions],
+                protect="gateway" not in settings.unprotected,
+            ),
             **service,
         )
         secrets = apimanagement.list_subscription_secrets_output(sid=subscription.name, **service)

@@ -62,7 +62,13 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         }
         backend_urls = {key: region.backend_url for key, region in regions.items()}
         pool = BackendPool(service=gateway.service, backend_urls=backend_urls, **shared)
-        api = InferenceApi(API_NAME, service=gateway.service, backend_pool=pool.pool_name, **shared)
+        api = InferenceApi(
+            API_NAME,
+            service=gateway.service,
+            backend_pool=pool.pool_name,
+            regions=regions.values(),
+            **shared,
+        )
 
         outputs = contract.Outputs(
             resource_group=gateway.service["resource_group_name"],

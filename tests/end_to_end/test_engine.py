@@ -169,7 +169,8 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         judge(cli, 1)
         assert "~ 1 updated" in cli(f"{UP} --refresh")
         judge(cli, 0)
-        assert "cannot be deleted" in cli("destroy --yes", expected=REFUSED)
+        for command in ("destroy --yes", "destroy --yes --skip-preview"):
+            assert "cannot be deleted" in cli(command, expected=REFUSED)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli.set(PROTECT, False)
         assert "36 unchanged" in cli(UP)
