@@ -1,6 +1,6 @@
 """The API that clients call: operations, policy, and the subscription that holds the key."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -101,6 +101,7 @@ class InferenceApi(pulumi.ComponentResource):
         service: Mapping[str, Any],
         tier: str,
         pools: Sequence[pulumi.Resource],
+        regions: Iterable[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
@@ -118,7 +119,7 @@ class InferenceApi(pulumi.ComponentResource):
         )
         named: apimanagement.ParameterContractArgsDict
         named = {"name": "deployment-id", "type": "string", "required": True}
-        for operation, (title, method, path) in OPERATIONS.items():
+        operations = [
             apimanagement.ApiOperation(
                 f"{name}-{operation}",
                 own,
@@ -130,6 +131,8 @@ class InferenceApi(pulumi.ComponentResource):
                 template_parameters=[named] if "{deployment-id}" in path else [],
                 **service,
             )
+            for operation, (title, method, path) in OPERATIONS.items()
+        ]
         declared = policy_xml(settings, tier)
         policy = apimanagement.ApiPolicy(
             f"{name}-policy",
@@ -145,11 +148,17 @@ class InferenceApi(pulumi.ComponentResource):
         )
         subscription = apimanagement.Subscription(
             f"{name}-clients",
-            own,
             sid=f"{name}-clients",
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
+            # Last of all, so first to be deleted: a `destroy` of what is protected ends with it,
+            # before anything is gone (docs/decisions/0030).
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[policy, *operations, *regions],
+                protect="gateway" not in settings.unprotected,
+            ),
             **service,
         )
         self.subscription_id = subscription.id

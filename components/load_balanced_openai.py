@@ -79,6 +79,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             service=gateway.service,
             tier=existing.tier,
             pools=[each.pool for each in pools.values()],
+            regions=regions.values(),
             **shared,
         )
 

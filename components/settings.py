@@ -337,7 +337,8 @@ class Settings(_Section):
     ] = _key(
         "write true, false, or a mapping whose `except` lists names",
         default_factory=lambda: Protection.model_construct(unprotected=()),
-        description="Whether accounts and service are protected from deletion and replacement: "
+        description="Whether accounts, service and the clients' key are protected from deletion "
+        "and replacement: "
         "`true`, `false`, or `{except: [foundry2, gateway]}`.",
     )
     resource_suffix: Annotated[

@@ -552,8 +552,8 @@ def protected(program) -> set[str]:
     return {each.name for each in program.resources if each.protect}
 
 
-def test_accounts_and_service_are_protected_and_nothing_else(declare, dev):
-    assert protected(dev) == {*REGIONS, "gateway"}
+def test_accounts_service_and_the_clients_key_are_protected_and_nothing_else(declare, dev):
+    assert protected(dev) == {*REGIONS, "gateway", "inference-clients"}
     assert all(each.custom for each in dev.resources if each.protect)
     assert protected(declare(protect=False)) == set()
     assert protected(declare(protect={"except": ["foundry2", "gateway"]})) == {
@@ -565,6 +565,18 @@ def test_accounts_and_service_are_protected_and_nothing_else(declare, dev):
 def test_what_has_a_fixed_name_says_so_itself_and_is_deleted_before_it_is_replaced(dev):
     first = {each.urn for each in dev.resources if each.delete_before_replace}
     assert first == {each.urn for each in dev.resources if each.type.startswith("azure-native:")}
+
+
+def test_the_clients_key_is_the_first_to_be_deleted(dev):
+    """All else has something that depends on it, so that the engine begins with what is protected.
+
+    Values of `random` are nowhere but in the state.
+    """
+    needed = set()
+    for each in dev.resources:
+        needed |= {each.parent, *each.depends_on}
+    in_azure = [each for each in dev.resources if each.type.startswith("azure-native:")]
+    assert [each.name for each in in_azure if each.urn not in needed] == ["inference-clients"]
 
 
 @pytest.mark.parametrize(
