@@ -83,6 +83,12 @@ def put(path: str, body: Any = None, **more: Any) -> Callable[[Arm], httpx.Respo
     return lambda arm: arm.put(path, LEAST.get(path, {}) if body is None else body, **more)
 
 
+def of_bytes(size: int) -> str:
+    """A policy of so many bytes."""
+    begin, end = "<policies><!-- \u00e9", " --></policies>"
+    return begin + "x" * (size - len((begin + end).encode())) + end
+
+
 def get(path: str, **more: Any) -> Callable[[Arm], httpx.Response]:
     return lambda arm: arm.get(path, **more)
 
@@ -1138,6 +1144,25 @@ BACKENDS = [
         code="ValidationError",
         message=VALIDATION,
         details=((BREAKER, "Circuit breaker is not supported in the Consumption tier."),),
+    ),
+    Case(
+        title="a policy too long for Consumption",
+        there=(GROUP,),
+        before=lambda arm: (
+            put(SERVICE, changed(SERVICE, sku={"name": "Consumption", "capacity": 0}))(arm),
+            arm.deploy(API),
+            # As long as may be, in bytes.
+            put(POLICY, changed(POLICY, properties__value=of_bytes(16_384)))(arm),
+        ),
+        ask=put(POLICY, changed(POLICY, properties__value=of_bytes(16_385))),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            (
+                "value",
+                "The policy document has 16385 bytes; the Consumption tier takes 16384.",
+            ),
+        ),
     ),
     invalid(
         "a breaker that counts in two ways",
