@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from components import traffic
+from components import models, traffic
 from components.regions import Locations, normalise
 
 if TYPE_CHECKING:
@@ -203,7 +203,11 @@ class Model(_Section):
     name: DeploymentName = Field(description="Name of the deployment, by which clients call it.")
     model: ModelName = Field(description="Name of the model.")
     version: Version = Field(description="Version of the model, in quotes.")
-    sku: DeploymentType = Field(description="Deployment type.")
+    sku: DeploymentType = Field(
+        description="Deployment type. GlobalStandard may be processed in any place of the world, "
+        "DataZoneStandard in any of the EU or the US, Standard where the account is. One that a "
+        "location has not got is refused."
+    )
     capacity: int = _whole(1, description="Thousands of tokens a minute.")
     version_upgrade: str = _one_of(
         UPGRADES,
@@ -362,6 +366,14 @@ class Settings(_Section):
         return self.pool.forecast({region.name: region.display_name for region in self.regions})
 
     @property
+    def shares_of(self) -> str:
+        """What the forecast's shares are shares of, where that is not places; empty otherwise."""
+        skus = sorted({m.sku for m in self.models if m.sku.startswith(("Global", "DataZone"))})
+        if not skus:
+            return ""
+        return f"; shares are of accounts: {traffic.listed(skus)} may be processed elsewhere"
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What the config asks for and is rarely meant, each in a line with its remedy."""
         labels = {region.name: region.display_name for region in self.regions}
@@ -380,6 +392,22 @@ class Settings(_Section):
                 f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
                 f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
             )
+        for position, model in enumerate(self.models):
+            path = f"{NAMESPACE}:models[{position}]"
+            if told := models.retirement(model.model, model.version):
+                lines.append(f"{path}: {told}; choose a newer version or model")
+            unknown = [
+                region.location
+                for region in self.regions
+                if not region.existing
+                and models.offered(model.sku, model.model, region.location) is None
+            ]
+            if unknown:
+                lines.append(
+                    f"{path}.sku: whether {model.sku} of {model.model} is offered in "
+                    f"{traffic.listed(unknown)} is not known here; `python probes/models.py` asks "
+                    "Azure"
+                )
         return tuple(lines)
 
 
@@ -554,6 +582,7 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     yield from _check_unique("regions", regions, "name")
     yield from _check_unique("regions", regions, "location")
     yield from _check_unique("models", config.get("models", ()), "name")
+    yield from _check_offers(regions, config.get("models", ()))
     yield from _check_names(regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
     labels = {
         each["name"]: known.display_name(each["location"])
@@ -578,6 +607,25 @@ def _check_tags(config: Mapping[str, Any]) -> Iterator[str]:
         if len(name) > 512 or not re.match(TAG_NAME, name):
             remedy = "a tag's name has 1 to 512 characters, and none of < > % & \\ ? /"
             yield mistake("tags", f"names {shown(name)}", remedy)
+
+
+def _check_offers(regions: Sequence[Any], wanted: Sequence[Any]) -> Iterator[str]:
+    for position, model in enumerate(wanted):
+        sku, name = model.get("sku", ""), model.get("model", "")
+        without = [
+            each["location"]
+            for each in regions
+            if "location" in each
+            and each.get("existing") is None
+            and models.offered(sku, name, each["location"]) is False
+        ]
+        if without:
+            found = (
+                f"is {shown(sku)}, which is not offered for {name} in {traffic.listed(without)} "
+                f"(Microsoft's documentation, {models.OFFERED_ON})"
+            )
+            remedy = "choose another type, as GlobalStandard, or other locations"
+            yield mistake(f"models[{position}].sku", found, remedy)
 
 
 def _check_unique(path: str, entries: Sequence[Any], name: str) -> Iterator[str]:

@@ -367,6 +367,29 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "deployment types that locations have not got",
+        at(
+            {
+                "models": [
+                    {**CHAT, "sku": "DataZoneStandard"},
+                    {**CHAT, "name": "c", "model": "gpt-5.1", "sku": "Standard"},
+                ]
+            }
+        ),
+        [
+            (
+                'models[0].sku is "DataZoneStandard", which is not offered for gpt-5.4-mini in '
+                "uksouth and norwayeast (Microsoft's documentation, April 2026): choose another "
+                "type, as GlobalStandard, or other locations"
+            ),
+            (
+                'models[1].sku is "Standard", which is not offered for gpt-5.1 in uksouth and '
+                "norwayeast (Microsoft's documentation, April 2026): choose another type, as "
+                "GlobalStandard, or other locations"
+            ),
+        ],
+    ),
+    (
         "a deployment without model",
         at({"models.0.model": DROP}),
         ["models[0].model is missing: write a model's name, as gpt-5.4-mini"],

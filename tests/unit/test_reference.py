@@ -27,6 +27,7 @@ NOT_IN_A_SCHEMA = {
     "a duration of nothing",
     "a breaker on Consumption",
     "more tags than API Management takes",
+    "deployment types that locations have not got",
     "units on Consumption",
     "no units",
     "a service that exists, and what it has already",

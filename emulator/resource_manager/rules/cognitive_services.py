@@ -2,6 +2,7 @@
 
 import re
 
+from components import models
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.names import accounts_of_subdomain, subdomain_of
 from emulator.resource_manager.request import Request
@@ -80,9 +81,8 @@ _DEPLOYMENT_SKUS = (
 
 
 def _unknown_deployment_sku(request: Request) -> Violations:
-    sku, model = request.body["sku"]["name"], request.properties["model"]
-    if sku not in _DEPLOYMENT_SKUS:
-        where = request.place
+    sku, model, where = request.body["sku"]["name"], request.properties["model"], request.place
+    if sku not in _DEPLOYMENT_SKUS or models.offered(sku, model["name"], where) is False:
         yield {"sku": sku, "model": f"{model['name']} {model.get('version', '')}", "where": where}
 
 
@@ -188,7 +188,8 @@ COGNITIVE_SERVICES_RULES = (
         code="InvalidResourceProperties",
         message="The specified SKU '{sku}' for model '{model}' is not supported in this region"
         " '{where}'.",
-        source="M: azure-search-openai-demo#1840",
+        source="M: azure-search-openai-demo#1840; H: Model region availability. ? a model or a"
+        " location that is not in it is taken",
     ),
     Rule(
         check=_unknown_content_filter,
