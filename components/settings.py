@@ -4,13 +4,14 @@ A class declares a section's keys, each once: type, range, default, what to writ
 value, and the description that editors and README.md show. Only `load` needs Pulumi.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
@@ -32,6 +33,8 @@ UPGRADES: Final = (
     "NoAutoUpgrade",
 )
 TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
+# API Management, "Use a virtual network": tiers whose gateway reaches a network and stays public.
+NETWORK_TIERS: Final = ("Developer", "Premium", "StandardV2", "PremiumV2")
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
 # Azure, "Use tags to organize your Azure resources": 50, and API Management takes 15 of them.
 MOST_TAGS: Final = 50
@@ -115,6 +118,26 @@ def _exceptions(value: Any) -> Any:
     return ({"except": []} if value else None) if isinstance(value, bool) else value
 
 
+_PRIVATE_RANGES: Final = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+)
+
+
+def _public_addresses(value: str) -> str:
+    """Check an address or range as an account's firewall takes it: IPv4, public, /30 or larger."""
+    range_ = ipaddress.IPv4Network(value)
+    if any(range_.overlaps(each) for each in _PRIVATE_RANGES) or value.endswith(("/31", "/32")):
+        raise ValueError
+    return value
+
+
+def _or_public(value: Any) -> Any:
+    """Read `network`: `public` becomes None, and nothing else may be that."""
+    if value is None:
+        raise ValueError
+    return None if value == "public" else value
+
+
 def _or_gateways(value: str | None, info: ValidationInfo) -> str | None:
     gateway = info.data.get("gateway")
     return value or (gateway.location if gateway else None)
@@ -155,6 +178,26 @@ ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini"
 Version = Annotated[str, _text(r"\S+", _VERSION)]
 DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
 TagValue = Annotated[str, _text(".*", "write a text of {} characters, in quotes", low=0, high=256)]
+_NETWORK_ID = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network"
+SubnetId = Annotated[
+    str,
+    _text(
+        f"{_NETWORK_ID}/virtualNetworks/[^/]+/subnets/[^/]+",
+        "write a subnet's id: /subscriptions/.../virtualNetworks/NAME/subnets/NAME",
+    ),
+]
+ZoneId = Annotated[
+    str,
+    _text(
+        f"{_NETWORK_ID}/privateDnsZones/privatelink.openai.azure.com",
+        "write the id of a zone privatelink.openai.azure.com",
+    ),
+]
+Addresses = Annotated[
+    str,
+    _text("[0-9./]+", "write a public IPv4 address, or a range of them as 198.51.100.0/24"),
+    AfterValidator(_public_addresses),
+]
 Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
 EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
 _AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
@@ -266,6 +309,30 @@ class Protection(_Section):
     )
 
 
+class Network(_Section):
+    """Who reaches the accounts: addresses, or a virtual network that the gateway is joined to."""
+
+    allowed_ips: Annotated[tuple[Addresses, ...], _Listed] = _key(
+        "list public IPv4 addresses and ranges",
+        default=(),
+        description="Addresses that the accounts answer to. Those of a Developer, Basic, Standard "
+        "or Premium gateway are added; list those of a v2 tier's yourself.",
+    )
+    endpoint_subnet: SubnetId | None = Field(
+        None, description="Id of the subnet in which each account gets a private endpoint."
+    )
+    gateway_subnet: SubnetId | None = Field(
+        None,
+        description="Id of the subnet that the gateway is joined to, in its location and of its "
+        f"own. Its tier is {', '.join(NETWORK_TIERS[:-1])} or {NETWORK_TIERS[-1]}.",
+    )
+    dns_zone: ZoneId | None = Field(
+        None,
+        description="Id of a private DNS zone that is there and linked to the network. Without it, "
+        "the stack makes and links one.",
+    )
+
+
 class Settings(_Section):
     """A whole, valid config.
 
@@ -334,6 +401,14 @@ class Settings(_Section):
         description="Whether a deleted account or service that still has a name of this stack is "
         "restored. If not, the deployment stops and prints the command that purges it.",
     )
+    network: Annotated[
+        Network | None,
+        BeforeValidator(_or_public, json_schema_input_type=Literal["public"] | Network),
+    ] = _key(
+        "write public, or a mapping with allowedIps, or one with endpointSubnet and gatewaySubnet",
+        default=None,
+        description="`public`, or who else reaches the accounts ([costs and tiers](network.md)).",
+    )
     tags: dict[str, TagValue] = _key(
         "write a mapping of names to texts, as {team: search}",
         {"maxProperties": MOST_TAGS, "propertyNames": {"pattern": TAG_NAME, "maxLength": 512}},
@@ -391,6 +466,11 @@ class Settings(_Section):
                 f"{traffic.listed([labels[name] for name in starved])} {verb} 0 % of the traffic "
                 f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
                 f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
+            )
+        if self.network and self.network.allowed_ips and self.gateway.sku.endswith("V2"):
+            lines.append(
+                f"{NAMESPACE}:network.allowedIps: a {self.gateway.sku} service has no fixed "
+                "addresses; the accounts answer it only if those it calls from are listed"
             )
         for position, model in enumerate(self.models):
             path = f"{NAMESPACE}:models[{position}]"
@@ -594,6 +674,33 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
         yield from _check_traffic(config, traffic.read_config(regions), labels)
     yield from _check_gateway(config, wrong)
     yield from _check_tags(config)
+    yield from _check_network(config, wrong)
+
+
+def _check_network(config: Mapping[str, Any], wrong: Collection[_Path]) -> Iterator[str]:
+    network, gateway = config.get("network"), config.get("gateway", {})
+    if not isinstance(network, Mapping) or any(path[0] == "network" for path in wrong):
+        return
+    tier, is_ours = gateway.get("sku", "BasicV2"), gateway.get("existing") is None
+    addresses = network.get("allowedIps") or ()
+    subnets = [key for key in ("endpointSubnet", "gatewaySubnet", "dnsZone") if network.get(key)]
+    if bool(addresses) is bool(subnets):
+        remedy = "write either allowedIps, or endpointSubnet and gatewaySubnet"
+        yield mistake("network", "has both" if addresses else "names nobody", remedy)
+    elif addresses and is_ours and tier == "Consumption":
+        remedy = "a Consumption service has no addresses of its own; choose another gateway.sku"
+        yield mistake("network.allowedIps", f"is {shown(addresses)}", remedy)
+    elif subnets:
+        needed = ("endpointSubnet", "gatewaySubnet") if is_ours else ("endpointSubnet",)
+        for key in needed:
+            if key not in subnets:
+                yield mistake(f"network.{key}", "is missing", "write the subnet's id")
+        if "gatewaySubnet" in subnets and not is_ours:
+            remedy = "a service that exists keeps its network; leave the key out, and join it there"
+            yield mistake("network.gatewaySubnet", "is given", remedy)
+        if is_ours and tier not in NETWORK_TIERS and ("gateway", "sku") not in wrong:
+            remedy = f"a {tier} service reaches no network; choose {' or '.join(NETWORK_TIERS)}"
+            yield mistake("gateway.sku", f"is {shown(tier)}, and network has subnets", remedy)
 
 
 def _check_tags(config: Mapping[str, Any]) -> Iterator[str]:

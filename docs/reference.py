@@ -55,6 +55,7 @@ def config() -> dict[str, Any]:
                 each.model_dump(by_alias=True, exclude_none=True) for each in field.default
             ]
     schema["properties"]["protect"]["default"] = True
+    schema["properties"]["network"]["default"] = "public"
     return schema
 
 
