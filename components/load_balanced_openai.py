@@ -11,6 +11,7 @@ from components.api_gateway import ApiGateway
 from components.backend_pool import BackendPool
 from components.existing import Found
 from components.inference_api import API_NAME, API_PATH, InferenceApi
+from components.network import PrivateEndpoints
 from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
@@ -64,10 +65,21 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 region,
                 found=existing.accounts.get(region.name),
                 gateway_principal_id=gateway.principal_id,
+                gateway_addresses=gateway.addresses,
                 **own,
             )
             for region in settings.regions
         }
+        own_ids = {key: each.account_id for key, each in regions.items() if each.account_id}
+        if settings.network and settings.network.endpoint_subnet and own_ids:
+            PrivateEndpoints(
+                "network",
+                settings=settings,
+                its=settings.network,
+                account_ids=own_ids,
+                resource_group_name=own_group,
+                opts=children,
+            )
         backend_urls = {key: region.backend_url for key, region in regions.items()}
         pools = {
             model: BackendPool(ending, service=gateway.service, backend_urls=backend_urls, **shared)

@@ -22,7 +22,14 @@ from probes import exit_codes
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = tuple(
-    ROOT / name for name in ("README.md", "docs/probe.md", "docs/previews.md", "docs/stack.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "docs/probe.md",
+        "docs/previews.md",
+        "docs/stack.md",
+        "docs/models.md",
+    )
 )
 """Documents with generated parts."""
 PAGE: Final = ROOT / "docs" / "config.md"
@@ -48,6 +55,7 @@ def config() -> dict[str, Any]:
                 each.model_dump(by_alias=True, exclude_none=True) for each in field.default
             ]
     schema["properties"]["protect"]["default"] = True
+    schema["properties"]["network"]["default"] = "public"
     return schema
 
 
@@ -141,6 +149,8 @@ def filled(document: str) -> str:
     parts = {
         "config": lambda: table(schema, schema),
         "exit codes of the probe": lambda: _exit_codes(exit_codes.PROBE),
+        "exit codes of the models": lambda: _exit_codes(exit_codes.MODELS),
+        "help of the models": lambda: _help("probes/models.py"),
         "exit codes of the comment": lambda: _exit_codes(exit_codes.COMMENT),
         "help of the probe": lambda: _help("probes/distribution.py"),
         "help of the comment": lambda: _help("probes/preview_comment.py"),

@@ -13,7 +13,7 @@ from emulator import hardening
 from emulator.gateway.export import exported
 from emulator.identity import Tokens
 from emulator.locations import PUBLIC, Locations
-from emulator.resource_manager import content, operations, rights, rules, sign_in
+from emulator.resource_manager import catalogue, content, operations, rights, rules, sign_in
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.actions import ACTIONS
 from emulator.resource_manager.errors import ArmError
@@ -322,6 +322,8 @@ def _listed(request: Request, kind: ResourceType) -> list[Resource]:
         ]
     if kind.name == types.LOCATION:
         return [types.location(each, request.azure) for each in request.azure.locations]
+    if kind.name in (types.MODEL, types.USAGE):
+        return catalogue.listed(request, kind.name)
     if kind.name == types.ROLE_DEFINITION:
         # Built-in roles can be assigned at every scope.
         return request.view.list(kind.name, under=f"/subscriptions/{request.azure.subscription_id}")

@@ -838,6 +838,14 @@ COGNITIVE_SERVICES = [
         message="The RAI policy 'strict' does not exist in the account.",
     ),
     Case(
+        title="a deployment type that the region has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="DataZoneStandard")),
+        code="InvalidResourceProperties",
+        message="The specified SKU 'DataZoneStandard' for model 'gpt-5-mini 2025-08-07' is not"
+        " supported in this region 'uksouth'.",
+    ),
+    Case(
         title="an unknown sku of deployment",
         there=(GROUP, ACCOUNT),
         ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="Gold")),

@@ -53,6 +53,16 @@ PATHS = {
     "/Microsoft.CognitiveServices/accounts/{accountName}/deployments/{deploymentName}",
     "azure-native:authorization:RoleAssignment": "{scope}/providers"
     "/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
+    "azure-native:network:PrivateEndpoint": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateEndpoints/{privateEndpointName}",
+    "azure-native:network:PrivateDnsZoneGroup": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups"
+    "/{privateDnsZoneGroupName}",
+    "azure-native:privatedns:PrivateZone": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateDnsZones/{privateZoneName}",
+    "azure-native:privatedns:VirtualNetworkLink": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks"
+    "/{virtualNetworkLinkName}",
     "azure-native:apimanagement:ApiManagementService": "{apim}",
     "azure-native:apimanagement:Backend": "{apim}/backends/{backendId}",
     "azure-native:apimanagement:Api": "{apim}/apis/{apiId}",
@@ -103,6 +113,7 @@ class Azure(mocks.Mocks):
             host = f"{inputs['properties']['customSubDomainName']}.openai.azure.com"
             outputs["properties"] = {**inputs["properties"], "endpoint": f"https://{host}/"}
         if args.typ.endswith(":ApiManagementService"):
+            outputs["publicIPAddresses"] = ["203.0.113.7"]
             outputs["gatewayUrl"] = f"https://{inputs['serviceName']}.azure-api.net"
             outputs["identity"] = {**inputs.get("identity", {}), "principalId": PRINCIPAL}
         return resource_id, outputs

@@ -697,9 +697,18 @@ def test_the_forecast_is_a_diagnostic(dev):
     assert told(dev) == [
         (
             "INFO",
-            "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)",
+            (
+                "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round "
+                "robin); shares are of accounts: GlobalStandard may be processed elsewhere"
+            ),
         )
     ]
+
+
+def test_a_regional_deployment_type_is_processed_where_its_account_is(declare):
+    regional = {**MODELS[0], "model": "text-embedding-3-large", "sku": "Standard"}
+    ((_, line),) = told(declare(models=[regional]))
+    assert line.endswith("Norway East 33.3 % (round robin)")
 
 
 def test_an_unequal_pool_is_a_warning_with_its_shares(declare):

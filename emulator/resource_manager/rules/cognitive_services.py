@@ -2,6 +2,8 @@
 
 import re
 
+from components import models
+from emulator.resource_manager import catalogue
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.names import accounts_of_subdomain, subdomain_of
 from emulator.resource_manager.request import Request
@@ -82,10 +84,21 @@ _DEPLOYMENT_SKUS = (
 
 
 def _unknown_deployment_sku(request: Request) -> Violations:
-    sku, model = request.body["sku"]["name"], request.properties["model"]
-    if sku not in _DEPLOYMENT_SKUS:
-        where = request.place
+    sku, model, where = request.body["sku"]["name"], request.properties["model"], request.place
+    if sku not in _DEPLOYMENT_SKUS or models.offered(sku, model["name"], where) is False:
         yield {"sku": sku, "model": f"{model['name']} {model.get('version', '')}", "where": where}
+
+
+def _too_little_quota(request: Request) -> Violations:
+    sku, model = request.body["sku"], request.properties["model"]["name"]
+    if not catalogue.has_quota(sku["name"], model):
+        return
+    used = catalogue.used(request, sku["name"], model, request.place)
+    others = catalogue.used(request, sku["name"], model, request.place, besides=request.id)
+    more, left = others + sku.get("capacity", 1) - used, catalogue.LIMIT - used
+    if more > max(left, 0):
+        quota = catalogue.quota_name(sku["name"], model)
+        yield {"more": more, "left": left, "used": used, "quota": quota}
 
 
 # Azure OpenAI, "Content filtering": those that an account has from the start.
@@ -190,7 +203,17 @@ COGNITIVE_SERVICES_RULES = (
         code="InvalidResourceProperties",
         message="The specified SKU '{sku}' for model '{model}' is not supported in this region"
         " '{where}'.",
-        source="M: azure-search-openai-demo#1840",
+        source="M: azure-search-openai-demo#1840; H: Model region availability. ? a model or a"
+        " location that is not in it is taken",
+    ),
+    Rule(
+        check=_too_little_quota,
+        of=(types.DEPLOYMENT,),
+        code="InsufficientQuota",
+        message="This operation require {more} new capacity in quota {quota}, which is bigger than"
+        " the current available capacity {left}. The current quota usage is {used} and the quota"
+        f" limit is {catalogue.LIMIT} for quota {{quota}}.",
+        source="M: azure-search-openai-demo#2091; ? the limit",
     ),
     Rule(
         check=_unknown_content_filter,
