@@ -1,13 +1,14 @@
 """The stack's outputs: the program fills and exports them, the probe reads and checks them."""
 
 import json
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from components.resource_manager import is_loopback
 from components.traffic import ROUTINGS, SECRET, Member, Pool, number
 
+_MISSING: Final = "is missing; is the stack deployed? run `pulumi up`"
 WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"  # writes what `read` takes
 
 T = TypeVar("T")  # a text that a deployment makes known: `pulumi.Output[str]` before it, then `str`
@@ -26,6 +27,21 @@ class PoolReference(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelPool(PoolReference[T]):
+    """The pool that serves a model's deployment."""
+
+    deployment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyReference(Generic[T]):
+    """The API's policy: its ARM id, and the `digest` of what was declared."""
+
+    id: T
+    digest: T
+
+
+@dataclass(frozen=True, kw_only=True)
 class Backend(Generic[T]):
     """One region: its backend's name and url, and what it was declared with."""
 
@@ -41,36 +57,46 @@ class Backend(Generic[T]):
 class Outputs(Generic[T]):
     """The stack outputs by their names; no representation of them shows the key.
 
+    `subscription` is the ARM id of the API Management subscription whose key clients use: who may
+    call its `listSecrets` needs no `subscription_key`. `pools` has one for each model, in order:
+    the first is `pool`. What has a default here is left out by stacks that were deployed earlier.
     The properties below are for outputs that are known, `Outputs[str]`.
     """
 
     resource_group: T
     gateway_url: T
     inference_url: T
-    subscription_key: T = field(repr=False)
+    subscription_key: T | None = field(default=None, repr=False)
     deployment: str
     api_version: str
     pool: PoolReference[T]
     routing: str
     backends: tuple[Backend[T], ...]
+    subscription: T | None = None
+    pools: tuple[ModelPool[T], ...] = ()
+    policy: PolicyReference[T] | None = None
 
     @property
     def chat_url(self) -> str:
-        return self._url(f"deployments/{quote(self.deployment, safe='')}/chat/completions")
+        """Where a chat completion is asked for, of the deployment that the body's `model` names."""
+        return f"{self.inference_url}/openai/v1/chat/completions"
 
     @property
     def models_url(self) -> str:
         """Where the models are listed, by the same pool and policy and at no cost."""
-        return self._url("models")
-
-    def _url(self, path: str) -> str:
-        version = quote(self.api_version, safe="")
-        return f"{self.inference_url}/openai/{path}?api-version={version}"
+        return f"{self.inference_url}/openai/v1/models"
 
     @property
     def declared(self) -> Pool:
+        """The first model's pool: those of further models differ by their members' names alone."""
         each = (Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends)
         return Pool(members=tuple(each))
+
+    def declared_of(self, pool: ModelPool[T]) -> Pool:
+        if pool == self.pools[0]:
+            return self.declared
+        members = self.declared.members
+        return Pool(members=tuple(replace(m, name=f"{m.name}-{pool.deployment}") for m in members))
 
     @property
     def regions(self) -> dict[str, str]:
@@ -83,7 +109,8 @@ class Outputs(Generic[T]):
 
     def redact(self, text: str) -> str:
         """Return a text of the network's making as one that may be shown: no key, no controls."""
-        shown = text.replace(str(self.subscription_key), SECRET)
+        key = self.subscription_key
+        shown = text.replace(str(key), SECRET) if key else text
         return "".join(character if character.isprintable() else " " for character in shown)
 
 
@@ -92,8 +119,23 @@ def export(outputs: Any) -> Any:
     if isinstance(outputs, tuple):
         return [export(each) for each in outputs]
     if is_dataclass(outputs):
-        return {each.name: export(getattr(outputs, each.name)) for each in fields(outputs)}
+        values = {each.name: getattr(outputs, each.name) for each in fields(outputs)}
+        return {name: export(value) for name, value in values.items() if value is not None}
     return outputs
+
+
+def digest(policy: str) -> str:
+    """SHA-256 of a policy in hex; white space, comments and the order of attributes aside.
+
+    Raises ValueError for a policy that is no well-formed XML.
+    """
+    from hashlib import sha256  # noqa: PLC0415 - most readers of outputs need no digest
+    from xml.etree.ElementTree import ParseError, canonicalize  # noqa: PLC0415
+
+    try:
+        return sha256("".join(canonicalize(policy).split()).encode()).hexdigest()
+    except ParseError as error:
+        raise ValueError(f"the policy is no well-formed XML: {error}") from None
 
 
 def read(text: bytes | str) -> Outputs[str]:
@@ -109,19 +151,31 @@ def read(text: bytes | str) -> Outputs[str]:
         raise OutputsError(f"a JSON object is needed, not {_kind(document)}; {remedy}")
     outputs: Outputs[str] = _read_fields(Outputs, document)
     _check(outputs)
-    return outputs
+    if outputs.pools:
+        return outputs
+    pool = ModelPool(deployment=outputs.deployment, id=outputs.pool.id, name=outputs.pool.name)
+    return replace(outputs, pools=(pool,))
 
 
 def _check(outputs: Outputs[str]) -> None:
-    if not outputs.subscription_key.isascii() or " " in outputs.subscription_key:
+    key = outputs.subscription_key
+    if key is None and outputs.subscription is None:
+        raise _error("subscription_key", _MISSING)
+    if key and (not key.isascii() or " " in key):
         raise _error("subscription_key", "holds a character that no key has")
     url = outputs.inference_url
     if url.startswith("http:") and not is_loopback(url):
         raise _error("inference_url", "is plain http: the key would be sent for all to read")
     if (routing := outputs.routing) not in ROUTINGS:
         raise _error("routing", f"must be one of {', '.join(ROUTINGS)}, not {routing[:80]}")
-    if not outputs.pool.id.startswith("/"):
-        raise _error("pool.id", "must be a full Azure Resource Manager id")
+    for name, resource_id in (
+        ("pool.id", outputs.pool.id),
+        ("subscription", outputs.subscription),
+        ("policy.id", outputs.policy and outputs.policy.id),
+        *((f"pools[{n}].id", pool.id) for n, pool in enumerate(outputs.pools)),
+    ):
+        if resource_id and not resource_id.startswith("/"):
+            raise _error(name, "must be a full Azure Resource Manager id")
     for what, seen in (
         ("name", [backend.id.lower() for backend in outputs.backends]),
         ("host", [_host(backend.url) for backend in outputs.backends]),
@@ -138,12 +192,14 @@ def _read(kind: Any, value: Any, key: str) -> Any:
         if isinstance(found, str):
             raise _error(key, f"is {found}; is it an output of this program?")
         return found
+    if type(None) in get_args(kind):  # what may be left out is never null
+        kind = get_args(kind)[0]
     of: Any = get_origin(kind)
     wanted = {None: str, tuple: list}.get(of, dict)
     if not isinstance(value, wanted):
         raise _error(key, f"must be {_NAMES[wanted]}, not {_kind(value)}")
     if of is tuple:
-        if len(value) < 2:
+        if len(value) < 2 and key == "backends":
             raise _error(key, f"has {len(value)} of the 2 or more that share traffic")
         return tuple(_read(get_args(kind)[0], v, f"{key}[{n}]") for n, v in enumerate(value))
     return _read_fields(of, value, f"{key}.") if of else _text(value, key)
@@ -153,8 +209,9 @@ def _read_fields(kind: Any, document: dict[str, Any], path: str = "") -> Any:
     known = {}
     for each in sorted(fields(kind), key=lambda each: get_origin(each.type) is not tuple):
         if each.name not in document:
-            problem = "is missing; is the stack deployed? run `pulumi up`"
-            raise _error(path + each.name, problem)
+            if each.default is not MISSING:
+                continue
+            raise _error(path + each.name, _MISSING)
         known[each.name] = _read(each.type, document[each.name], path + each.name)
     return kind(**known)
 

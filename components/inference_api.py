@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import apimanagement
 
+from components.contract import PolicyReference, digest
 from components.settings import Settings
 
 API_NAME = "inference"
@@ -45,9 +46,14 @@ def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
 
 
 class InferenceApi(pulumi.ComponentResource):
-    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`."""
+    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`.
 
-    subscription_key: pulumi.Output[str]
+    The key is None where it is not exported, and unknown in a preview: only `up` may look it up.
+    """
+
+    subscription_key: pulumi.Output[str] | None = None
+    subscription_id: pulumi.Output[str]
+    policy: PolicyReference[pulumi.Output[str]]
 
     def __init__(
         self,
@@ -85,21 +91,23 @@ class InferenceApi(pulumi.ComponentResource):
                 template_parameters=[named] if "{deployment-id}" in path else [],
                 **service,
             )
-        apimanagement.ApiPolicy(
+        declared = backend_pool.apply(
+            lambda pool: policy_xml(
+                backend_pool=pool,
+                members=len(settings.regions),
+                reveal_backend=settings.reveal_backend,
+            )
+        )
+        policy = apimanagement.ApiPolicy(
             f"{name}-policy",
             own,
             policy_id="policy",
             api_id=api.name,
             format="rawxml",
-            value=backend_pool.apply(
-                lambda pool: policy_xml(
-                    backend_pool=pool,
-                    members=len(settings.regions),
-                    reveal_backend=settings.reveal_backend,
-                )
-            ),
+            value=declared,
             **service,
         )
+        self.policy = PolicyReference(id=policy.id, digest=declared.apply(digest))
         subscription = apimanagement.Subscription(
             f"{name}-clients",
             own,
@@ -109,8 +117,16 @@ class InferenceApi(pulumi.ComponentResource):
             state=apimanagement.SubscriptionState.ACTIVE,
             **service,
         )
-        secrets = apimanagement.list_subscription_secrets_output(sid=subscription.name, **service)
-        self.subscription_key = pulumi.Output.secret(
-            secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
-        )
-        self.register_outputs({"subscriptionKey": self.subscription_key})
+        self.subscription_id = subscription.id
+        if settings.export_key:
+            self.subscription_key = pulumi.Output.secret(_key(subscription.name, service))
+        self.register_outputs({"subscriptionId": self.subscription_id})
+
+
+def _key(sid: pulumi.Output[str], service: Mapping[str, Any]) -> pulumi.Output[str]:
+    """Unknown in a preview, which has to do with the role Reader: that has no `listSecrets`."""
+    if pulumi.runtime.is_dry_run():
+        unknown: pulumi.Output[Any] = pulumi.Output.from_input(pulumi.UNKNOWN)
+        return unknown
+    keys = apimanagement.list_subscription_secrets_output(sid=sid, **service)
+    return keys.apply(lambda each: each.primary_key or "")  # Azure always has one

@@ -14,8 +14,6 @@ from components.inference_api import API_NAME, API_PATH, InferenceApi
 from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
 
-API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
-
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):
     """Azure OpenAI in several regions behind one API Management endpoint.
@@ -68,7 +66,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             inference_url=pulumi.Output.concat(gateway.gateway_url, "/", API_PATH),
             subscription_key=api.subscription_key,
             deployment=settings.models[0].name,
-            api_version=API_VERSION,
+            api_version=settings.api_version,
             pool=contract.PoolReference(id=pool.pool_id, name=pool.pool_name),
             routing=settings.routing,
             backends=tuple(
@@ -82,6 +80,12 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 )
                 for region in settings.regions
             ),
+            subscription=api.subscription_id,
+            pools=tuple(
+                contract.ModelPool(deployment=model.name, id=pool.pool_id, name=pool.pool_name)
+                for model in settings.models[:1]
+            ),
+            policy=api.policy,
         )
         self.stack_outputs: dict[str, Any] = contract.export(outputs)
         # What the policy pack accepts, by name: `protect: false` names nothing.

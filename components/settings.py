@@ -130,6 +130,7 @@ _ACCOUNT = "write the account's name: {} letters, digits, `_`, `.` and `-`"
 _SERVICE = "write the service's name: {} letters, digits and hyphens, a letter first"
 _DEPLOYMENT = "write {} letters, digits, `_`, `.` and `-`, a letter or digit first"
 _VERSION = 'write the model\'s version in quotes, as "2026-03-17"'  # else YAML reads a date
+_API_VERSION = 'write a version in quotes, as "2024-10-21" or "2025-04-01-preview"'
 _E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
 _DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
 Location = Annotated[str, _text("[A-Za-z][A-Za-z0-9 ]*", _PLACE), AfterValidator(_location)]
@@ -142,6 +143,7 @@ DeploymentName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _DEPLOYMENT,
 ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
 Version = Annotated[str, _text(r"\S+", _VERSION)]
 DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
+ApiVersion = Annotated[str, _text("[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?", _API_VERSION, 10, 18)]
 Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
 EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
 _AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
@@ -301,6 +303,16 @@ class Settings(_Section):
         description="Whether response headers name the host that answered and what each attempt "
         "met; the probe needs them.",
     )
+    api_version: ApiVersion = Field(
+        default="2024-10-21",
+        description="Version of the data plane that the stack's outputs tell clients to use; the "
+        "`/v1` paths need none. o-series models need 2024-12-01-preview or newer.",
+    )
+    export_key: bool = Field(
+        default=True,
+        description="Whether the clients' key is a stack output, as a secret. Without it, whoever "
+        "needs the key looks it up, as the probe does with its own identity.",
+    )
     _order: tuple[str, ...] = PrivateAttr(())
 
     def path(self, region: Region) -> str:
@@ -418,7 +430,7 @@ def load(
 def _decode(key: str, text: str) -> Any:
     if not text:  # what `key: null` in the stack's file becomes
         return None
-    if key in ("routing", "location", "resourceSuffix") and text[0] not in "[{":
+    if key in ("routing", "location", "resourceSuffix", "apiVersion") and text[0] not in "[{":
         return text
     try:
         return json.loads(text)

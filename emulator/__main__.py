@@ -91,6 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     serve.add_argument(
+        "--propagation",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="time until a region knows a new role assignment or deployment (default: 0; in Azure"
+        " up to 30 minutes)",
+    )
+
+    serve.add_argument(
         "--request-log", metavar="FILE", help="add a JSON line for each request at Resource Manager"
     )
 

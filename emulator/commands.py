@@ -50,6 +50,7 @@ def serve(options: argparse.Namespace) -> int:
                 https_port=_https_port(options),
                 gateway_instances=options.gateway_instances,
                 provisioning_seconds=options.provisioning,
+                propagation_seconds=options.propagation,
                 latency={place: seconds for place, seconds in options.latency if place},
                 default_latency=next((s for place, s in options.latency if not place), 0.0),
                 providers=True,

@@ -47,6 +47,8 @@ class Options:
     """Of every host name over TLS; 0 is any free port, None is none."""
     gateway_instances: int = 1
     provisioning_seconds: float = 0.2
+    propagation_seconds: float = 0.0
+    """Until an account knows a new role assignment or deployment."""
     latency: Mapping[str, float] = field(default_factory=dict)
     default_latency: float = 0.0
     providers: bool = False
@@ -200,6 +202,7 @@ class LocalAzure:
                         faults=self._faults,
                         latency=self._latency,
                         locations=self._locations,
+                        propagation=self._options.propagation_seconds,
                     )
                     self._sites[key] = await Site.open(app, listener)
                 else:

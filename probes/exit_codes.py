@@ -32,6 +32,14 @@ COMMENT: Final[Mapping[int, str]] = {
 class InputError(Exception):
     """What was given cannot be used: WRONG_INPUT. The message names it and the remedy."""
 
+    code = WRONG_INPUT
+
+
+class UnreachableError(InputError):
+    """What was given leads to what does not answer: INCONCLUSIVE."""
+
+    code = INCONCLUSIVE
+
 
 def described(codes: Mapping[int, str]) -> str:
     return "\n".join(["exit codes:", *(f"  {code:<4} {told}" for code, told in codes.items())])
@@ -58,4 +66,4 @@ def of(run: Callable[[], int], prefix: str) -> int:
         reason = getattr(error, "strerror", None)
         told = f"output cannot be written: {reason.lower()}" if reason else str(error)
         print(f"{prefix}: {told}", file=sys.stderr)
-        return WRONG_INPUT
+        return getattr(error, "code", WRONG_INPUT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,10 +55,15 @@ def create_app(
     latency: Callable[[str], float],
     clock: Callable[[], float] = time.monotonic,
     locations: Locations = PUBLIC,
+    propagation: float = 0.0,
+    now: Callable[[], float] = time.time,
 ) -> web.Application:
     """Return the endpoint of one account.
 
     `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
+    A role or a deployment is known here `propagation` seconds after it was made, by `now`: in Azure
+    roles take up to 30 minutes, deployments up to 5 (H: Troubleshoot Azure RBAC; M: the wording of
+    DeploymentNotFound).
     """
     region = _Region(
         resources,
@@ -67,6 +73,7 @@ def create_app(
         latency=latency,
         clock=clock,
         locations=locations,
+        known_by=lambda: now() - propagation if propagation else math.inf,
     )
     app = web.Application(client_max_size=MAX_BODY)
     app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
@@ -132,6 +139,7 @@ class _Region:
         latency: Callable[[str], float],
         clock: Callable[[], float],
         locations: Locations,
+        known_by: Callable[[], float],
     ) -> None:
         self._resources = resources
         self._account_id = account_id
@@ -140,6 +148,7 @@ class _Region:
         self._latency = latency
         self._clock = clock
         self._locations = locations
+        self._known_by = known_by
         self._limiters: dict[str, Limiter] = {}
 
     def answers_to(self, host: str) -> bool:
@@ -171,7 +180,9 @@ class _Region:
             )
             try:
                 await self._rehearse(call)
-                access.check(request.headers, account, self._resources, self._tokens)
+                access.check(
+                    request.headers, account, self._resources, self._tokens, self._known_by()
+                )
                 _check_api_version(call.api_version, v1=v1)
                 return await handler(call)
             except errors.ApiError as error:
@@ -267,6 +278,7 @@ class _Region:
                 capacity=each.body["sku"]["capacity"],
             )
             for each in self._resources.list(DEPLOYMENT, self._account_id)
+            if each.pending != "Creating" or each.ready_at <= self._known_by()
         ]
 
     def _limit(self, call: _Call, deployment: _Deployment, operation: str, tokens: int) -> None:

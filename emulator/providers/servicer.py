@@ -33,6 +33,7 @@ from emulator.deployment.values import (
     plain,
     to_struct,
 )
+from emulator.identity import application
 
 _KINDS = {
     "add": provider_pb2.PropertyDiff.ADD,
@@ -94,8 +95,11 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
-        """Begin a run: an earlier one may have been cancelled."""
+        """Begin a run, as the application of the config: an earlier one may have been cancelled."""
         self._interrupted.clear()
+        if self._package == "azure-native":
+            client_id = request.variables.get("azure-native:config:clientId")
+            self._azure.application = application(client_id)
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:

@@ -12,7 +12,7 @@ from aiohttp import web
 from emulator import hardening
 from emulator.identity import Tokens
 from emulator.locations import PUBLIC, Locations
-from emulator.resource_manager import content, operations, rules, sign_in
+from emulator.resource_manager import content, operations, rights, rules, sign_in
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.actions import ACTIONS
 from emulator.resource_manager.errors import ArmError
@@ -119,8 +119,8 @@ class _ResourceManager:
     async def handle(self, http: web.Request) -> web.Response:
         started = time.perf_counter()
         try:
-            sign_in.check(http.headers, self._tokens, self._clock())
-            answer = await self._answer(http)
+            claims = sign_in.check(http.headers, self._tokens, self._clock())
+            answer = await self._answer(http, claims)
             code = ""
         except ArmError as error:
             answer = _json(error.envelope, status=error.status)
@@ -132,12 +132,13 @@ class _ResourceManager:
         _log(http, answer.status, code, milliseconds)
         return answer
 
-    async def _answer(self, http: web.Request) -> web.Response:
+    async def _answer(self, http: web.Request, claims: Mapping[str, Any]) -> web.Response:
         path = parse(http.rel_url.raw_path, _SPELLING)
         if path is None:
             raise ArmError(
                 404, "NotFound", f"No resource of Resource Manager has the path '{http.path}'."
             )
+        rights.check(claims, http.method, path, self._store.view())
         sent = content.decode(await http.read()) if http.method in _WITH_BODY else None
 
         def request(view: View) -> Request:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from emulator.hardening import Site
-from emulator.identity import RESOURCE_MANAGER, Tokens
+from emulator.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from emulator.locations import PUBLIC, Locations
 from emulator.resource_manager import create_app
 from emulator.store import Store
@@ -51,9 +51,9 @@ TOKEN_SECRET = b"secret"
 FOREVER = 1e10  # seconds: tests move the clock
 
 
-def token(resource: str) -> str:
+def token(resource: str, client_id: str = CLIENT_ID) -> str:
     """A token that Resource Manager takes here, at any time."""
-    return Tokens(TOKEN_SECRET).of_application(resource, FOREVER)
+    return Tokens(TOKEN_SECRET).of_application(resource, FOREVER, client_id=client_id)
 
 
 HEADERS = {"Authorization": f"Bearer {token(RESOURCE_MANAGER)}"}

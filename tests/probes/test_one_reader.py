@@ -187,14 +187,15 @@ def by_probe(declared, routing, live, monkeypatch):
         def __init__(self, **_):
             pass
 
-        def get(self, *_):
-            return json.loads(json.dumps({"properties": {"pool": live}}))
+        def get_all(self, *_):
+            return [json.loads(json.dumps({"properties": {"pool": live}}))]
 
     monkeypatch.setattr(control_plane, "ResourceManager", Azure)
     document = json.dumps(outputs(declared, routing)).encode()
     stack = contract.read(document)
-    reading = control_plane.read_pool(stack, "https://a.example", limit=1)
-    return not reading.unread and not Expectation.of(stack, "declared").problems(reading.pool)
+    reading = control_plane.read(stack, "https://a.example", limit=1)
+    (found,) = reading.pools
+    return not found.unread and not Expectation.of(stack, "declared").problems(found)
 
 
 def readings(pack, monkeypatch):

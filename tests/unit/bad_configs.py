@@ -34,6 +34,7 @@ DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
 E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
 PRIORITY = "write a whole number from 0 to 100"
 WEIGHT = "write a whole number from 1 to 100"
+API_VERSION = 'write a version in quotes, as "2024-10-21" or "2025-04-01-preview"'
 WEIGHT_0 = "Azure does not document weight 0; write 1 to 100, or remove the region"
 A_REGION = "write a mapping with the keys name, location, priority, weight, existing"
 SERVICE_NAME = "write the service's name: 1 to 50 letters, digits and hyphens, a letter first"
@@ -562,6 +563,21 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         "a word for true",
         at({"revealBackend": "on"}),
         ['revealBackend is "on": write true or false'],
+    ),
+    (
+        "an api-version that YAML has read as a date",
+        at({"apiVersion": "2024-10-21T00:00:00Z"}),
+        [f'apiVersion is "2024-10-21T00:00:00Z": {API_VERSION}'],
+    ),
+    (
+        "a made-up api-version",
+        at({"apiVersion": "2024-10-21-beta"}),
+        [f'apiVersion is "2024-10-21-beta": {API_VERSION}'],
+    ),
+    (
+        "a word for whether the key is exported",
+        at({"exportKey": "no"}),
+        ['exportKey is "no": write true or false'],
     ),
     (
         "many mistakes at once",

@@ -2,11 +2,22 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pulumi
 import pytest
 
-from components.contract import Backend, Outputs, OutputsError, PoolReference, export, read
+from components.contract import (
+    Backend,
+    ModelPool,
+    Outputs,
+    OutputsError,
+    PolicyReference,
+    PoolReference,
+    digest,
+    export,
+    read,
+)
 from components.traffic import Member
 
 REGIONS = (("foundry1", "uksouth", "UK South"), ("foundry2", "eastus", "East US"))
@@ -34,6 +45,16 @@ def outputs(known):
                 weight=n,
             )
             for n, (name, location, region) in enumerate(REGIONS, 1)
+        ),
+        subscription=known("/subscriptions/0/subscriptions/clients"),
+        pools=(
+            ModelPool(
+                deployment="chat", id=known("/subscriptions/0/backends/pool"), name=known("pool")
+            ),
+            ModelPool(deployment="embed", id=known("/subscriptions/0/backends/e"), name=known("e")),
+        ),
+        policy=PolicyReference(
+            id=known("/subscriptions/0/policies/policy"), digest=known("0" * 64)
         ),
     )
 
@@ -65,7 +86,37 @@ def test_values_that_only_a_deployment_knows_are_exported_as_they_are():
         "pool",
         "routing",
         "backends",
+        "subscription",
+        "pools",
+        "policy",
     ]
+
+
+def test_outputs_of_a_stack_that_was_deployed_earlier_are_read():
+    document = export(outputs(str))
+    for name in ("subscription", "pools", "policy"):
+        del document[name]
+    stack = read(json.dumps(document))
+    assert (stack.subscription, stack.policy) == (None, None)
+    assert [(p.deployment, p.id, p.name) for p in stack.pools] == [
+        ("chat", "/subscriptions/0/backends/pool", "pool")
+    ]
+
+
+def test_a_key_that_is_not_exported_is_left_out_where_the_subscription_is_named():
+    declared = replace(outputs(str), subscription_key=None)
+    assert "subscription_key" not in export(declared)
+    assert read(json.dumps(export(declared))) == declared
+    assert declared.redact("None of it") == "None of it"
+
+
+def test_a_policy_is_the_same_however_it_is_laid_out_and_another_with_another_value():
+    one = '<p><!-- why --><retry count="2" interval="0">\n  <value>@(1)</value></retry></p>'
+    same = '<p>\r\n\t<retry interval="0"  count="2"><value> @(1) </value></retry>\r\n</p>'
+    assert digest(one) == digest(same)
+    assert digest(one) != digest(one.replace("@(1)", "@(2)"))
+    with pytest.raises(ValueError, match="no well-formed XML"):
+        digest("<policies>")
 
 
 def test_the_key_is_in_no_representation():
@@ -86,6 +137,11 @@ def change(document, path, value):
     ("path", "value", "problem"),
     [
         (["resource_group"], ..., "`resource_group` is missing; is the stack deployed?"),
+        (["subscription"], None, "`subscription` must be a text, not null"),
+        (["subscription"], "clients", "`subscription` must be a full Azure Resource Manager id"),
+        (["pools", 1, "id"], "e", "`pools[1].id` must be a full Azure Resource Manager id"),
+        (["policy", "digest"], ..., "`policy.digest` is missing"),
+        (["policy", "id"], "policy", "`policy.id` must be a full Azure Resource Manager id"),
         (["subscription_key"], "[secret]", '`subscription_key` is "[secret]"; use --show-secrets'),
         (["backends", 0, "priority"], True, "`backends[0].priority` is no number"),
         (["backends", 0, "priority"], None, "`backends[0].priority` is not set"),

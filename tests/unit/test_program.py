@@ -10,6 +10,7 @@ import pytest
 import recording
 from recording import APIM, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
 
+from components.contract import digest
 from components.settings import TIERS
 
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
@@ -517,6 +518,12 @@ def test_the_outputs_are_the_contract_with_the_probe(dev):
                 REGIONS.items(), ["UK South", "East US", "Norway East"], strict=True
             )
         ],
+        "subscription": f"{SERVICE}/subscriptions/inference-clients",
+        "pools": [{"deployment": "chat", "id": f"{SERVICE}/backends/{POOL}", "name": POOL}],
+        "policy": {
+            "id": f"{SERVICE}/apis/inference/policies/policy",
+            "digest": digest(dev.one("ApiPolicy", "inference-policy").inputs["value"]),
+        },
     }
 
 
@@ -527,6 +534,14 @@ def test_the_key_is_a_secret_and_stands_nowhere_else(dev):
     for each in dev.resources:
         assert KEY not in json.dumps(each.inputs)
     assert all(KEY not in line for _, line in dev.log)
+
+
+def test_a_key_that_is_not_exported_is_not_looked_up(declare, monkeypatch):
+    monkeypatch.setattr(recording, "ANSWERS", {})
+    outputs = declare(exportKey=False, apiVersion="2025-01-01-preview").outputs
+    assert "subscription_key" not in outputs
+    assert outputs["subscription"].endswith("/subscriptions/inference-clients")
+    assert outputs["api_version"] == "2025-01-01-preview"
 
 
 # What a user is told
