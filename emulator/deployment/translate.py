@@ -35,6 +35,10 @@ from emulator.locations import normalise
 _LOADING = threading.RLock()
 
 
+NAMED_AT_RANDOM = "__createBeforeDelete"
+"""azure-native's mark, among the inputs, of a resource whose replacement can stand beside it."""
+
+
 class TranslationError(Exception):
     """A type, function or property that azure-native or this translation does not know."""
 
@@ -70,7 +74,7 @@ class ResourceType:
 
     def body(self, inputs: Mapping[str, Json]) -> dict[str, Json]:
         """Return the body of the PUT for inputs in the clear."""
-        outside = {*self.path_inputs, *self.query}
+        outside = {*self.path_inputs, *self.query, NAMED_AT_RANDOM}
         top = {key: value for key, value in inputs.items() if key in self.top}
         flat = {
             self.wire.get(key, key): value
@@ -142,7 +146,10 @@ class ResourceType:
         checked: dict[str, Json] = _without_nulls(dict(inputs))
         problems = list(_misspelt(checked, _sdk_class(f"{self.token}Args"), ""))
         if self.name not in checked:
-            checked[self.name] = (old or {}).get(self.name) or self._made_up(name)
+            named = (old or {}).get(self.name)
+            checked[self.name] = named or self._made_up(name)
+            if self.naming != "copy" and (not named or NAMED_AT_RANDOM in (old or {})):
+                checked[NAMED_AT_RANDOM] = True
         problems += [
             f"missing required property '{key}'" for key in self.path_inputs if key not in checked
         ]

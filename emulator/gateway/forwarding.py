@@ -1,6 +1,7 @@
 """The two wires of the gateway: requests to backends, responses to clients."""
 
 from collections.abc import AsyncIterator, Callable
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -69,7 +70,7 @@ class Client:
             request.method,
             URL(f"{self._address(request.url.host)}{request.url.path}{query}", encoded=True),
             headers=headers,
-            data=request.body or None,
+            data=BytesIO(request.body) if request.body else None,
             allow_redirects=False,
         )
         response = Response(

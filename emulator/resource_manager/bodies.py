@@ -29,7 +29,7 @@ HTTP_URL = Text(
 )
 _TEXT = Text()
 _ENABLED = Text(one_of=("Enabled", "Disabled"))
-_TAGS = Named(of=Text(longest=256))
+_TAGS = Named(of=_TEXT)
 _RESOURCE = frozenset({"id", "name", "type", "systemData", "etag"})
 _IDENTITY_TYPE = Text(
     one_of=("None", "SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned")

@@ -15,6 +15,8 @@ ANY_RESOURCE = "Microsoft.Resources/resources"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 DELETED_ACCOUNT = "Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts"
+MODEL = "Microsoft.CognitiveServices/locations/models"
+USAGE = "Microsoft.CognitiveServices/locations/usages"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -313,6 +315,8 @@ _TABLE = (
     _part_of_path("Microsoft.CognitiveServices/locations", _COGNITIVE_SERVICES),
     _part_of_path("Microsoft.CognitiveServices/locations/resourceGroups", _COGNITIVE_SERVICES),
     ResourceType(name=DELETED_ACCOUNT, api_versions=_COGNITIVE_SERVICES),
+    _for_reading(MODEL, _COGNITIVE_SERVICES),
+    _for_reading(USAGE, _COGNITIVE_SERVICES),
     _for_reading("Microsoft.CognitiveServices/locations/operationStatuses", _COGNITIVE_SERVICES),
     _for_reading("Microsoft.CognitiveServices/locations/operationResults", _COGNITIVE_SERVICES),
     ResourceType(

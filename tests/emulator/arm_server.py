@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from emulator.gateway.export import exported
+from emulator.gateway.markup import PolicyError
 from emulator.hardening import Site
 from emulator.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from emulator.locations import PUBLIC, Locations
@@ -81,15 +83,6 @@ class Clock:
         return self.now
 
 
-class PolicyError(Exception):
-    """What the gateway refuses a policy with."""
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-
-
 def compile_policy(xml, *, named_values, fragments, is_fragment=False) -> object:
     """Stand in for the gateway's compiler, which knows no statement `unknown`."""
     for name, value in named_values.items():
@@ -99,7 +92,7 @@ def compile_policy(xml, *, named_values, fragments, is_fragment=False) -> object
     if "<unknown" in xml:
         line = xml.count("\n", 0, xml.index("<unknown")) + 1
         raise PolicyError("Policy 'unknown' is not known.", line)
-    return object()
+    return exported(xml, given="rawxml")
 
 
 class Arm:

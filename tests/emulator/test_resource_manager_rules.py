@@ -83,6 +83,12 @@ def put(path: str, body: Any = None, **more: Any) -> Callable[[Arm], httpx.Respo
     return lambda arm: arm.put(path, LEAST.get(path, {}) if body is None else body, **more)
 
 
+def of_bytes(size: int) -> str:
+    """A policy of so many bytes."""
+    begin, end = "<policies><!-- \u00e9", " --></policies>"
+    return begin + "x" * (size - len((begin + end).encode())) + end
+
+
 def get(path: str, **more: Any) -> Callable[[Arm], httpx.Response]:
     return lambda arm: arm.get(path, **more)
 
@@ -755,6 +761,15 @@ COGNITIVE_SERVICES = [
         message=SUBDOMAIN_TAKEN,
     ),
     Case(
+        title="its own subdomain for an account that was deleted in another location",
+        there=(GROUP, ACCOUNT),
+        before=delete(ACCOUNT),
+        ask=put(ACCOUNT, {**LEAST[ACCOUNT], "location": "eastus"}),
+        status=409,
+        code="CustomDomainInUse",
+        message=SUBDOMAIN_TAKEN,
+    ),
+    Case(
         title="another subdomain for an account",
         there=(GROUP, ACCOUNT),
         ask=put(ACCOUNT, changed(ACCOUNT, properties__customSubDomainName="foundry1-xyz")),
@@ -772,6 +787,35 @@ COGNITIVE_SERVICES = [
         " delete all nested resources before deleting this resource.",
     ),
     Case(
+        title="a tag whose name has a reserved character",
+        there=(GROUP,),
+        ask=put(ACCOUNT, changed(ACCOUNT, tags={"team": "a", "cost/center": "7"})),
+        code="InvalidTagNameCharacters",
+        message="The tag names 'cost/center' have reserved characters '<,>,%,&,\\,?,/' or control"
+        " characters.",
+    ),
+    Case(
+        title="a tag's value that is too long",
+        ask=put(GROUP, changed(GROUP, tags={"team": "a" * 257})),
+        code="InvalidTag",
+        message=f"The tag value '{'a' * 80}' is too long. The maximum length is '256'.",
+    ),
+    Case(
+        title="more tags than a resource takes",
+        there=(GROUP,),
+        ask=put(ACCOUNT, changed(ACCOUNT, tags={str(n): "" for n in range(51)})),
+        code="TooManyTags",
+        message="Too many tags on the resource/resource group. Requested tag count - '51'. Maximum"
+        " number of tags allowed - '50'.",
+    ),
+    Case(
+        title="more tags than API Management takes",
+        there=(GROUP,),
+        ask=put(SERVICE, changed(SERVICE, tags={str(n): "" for n in range(16)})),
+        code="InvalidParameters",
+        message="Invalid parameter: Tags count out of bound. Maximum count value is 15.",
+    ),
+    Case(
         title="keys of an account without local authentication",
         there=(GROUP, ACCOUNT),
         ask=lambda arm: arm.request("POST", f"{ACCOUNT}/listKeys"),
@@ -785,6 +829,21 @@ COGNITIVE_SERVICES = [
         code="DeploymentModelNotSupported",
         message="The model 'Format:Meta,Name:gpt-5-mini,Version:2025-08-07' of account deployment"
         " is not supported.",
+    ),
+    Case(
+        title="a content filter that the account has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__raiPolicyName="strict")),
+        code="InvalidResourceProperties",
+        message="The RAI policy 'strict' does not exist in the account.",
+    ),
+    Case(
+        title="a deployment type that the region has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="DataZoneStandard")),
+        code="InvalidResourceProperties",
+        message="The specified SKU 'DataZoneStandard' for model 'gpt-5-mini 2025-08-07' is not"
+        " supported in this region 'uksouth'.",
     ),
     Case(
         title="an unknown sku of deployment",
@@ -1094,6 +1153,25 @@ BACKENDS = [
         message=VALIDATION,
         details=((BREAKER, "Circuit breaker is not supported in the Consumption tier."),),
     ),
+    Case(
+        title="a policy too long for Consumption",
+        there=(GROUP,),
+        before=lambda arm: (
+            put(SERVICE, changed(SERVICE, sku={"name": "Consumption", "capacity": 0}))(arm),
+            arm.deploy(API),
+            # As long as may be, in bytes.
+            put(POLICY, changed(POLICY, properties__value=of_bytes(16_384)))(arm),
+        ),
+        ask=put(POLICY, changed(POLICY, properties__value=of_bytes(16_385))),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            (
+                "value",
+                "The policy document has 16385 bytes; the Consumption tier takes 16384.",
+            ),
+        ),
+    ),
     invalid(
         "a breaker that counts in two ways",
         BACKEND,
@@ -1199,6 +1277,17 @@ POLICIES = [
         changed(FRAGMENT, properties__value="<fragment><unknown /></fragment>"),
         ("value", "Policy 'unknown' is not known. (line 1)"),
         there=(GROUP, SERVICE),
+    ),
+    invalid(
+        "an expression that is not escaped in a policy put as XML",
+        POLICY,
+        changed(
+            POLICY,
+            properties__format="xml",
+            properties__value='<policies>\n<inbound id="@(1 == 1 && true)" /></policies>',
+        ),
+        ("representation", "xmlParseEntityRef: no name. Line 2, position 24."),
+        there=ALL_CHAT,
     ),
     invalid(
         "a policy with an unknown backend",

@@ -350,7 +350,8 @@ def _not_json(name: str) -> None:
 
 # --- the gateway and the regions ---------------------------------------------------------------
 
-_POLICY: Final = policy_xml(backend_pool="inference-backend-pool", members=3, reveal_backend=True)
+_TWO: Final = [{"name": "a", "location": "uksouth"}, {"name": "b", "location": "eastus"}]
+_POLICY: Final = policy_xml(settings.parse({"regions": _TWO}), "BasicV2")
 _CHAT: Final = "/deployments/chat/chat/completions"
 _HELLO: Final = {
     "messages": [

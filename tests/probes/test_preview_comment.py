@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from components.traffic import SECRET, UNKNOWN
 from probes import preview_comment
 from probes.formats.markdown_text import escape
-from probes.preview.comment import LIMIT, MARKER
+from probes.preview.comment import LIMIT, MARKER, render
 
 PREVIEWS = Path(__file__).with_name("previews")
 TOKEN = "ghs_never-shown"
@@ -85,8 +85,12 @@ def first(text: str) -> str:
         ("fourth", 0, "✅ Round robin, 25\\.0 % of traffic to each region"),
         ("policy", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
         ("refresh", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
-        ("drift", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
-        ("gone", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
+        (
+            "drift",
+            0,
+            "⚠️ Changed in Azure: inference\\-backend\\-pool \\(Backend\\); then: Round robin",
+        ),
+        ("gone", 0, "(Deployment\\); then: Round robin, 33\\.3 % of traffic to each region"),
         ("incident", 0, "⚠️ 100 % of traffic to UK South \\(declared: routing is priority\\)"),
         ("incident-accepted", 0, "✅ 100 % of traffic to UK South \\(declared: routing is prior"),
         ("refused", 1, "❌ Refused: UK South 50\\.0 %, East US 0\\.0 %, Norway East 50\\.0 %"),
@@ -138,12 +142,17 @@ def test_the_engines_own_previews(comment, file, code, said):
         (
             "drift",
             [
-                "- Changed in Azure since the last `up`: inference-backend-pool: UK South 100.0 %",
-                "- `pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged",
+                "- Changed in Azure: inference-backend-pool (Backend): description, pool.",
+                "services[1].priority, pool.services[2].priority, traffic: UK South 100.0 %, East",
+                "- `pulumi up --refresh` puts it right, as the deployment of a merge runs it; ",
+                "| region | priority / weight declared | share | live | share | after | share | |",
                 "| East US | 1 / 1 | 33.3 % | 2 / 1 | 0.0 % | 1 / 1 | 33.3 % |",
             ],
         ),
-        ("gone", ["made anew once purged: foundry2 (Account), "]),
+        (
+            "gone",
+            ["- Changed in Azure: foundry2 (Account): gone, and would be made anew once purged"],
+        ),
         ("fourth", ["| Sweden Central | - | - | 1 / 1 | 25.0 % |"]),
         (
             "moved",
@@ -297,6 +306,10 @@ REGIONS = [
 ]
 
 
+EMBED = "inference-backend-pool-embed"
+MODELS = json.dumps([{"name": "chat"}, {"name": "embed"}])
+
+
 def test_ids_that_are_unknown_are_named_by_the_config(comment):
     pool = step(INCIDENT)
     for service in pool["newState"]["inputs"]["pool"]["services"]:
@@ -309,6 +322,28 @@ def test_ids_that_are_unknown_are_named_by_the_config(comment):
     # Numbers that are not the config's are nobody's.
     config["openai-gateway:regions"] = [{**each, "priority": 1} for each in REGIONS]
     assert "100 % of traffic to member 1" in first(comment(preview(pool, config=config))[1])
+
+
+def test_the_pool_of_each_model_is_judged_by_its_own_members_and_shown_by_region(comment):
+    def both(members):
+        pools = [step(ROUND, name="inference-backend-pool"), step(members, name=EMBED)]
+        for pool in pools:
+            name = pool["urn"].rpartition(":")[2]
+            pool["newState"]["inputs"]["backendId"] = name
+        return preview(*pools, config=config)
+
+    regions = [{**each, "priority": 1, "weight": 1} for each in REGIONS]
+    config = {"openai-gateway:regions": regions, "openai-gateway:models": MODELS}
+    own = [(f"{name}-embed", priority, weight) for name, priority, weight in ROUND]
+    code, text, _ = comment(both(own))
+    assert code == 0
+    assert plain(first(text)) == "### ✅ Round robin, 33.3 % of traffic to each region"
+    assert text.count("| UK South | - | - | 1 / 1 |") == 2
+    code, text, _ = comment(both([*own[:2], ROUND[2]]))
+    assert code == 1
+    assert "- foundry3 is not in the pool; add foundry3 to it" in text
+    code, text, _ = comment(both([own[0], *((name, 2, 1) for name, *_ in own[1:])]))
+    assert (code, first(text)) == (1, "### ❌ 100 % of traffic to UK South")
 
 
 def test_a_pool_that_is_not_the_declared_one_is_unbalanced_and_ids_ignore_case(comment):
@@ -459,9 +494,9 @@ def test_a_preview_of_any_shape_ends_in_a_comment(value, place):
     walk(document)
     container, key = places[place % len(places)]
     container[key] = value
-    text, code = preview_comment._judged(json.dumps(document), round_robin=False)
-    assert text.startswith(MARKER)
-    assert code in (0, 1, 3)
+    found, verdict = preview_comment._judged(json.dumps(document), round_robin=False)
+    assert render(found, verdict).startswith(MARKER)
+    assert verdict.code in (0, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -587,9 +622,8 @@ def test_a_comment_keeps_its_structure_whatever_the_names_contain(name, message)
         {"severity": severity, "message": f"{severity}: {message}"}
         for severity in ("warning", "error")
     ]
-    text, _ = preview_comment._judged(
-        json.dumps(preview(pool, backend(f"b{name}"), diagnostics=said)), round_robin=False
-    )
+    document = json.dumps(preview(pool, backend(f"b{name}"), diagnostics=said))
+    text = render(*preview_comment._judged(document, round_robin=False))
     tokens = [
         token
         for each in MARKDOWN.parse(text)
@@ -617,7 +651,7 @@ def github(monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
-    monkeypatch.setattr("probes.preview.github.PAUSE", 0.001)
+    monkeypatch.setattr("probes.github.PAUSE", 0.001)
     yield github
     github.close()
 
@@ -674,7 +708,7 @@ def test_a_comment_whose_answer_was_lost_is_not_written_twice(github, comment):
 
 def test_retry_after_is_waited_for_unless_it_asks_too_much(github, comment, monkeypatch):
     slept = []
-    monkeypatch.setattr("probes.preview.github.time.sleep", slept.append)
+    monkeypatch.setattr("probes.github.time.sleep", slept.append)
     github.failures = [(403, 7), (429, 3), 500]
     assert comment(preview(step(ROUND)), "--post", "--pull-request", "7")[0] == 0
     assert slept[:2] == [7, 3]
