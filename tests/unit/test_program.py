@@ -679,7 +679,7 @@ def test_the_key_is_a_secret_and_stands_nowhere_else(dev):
 
 
 def test_a_key_that_is_not_exported_is_not_looked_up(declare, monkeypatch):
-    monkeypatch.setattr(recording, "ANSWERS", {})
+    monkeypatch.delitem(recording.ANSWERS, "azure-native:apimanagement:listSubscriptionSecrets")
     outputs = declare(exportKey=False, apiVersion="2025-01-01-preview").outputs
     assert "subscription_key" not in outputs
     assert outputs["subscription"].endswith("/subscriptions/inference-clients")
