@@ -440,8 +440,8 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ),
         [
             (
-                "network.gatewaySubnet is given: a service that exists keeps its network; leave the "
-                "key out, and join it there"
+                "network.gatewaySubnet is given: a service that exists keeps its network; leave "
+                "the key out, and join it there"
             )
         ],
     ),
@@ -470,8 +470,8 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ),
         [
             (
-                'network.allowedIps is ["203.0.113.7"]: a Consumption service has no addresses of its '
-                "own; choose another gateway.sku"
+                'network.allowedIps is ["203.0.113.7"]: a Consumption service has no addresses of '
+                "its own; choose another gateway.sku"
             )
         ],
     ),
