@@ -158,16 +158,6 @@ def test_what_is_referred_to_is_there_and_in_the_same_place(arm):
     assert refused(arm, ENDPOINT, BODIES[ENDPOINT])["code"] == "InvalidResourceReference"
 
 
-def test_an_endpoint_stands_for_a_part_that_an_account_has(arm):
-    arm.deploy(ACCOUNT)
-    put(arm, VNET)
-    own = BODIES[ENDPOINT]["properties"]
-    (connection,) = own["privateLinkServiceConnections"]
-    other = {**connection, "properties": {**connection["properties"], "groupIds": ["vault"]}}
-    body = {**BODIES[ENDPOINT], "properties": {**own, "privateLinkServiceConnections": [other]}}
-    assert refused(arm, ENDPOINT, body)["code"] == "PrivateLinkServiceGroupIdInvalid"
-
-
 @pytest.mark.parametrize("sku", ["BasicV2", "Basic", "Standard"])
 def test_a_tier_that_reaches_no_network_is_not_joined_to_one(arm, sku):
     put(arm, VNET)

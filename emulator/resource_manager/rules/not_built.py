@@ -48,11 +48,6 @@ NOT_BUILT = (
     NotBuilt(of=types.SERVICE, path="properties.hostnameConfigurations", taken=([],)),
     NotBuilt(of=types.SERVICE, path="properties.publicNetworkAccess", taken=("Enabled",)),
     NotBuilt(of=types.SERVICE, path="properties.virtualNetworkType", taken=("None", "External")),
-    NotBuilt(
-        of=types.PRIVATE_ENDPOINT,
-        path="properties.manualPrivateLinkServiceConnections",
-        taken=([],),
-    ),
     NotBuilt(of=types.BACKEND, path="properties.credentials"),
     NotBuilt(of=types.BACKEND, path="properties.properties", taken=({},)),
     NotBuilt(of=types.BACKEND, path="properties.proxy"),
