@@ -15,6 +15,7 @@ import aiohttp
 import yaml
 
 from benchmarks.drills.scenarios import Drill
+from components import settings
 from emulator.demo import LATENCY
 from emulator.identity import authorization
 from emulator.local import STATE_VARIABLE, SUBSCRIPTION_ID
@@ -109,9 +110,12 @@ async def _deployed(drill: Drill, instances: int, folder: Path) -> AsyncIterator
 def _config(folder: Path, stack: str, drill: Drill) -> Path:
     """Write a stack's config with models that no drill exhausts."""
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
-    models = project["config"]["openai-gateway:models"]["default"]
-    config["config"]["openai-gateway:models"] = [{**each, "capacity": CAPACITY} for each in models]
+    regions = config["config"]["openai-gateway:regions"]
+    models = settings.parse({"regions": regions, "routing": "priority"}).models
+    config["config"]["openai-gateway:models"] = [
+        {**each.model_dump(by_alias=True, exclude_none=True), "capacity": CAPACITY}
+        for each in models
+    ]
     if drill.repeat_unanswered:
         config["config"]["openai-gateway:retries"] = {"repeatUnanswered": True}
     path = folder / f"Pulumi.{stack}.yaml"

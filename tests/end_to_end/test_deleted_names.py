@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from test_engine import REFUSED, UP, Cli, assert_azure_has_what_the_state_says
+from test_engine import REFUSED, UP, Cli
 
 RESTORE = "openai-gateway:restore"
 pytestmark = [
@@ -40,5 +40,5 @@ def test_what_was_deleted_in_the_portal_is_told_then_purged_or_restored(shell, t
         assert "foundry2 comes back as it was deleted; run `pulumi up` once more" in back
         assert re.search(r"\+ 3 created", back)
         assert re.search(r"~ 1 updated", cli(UP))
-        assert_azure_has_what_the_state_says(cli)
+        cli("preview --refresh --expect-no-changes")
         cli.probe(expected=0)
