@@ -160,6 +160,9 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         assert "CONFIRMED" in judge(cli, 0)
         assert "36 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")
+        quiet = cli("preview")  # of the key, too, which only `up` looks up
+        assert "36 unchanged" in quiet
+        assert "Outputs:" not in quiet
         outputs = json.loads(cli("stack output --json"))
         assert outputs["subscription_key"] == "[secret]"
         cli.change_weight()
