@@ -14,8 +14,8 @@ INCONCLUSIVE: Final = 3
 INTERRUPTED: Final = 130
 
 PROBE: Final[Mapping[int, str]] = {
-    AS_DECLARED: "the pool is as declared, and the traffic proves it",
-    UNBALANCED: "the pool or the traffic is not as declared",
+    AS_DECLARED: "pools and policy are as declared, and the traffic proves it",
+    UNBALANCED: "a pool, the policy or the traffic is not as declared",
     WRONG_INPUT: "wrong usage or input",
     INCONCLUSIVE: "inconclusive or unreachable, which is never a pass",
     INTERRUPTED: "interrupted (Ctrl-C)",

@@ -40,6 +40,8 @@ class Azure:
                 self.end_headers()
                 self.wfile.write(body)
 
+            do_POST = do_GET
+
             def log_message(self, *_):
                 pass
 
@@ -74,6 +76,29 @@ def test_the_token_is_asked_for_once(azure):
     manager.get("/x", "1")
     manager.get("/x", "1")
     assert len(azure.seen) == 2
+
+
+def test_several_are_asked_for_at_once_with_one_token_and_a_refusal_stands_in_its_place(azure):
+    azure.answers.update({"/a": (200, {"n": 1}), "/c": (200, {"n": 3})})
+    tokens = iter(["token"])
+    found = ResourceManager(lambda: next(tokens), azure.url).get_all(["/a", "/b", "/c"], "1")
+    assert [found[0], found[2]] == [{"n": 1}, {"n": 3}]
+    assert isinstance(found[1], ResourceManagerError)
+    assert found[1].status == 404
+    nobody = ResourceManager(lambda: next(tokens), "http://management.example")
+    assert all("is no https URL" in str(each) for each in nobody.get_all(["/a", "/b"], "1"))
+
+
+def test_a_key_is_looked_up_and_who_may_not_is_told_the_right(azure, manager):
+    azure.answers["/s/listSecrets"] = 200, {"primaryKey": "k3y"}
+    assert manager.key_of("/s", "1") == "k3y"
+    for status, document, told in (
+        (403, {}, "Microsoft.ApiManagement/service/subscriptions/listSecrets/action"),
+        (200, {"primaryKey": None}, "the answer has no key"),
+    ):
+        azure.answers["/s/listSecrets"] = status, document
+        with pytest.raises(ResourceManagerError, match=told):
+            manager.key_of("/s", "1")
 
 
 def test_pages_follow_their_links_on_one_host_alone(azure, manager):
