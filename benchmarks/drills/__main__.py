@@ -82,8 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.drills",
         description=__doc__,
-        epilog="exit codes: 0 no client was failed while a region lived, `hangs` aside; 1 one was; 2 wrong "
-        "usage",
+        epilog="exit codes: 0 no client was failed while a region lived, `hangs` aside; 1 one was; "
+        "2 wrong usage",
     )
     parser.add_argument("--write", action="store_true", help="write docs/drills.md and its picture")
     parser.add_argument("drills", nargs="*", help=f"of: {all_names} (default: all)")
