@@ -7,9 +7,10 @@ and the picture to docs/. It takes five to eight minutes, most of it the waiting
 
 Units are gateway instances, which share nothing. Failures are what clients saw before an answer
 began; they are told when they say when to come back and name nothing that is inside. Cut are
-answers that had begun. A region is left alone from when no request tries it for three seconds, and
-back when it answers after the fault. Shares are of the answers, in per cent, of the three regions.
-The picture is that of four instances.
+answers that had begun. In `hangs` they are 504s on purpose: a call that a region took may have been
+executed. A region is left alone from when no request tries it for three seconds, and back when it
+answers after the fault. Shares are of the answers, in per cent, of the three regions. The picture
+is that of four instances.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.drills",
         description=__doc__,
-        epilog="exit codes: 0 no client was failed while a region lived, 1 one was, 2 wrong usage",
+        epilog="exit codes: 0 no client was failed while a region lived, `hangs` aside; 1 one was; "
+        "2 wrong usage",
     )
     parser.add_argument("--write", action="store_true", help="write docs/drills.md and its picture")
     parser.add_argument("drills", nargs="*", help=f"of: {all_names} (default: all)")
