@@ -407,7 +407,7 @@ class Settings(_Section):
     ] = _key(
         "write public, or a mapping with allowedIps, or one with endpointSubnet and gatewaySubnet",
         default=None,
-        description="`public`, or who else reaches the accounts ([costs and tiers](network.md)).",
+        description="`public`, or who reaches the accounts: docs/network.md has costs and tiers.",
     )
     tags: dict[str, TagValue] = _key(
         "write a mapping of names to texts, as {team: search}",
