@@ -13,7 +13,7 @@ from components.resource_manager import (
     ResourceManagerError,
     at,
 )
-from components.settings import Region, Settings, SettingsError, mistake, shown
+from components.settings import CLASSIC_TIERS, Region, Settings, SettingsError, mistake, shown
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 
@@ -29,12 +29,16 @@ _ACCOUNT: Final = ("account", "Microsoft.CognitiveServices/accounts", COGNITIVE_
 
 @dataclass(frozen=True, kw_only=True)
 class FoundService:
-    """An API Management service; `principal_id` is the object id of its own identity."""
+    """An API Management service; `principal_id` is the object id of its own identity.
+
+    `addresses` are those that it calls from, where they are its own.
+    """
 
     resource_group: str
     name: str
     gateway_url: str
     principal_id: str
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +141,9 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
         name=there.get("name", named.name),
         gateway_url=at(there, "properties", "gatewayUrl") or "",
         principal_id=principal_id or "",
+        addresses=tuple(at(there, "properties", "publicIPAddresses") or ())
+        if at(there, "sku", "name") in CLASSIC_TIERS
+        else (),
     )
 
 
