@@ -32,7 +32,7 @@ class ApiGateway(pulumi.ComponentResource):
     ) -> None:
         """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
-        self.addresses = pulumi.Output.from_input(list[str]())
+        self.addresses = pulumi.Output.from_input([*found.addresses] if found else [])
         if found:
             resource_group_name = pulumi.Output.from_input(found.resource_group)
             service_name = pulumi.Output.from_input(found.name)

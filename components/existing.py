@@ -13,7 +13,7 @@ from components.resource_manager import (
     ResourceManagerError,
     at,
 )
-from components.settings import Region, Settings, SettingsError, mistake, shown
+from components.settings import CLASSIC_TIERS, Region, Settings, SettingsError, mistake, shown
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 
@@ -31,7 +31,7 @@ _ACCOUNT: Final = ("account", "Microsoft.CognitiveServices/accounts", COGNITIVE_
 class FoundService:
     """An API Management service; `principal_id` is the object id of its own identity.
 
-    `tier` is the name of its sku.
+    `tier` is the name of its sku, `addresses` those that it calls from, where they are its own.
     """
 
     resource_group: str
@@ -39,6 +39,7 @@ class FoundService:
     gateway_url: str
     principal_id: str
     tier: str
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +150,9 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
         gateway_url=at(there, "properties", "gatewayUrl") or "",
         principal_id=principal_id or "",
         tier=tier,
+        addresses=tuple(at(there, "properties", "publicIPAddresses") or ())
+        if tier in CLASSIC_TIERS
+        else (),
     )
 
 

@@ -449,7 +449,7 @@ class Settings(_Section):
     ] = _key(
         "write public, or a mapping with allowedIps, or one with endpointSubnet and gatewaySubnet",
         default=None,
-        description="`public`, or who else reaches the accounts ([costs and tiers](network.md)).",
+        description="`public`, or who reaches the accounts: docs/network.md has costs and tiers.",
     )
     tags: dict[str, TagValue] = _key(
         "write a mapping of names to texts, as {team: search}",
@@ -530,7 +530,8 @@ class Settings(_Section):
                 f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
                 f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
             )
-        if self.network and self.network.allowed_ips and self.gateway.sku.endswith("V2"):
+        is_v2 = self.gateway.sku.endswith("V2") and not self.gateway.existing
+        if self.network and self.network.allowed_ips and is_v2:
             lines.append(
                 f"{NAMESPACE}:network.allowedIps: a {self.gateway.sku} service has no fixed "
                 "addresses; the accounts answer it only if those it calls from are listed"

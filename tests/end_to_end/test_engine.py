@@ -24,6 +24,7 @@ CHANCE = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "TIME"),
     (r'\\"[A-Za-z0-9+/=]+\\"', "ETAG"),
     (r"127\.0\.0\.1:\d+", "GATEWAY"),
+    (r"203\.0\.113\.\d+", "ADDRESS"),
 )
 """What differs between any two deployments."""
 DRIFT = 7

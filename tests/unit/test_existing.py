@@ -192,6 +192,18 @@ def test_only_what_goes_into_the_service_and_the_roles_is_declared(azure):
     assert [(each["priority"], each["weight"]) for each in members] == [(1, 1)] * 3
 
 
+@pytest.mark.parametrize(("tier", "own"), [("Premium", ["203.0.113.9"]), ("StandardV2", [])])
+def test_accounts_answer_to_a_service_that_is_there_by_its_own_addresses(azure, tier, own):
+    properties = {**THERE[SERVICE]["properties"], "publicIPAddresses": ["203.0.113.9"]}
+    azure.there |= altered(SERVICE, sku={"name": tier}, properties=properties)
+    regions = [{"name": name, "location": location} for name, location in NAMES.items()]
+    program = declare(regions=regions, network={"allowedIps": ["203.0.113.8"]})
+    for account in program.all("Account"):
+        rules = account.inputs["properties"]["networkAcls"]["ipRules"]
+        assert [each["value"] for each in rules] == ["203.0.113.8", *own]
+    assert [level for level, _ in program.log if level == "WARNING"] == []
+
+
 def test_the_outputs_are_the_same_contract(azure):
     outputs = unwrap(declare().outputs)
     assert outputs["resource_group"] == "rg-ai"
