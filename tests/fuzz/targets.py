@@ -38,7 +38,7 @@ from emulator.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from emulator.local import TENANT_ID
 from emulator.server import LocalAzure, Options
 from probes import preview_comment
-from probes.preview.comment import LIMIT
+from probes.preview.comment import LIMIT, render
 from probes.report import Expectation
 
 ROOT: Final = Path(__file__).parents[2]
@@ -695,8 +695,9 @@ _PREVIEW_TEXTS: Final = [json.dumps(preview) for preview in _PREVIEWS]
 
 def _comment(document: str) -> None:
     for round_robin in (True, False):
-        comment, code = preview_comment._judged(document, round_robin=round_robin)
-        assert code in (0, 1, 3)
+        preview, verdict = preview_comment._judged(document, round_robin=round_robin)
+        comment = render(preview, verdict)
+        assert verdict.code in (0, 1, 3)
         assert len(comment) <= LIMIT
         comment.encode("utf-8", errors="strict")
 

@@ -179,7 +179,7 @@ def by_comment(declared, routing, live):
     given = [{key: value for key, value in each.items() if value != 1} for each in declared]
     config = {"openai-gateway:regions": json.dumps(given), "openai-gateway:routing": routing}
     document = {"steps": steps, "changeSummary": {"same": len(steps)}, "config": config}
-    return preview_comment._judged(json.dumps(document), round_robin=False)[1] == 0
+    return preview_comment._judged(json.dumps(document), round_robin=False)[1].code == 0
 
 
 def by_probe(declared, routing, live, monkeypatch):
