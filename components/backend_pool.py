@@ -1,4 +1,4 @@
-"""One backend a region, and the load-balanced pool over them."""
+"""One backend per region, and the load-balanced pool over them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,28 +10,32 @@ from components.settings import POOL_NAME, Breaker, Settings
 
 
 class BackendPool(pulumi.ComponentResource):
-    """The pool `inference-backend-pool`, whose members are the regions' backends.
+    """The pool `inference-backend-pool` of one model, whose members are the regions' backends.
 
     Equal priority and equal weight on every member make it a round robin (API Management,
-    "Load-balanced pool"). `pool_id` is its ARM id.
+    "Load-balanced pool"). A further model has backends and a pool of its own, with its `ending`
+    (`Settings.name_ends`): a circuit breaker is a backend's. `pool_id` is the pool's ARM id.
     """
 
     def __init__(
         self,
+        ending: str,
         *,
         service: Mapping[str, Any],
         settings: Settings,
         backend_urls: Mapping[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("openai-gateway:index:BackendPool", POOL_NAME, None, opts)
+        name = POOL_NAME + ending
+        super().__init__("openai-gateway:index:BackendPool", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         backends = {
             region.name: apimanagement.Backend(
-                region.name,
+                region.name + ending,
                 own,
-                backend_id=region.name,
+                backend_id=region.name + ending,
                 description=f"Azure OpenAI in {region.display_name}",
+                type="Single",  # as Azure has it where nothing is said
                 url=backend_urls[region.name],
                 protocol="http",  # Azure's word for REST over HTTP(S); `https` is refused
                 circuit_breaker=_circuit_breaker(settings.breaker),
@@ -41,10 +45,10 @@ class BackendPool(pulumi.ComponentResource):
         }
         # A pool takes neither url nor protocol. Priority and weight are always written: Azure does
         # not document what null means, and a dropped value would change the traffic unnoticed.
-        pool = apimanagement.Backend(
-            POOL_NAME,
+        self.pool = apimanagement.Backend(
+            name,
             own,
-            backend_id=POOL_NAME,
+            backend_id=name,
             description="Azure OpenAI, all regions",
             type="Pool",
             pool={
@@ -55,7 +59,7 @@ class BackendPool(pulumi.ComponentResource):
             },
             **service,
         )
-        self.pool_id, self.pool_name = pool.id, pool.name
+        self.pool_id, self.pool_name = self.pool.id, self.pool.name
         self.register_outputs({"poolId": self.pool_id, "poolName": self.pool_name})
 
 

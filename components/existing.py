@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from components import regions
-from components.inference_api import API_NAME, OPENAI_PATH
+from components.inference_api import API_NAME, OPENAI_PATH, policy_mistakes
 from components.resource_manager import (
     API_MANAGEMENT,
     COGNITIVE_SERVICES,
@@ -29,12 +29,16 @@ _ACCOUNT: Final = ("account", "Microsoft.CognitiveServices/accounts", COGNITIVE_
 
 @dataclass(frozen=True, kw_only=True)
 class FoundService:
-    """An API Management service; `principal_id` is the object id of its own identity."""
+    """An API Management service; `principal_id` is the object id of its own identity.
+
+    `tier` is the name of its sku.
+    """
 
     resource_group: str
     name: str
     gateway_url: str
     principal_id: str
+    tier: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +51,14 @@ class FoundAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The service, if it is there, and the accounts that are, by their region's name."""
+    """The service, if it is there, and the accounts that are, by their region's name.
+
+    `tier` is the service's, there or to be made.
+    """
 
     service: FoundService | None
     accounts: Mapping[str, FoundAccount]
+    tier: str
 
 
 def look_up(settings: Settings) -> Found:
@@ -69,9 +77,11 @@ def look_up(settings: Settings) -> Found:
             named = _Named(azure, problems, key, of_it.resource_group, of_it.account_name, _ACCOUNT)
             if account := _account(named, region, settings):
                 accounts[region.name] = account
+    tier = service.tier if service else settings.gateway.sku
+    problems += policy_mistakes(settings, tier)
     if problems:
         raise SettingsError(problems)
-    return Found(service=service, accounts=accounts)
+    return Found(service=service, accounts=accounts, tier=tier)
 
 
 @dataclass(frozen=True)
@@ -109,10 +119,11 @@ class _Named:
 def _service(named: _Named, settings: Settings) -> FoundService | None:
     if (there := named.read()) is None:
         return None
-    if settings.breaker and at(there, "sku", "name") == "Consumption":
+    tier = str(at(there, "sku", "name"))
+    for key, off in settings.beyond_consumption if tier == "Consumption" else ():
         found = f"is on, and {shown(named.name)} is a Consumption service"
-        remedy = "set it to null, or choose a service of another tier"
-        named.problems.append(mistake("breaker", found, remedy))
+        remedy = f"set it to {off}, or choose a service of another tier"
+        named.problems.append(mistake(key, found, remedy))
     principal_id = at(there, "identity", "principalId")
     if not principal_id:
         named.refuse(
@@ -137,6 +148,7 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
         name=there.get("name", named.name),
         gateway_url=at(there, "properties", "gatewayUrl") or "",
         principal_id=principal_id or "",
+        tier=tier,
     )
 
 
@@ -160,14 +172,15 @@ def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount 
         named.problems.append(mistake(f"{settings.path(region)}.location", found, remedy))
     deployments = named.read("/deployments")
     deployed = {
-        str(each.get("name")).lower(): at(each, "properties", "model", "name")
+        str(each.get("name")).lower(): at(each, "properties", "model") or {}
         for each in deployments or ()
     }
     for model in settings.models if deployments is not None else ():
-        has = deployed.get(model.name.lower())
-        if has != model.model:
-            state = f"is of {has}" if has else "is missing"
-            remedy = f"deploy {model.model} under that name, or change models"
+        has, wanted = deployed.get(model.name.lower()), f"{model.model} {model.version}"
+        is_of = has and f"{has.get('name')} {has.get('version')}"
+        if is_of != wanted:
+            state = f"is of {is_of}" if is_of else "is missing"
+            remedy = f"deploy {wanted} under that name, or change models"
             named.refuse(f"whose deployment {shown(model.name)} {state}", remedy)
     endpoint = at(there, "properties", "endpoints", _OPENAI_ENDPOINT)
     return FoundAccount(

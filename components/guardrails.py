@@ -6,18 +6,29 @@ tell is UNKNOWN or SECRET in their inputs, and never a violation; a value that i
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from components.regions import Locations, normalise
 from components.resource_manager import OPENAI_USER
-from components.traffic import UNTOLD, Kind, Pool, Problem, differences, last_segment, percent
+from components.traffic import (
+    POOL_NAME,
+    UNTOLD,
+    Kind,
+    Member,
+    Pool,
+    Problem,
+    differences,
+    last_segment,
+    percent,
+)
 
 STACK: Final = "pulumi:pulumi:Stack"
 DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
-"""Types with the stack's outputs: `routing` and `backends` are what the pool is meant to be,
-`unprotected` and `accept_starved` the names that are allowed to be so."""
+"""Types with the stack's outputs: `routing` and `backends` are what a pool is meant to be, `pools`
+the models that have one; `unprotected` and `accept_starved` name what is allowed to be so."""
 ACCOUNT: Final = "azure-native:cognitiveservices:Account"
+DEPLOYMENT: Final = "azure-native:cognitiveservices:Deployment"
 SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
 ROLE: Final = "azure-native:authorization:RoleAssignment"
 BACKEND: Final = "azure-native:apimanagement:Backend"
@@ -86,11 +97,14 @@ class Stack:
         self.accounts = by_type.get(ACCOUNT, [])
         self.kept = [*self.accounts, *by_type.get(SERVICE, [])]
         self.roles = by_type.get(ROLE, [])
+        self.deployments = by_type.get(DEPLOYMENT, [])
         self.policies = by_type.get(POLICY, [])
         self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
         self.routing = str(self._output("routing") or "round-robin")
         declared = Pool.read(self._output("backends"))
         self.declared = None if declared.unread else declared
+        deployments = [mapping(each).get("deployment") for each in self.names("pools")]
+        self.further = {f"{POOL_NAME}-{each}".lower(): f"-{each}" for each in deployments[1:]}
         self.backends: list[Resource] = []
         self.pools: list[tuple[Resource, Pool]] = []
         for each in by_type.get(BACKEND, []):
@@ -103,9 +117,13 @@ class Stack:
         return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
 
     def pool(self, inputs: Mapping[str, Any]) -> Pool:
-        """Return the pool of a backend; what is declared names members without a known id."""
-        inner = inputs.get("pool")
-        pool = Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
+        """Return the pool of a backend; what is declared names members without a known id.
+
+        Members of a further model's pool are called by their regions, as those of the first are.
+        """
+        pool = members_of(inputs)
+        if ending := self.further.get(str(inputs.get("backendId") or inputs.get("name")).lower()):
+            pool = replace(pool, members=tuple(_by_region(each, ending) for each in pool.members))
         return pool if self.declared is None else pool.named(self.declared)
 
     def names(self, key: str) -> list[Any]:
@@ -122,6 +140,19 @@ class Stack:
     def starved(self, pool: Pool) -> list[str]:
         accepted = {str(each).lower() for each in self.names("accept_starved")}
         return [name for name in pool.starved if name.lower() not in accepted]
+
+
+def members_of(inputs: Mapping[str, Any]) -> Pool:
+    inner = inputs.get("pool")
+    return Pool.read(inner.get("services") if isinstance(inner, Mapping) else inner)
+
+
+def _by_region(member: Member, ending: str) -> Member:
+    """Call a member by its region; one of another pool is none of this one's."""
+    if member.id != "told":
+        return member
+    is_own = member.name.lower().endswith(ending.lower())
+    return replace(member, name=member.name[: -len(ending)] if is_own else f"/{member.name}")
 
 
 def unversioned(token: str) -> str:
@@ -179,7 +210,7 @@ def members_are_different(stack: Stack) -> Findings:
 @_rule("Every region that is declared is a member of the pool.", moves_traffic=True)
 def pool_has_every_region(stack: Stack) -> Findings:
     yield from _of_pools(stack, "missing")
-    declared = max(len(stack.backends), len(stack.accounts))
+    declared = max(len(stack.backends) // max(1, len(stack.pools)), len(stack.accounts))
     for resource, pool in stack.pools if stack.declared is None else ():
         if not pool.unread and len(pool.members) < declared:
             what = f"has {len(pool.members)} of {declared} regions{_would_be(pool)}"
@@ -246,6 +277,25 @@ def accounts_take_no_keys(stack: Stack) -> Findings:
             yield account, "takes keys; set disableLocalAuth to true"
 
 
+@_rule("Deployments of one name are of one model and version in every region.")
+def regions_have_the_same_models(stack: Stack) -> Findings:
+    by_name: dict[str, dict[str, list[Resource]]] = {}
+    for each in stack.deployments:
+        model = mapping(mapping(each.inputs.get("properties")).get("model"))
+        parts = [model.get(key) for key in ("name", "version")]
+        if model and not any(part in UNTOLD for part in parts):
+            name = str(each.told("deploymentName") or each.told("name") or each.name).lower()
+            of = " ".join(map(str, parts))
+            by_name.setdefault(name, {}).setdefault(of, []).append(each)
+    for found in by_name.values():
+        if len(found) > 1:
+            contrast = ", ".join(
+                f"{' and '.join(sorted(each.name for each in those))} of {of}"
+                for of, those in found.items()
+            )
+            yield [*found.values()][-1][-1], f"would answer otherwise: {contrast}; deploy one model"
+
+
 @_rule("No backend is one that API Management refuses.", of=(BACKEND,))
 def azure_takes_the_backends(stack: Stack) -> Findings:
     for backend in stack.backends:
@@ -265,15 +315,16 @@ def azure_takes_the_backends(stack: Stack) -> Findings:
 def members_are_backends(stack: Stack) -> Findings:
     known = {name.lower() for each in stack.backends for name in (_backend_id(each), each.name)}
     for resource, pool in stack.pools:
-        for member in pool.members:
+        for member in members_of(resource.inputs).members:
             if known and member.id == "told" and member.name.lower() not in known:
                 what = f"{member.name} is no backend of this stack{_would_be(pool)}"
                 yield resource, f"{what}; name one that it declares"
 
 
-@_rule("The API's policy sends traffic to the pool, and nowhere else.", moves_traffic=True)
+@_rule("The API's policy sends traffic to each model's pool, and nowhere else.", moves_traffic=True)
 def policy_names_the_pool(stack: Stack) -> Findings:
     pools = {_backend_id(pool) for pool, _ in stack.pools}
+    further = {each for each in pools if each.lower() in stack.further}
     for policy in stack.policies if pools else ():
         text = policy.told("value")
         if not isinstance(text, str):
@@ -286,6 +337,9 @@ def policy_names_the_pool(stack: Stack) -> Findings:
             if value not in pools and not value.startswith(("@(", "@{", "{{")):
                 what = f"{kind} {value} would get what passes here, and the pool none of it"
                 yield policy, f"{what}; name the pool {min(pools)}"
+        for name in sorted(further - {value for _, value in found}) if found else ():
+            what = f"names no {name}: its model's calls go to another model's pool"
+            yield policy, f"{what}, and share its circuit breakers; name it as well"
 
 
 @_rule("The gateway's identity has a role on every account.")

@@ -1,15 +1,15 @@
 """The API that clients call: operations, policy, and the subscription that holds the key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 from pulumi_azure_native import apimanagement
 
 from components.contract import PolicyReference, digest
-from components.settings import Settings
+from components.settings import CLASSIC_TIERS, POOL_NAME, Settings, mistake
 
 API_NAME = "inference"
 API_PATH = "inference"
@@ -27,22 +27,60 @@ OPERATIONS = {
     "v1-models": ("List models (v1)", "GET", "/v1/models"),
 }
 
-_POLICIES = Path(__file__).with_name("policies")
-_MAX_RETRIES = 50  # API Management policy reference, "Retry", attribute `count`
+_POLICIES: Final = Path(__file__).with_name("policies")
+_FRAGMENTS: Final = ("exhausted", "unanswered")  # embedded as they are
+_MEBIBYTE: Final = 1024 * 1024
+# Azure subscription and service limits, API Management: bytes of a policy document, seconds of a
+# request, and (of the classic tiers, and of all others) bytes of a request that is kept to be sent
+# again.
+_CONSUMPTION_POLICY, _POLICY = 16 * 1024, 256 * 1024
+_CONSUMPTION_SECONDS: Final = 30
+_CLASSIC_KEPT, _KEPT = 500 * _MEBIBYTE, 2 * _MEBIBYTE
+_CONNECTING: Final = 21
+"""Seconds within which Windows gives up making a TCP connection (SYNs at 0, 3 and 9 s). That
+nothing was executed where an attempt ended sooner without an answer is assumed."""
 
 
-def policy_xml(*, backend_pool: str, members: int, reveal_backend: bool) -> str:
-    """Return the API's policy for a pool of `members` (2 to 30) backends.
+def policy_xml(settings: Settings, tier: str) -> str:
+    """Return the API's policy for a service of a tier.
 
-    A request is tried twice round the pool: at load the members that its attempts meet are as good
-    as drawn, and one round alone can meet the same failing one each time (docs/decisions/0013).
+    Retries are as docs/decisions/0020 says, pools as 0019. With one model nothing is chosen.
     """
-    return Template((_POLICIES / "inference.xml").read_text(encoding="utf-8")).substitute(
-        backend_pool=backend_pool,
-        retries=min(2 * members - 1, _MAX_RETRIES),
-        exhausted=(_POLICIES / "exhausted.xml").read_text(encoding="utf-8").strip(),
-        reveal_backend=str(reveal_backend).lower(),
+    is_consumption, retries = tier == "Consumption", settings.retries
+    deadline = min(retries.deadline, _CONSUMPTION_SECONDS) if is_consumption else retries.deadline
+    further = [(name, end) for name, end in settings.name_ends.items() if end]
+    pools = (_part("pool", deployment=name.lower(), pool=POOL_NAME + end) for name, end in further)
+    return _part(
+        "inference",
+        pool=POOL_NAME,
+        deployment=_part("deployment") if further else "",
+        further_pools="\n".join(pools),
+        largest_kept=_CLASSIC_KEPT if tier in CLASSIC_TIERS else _KEPT,
+        retries=retries.count,
+        count=max(1, retries.count),  # of which Azure takes 1 to 50
+        deadline=deadline,
+        timeout=min(retries.timeout, deadline),
+        connecting=min(_CONNECTING, retries.timeout - 1),
+        repeat_unanswered=str(retries.repeat_unanswered).lower(),
+        buffer_response=str(not settings.streaming).lower(),
+        reveal_backend=str(settings.reveal_backend).lower(),
+        **{name: _part(name) for name in _FRAGMENTS},
     )
+
+
+def _part(name: str, **values: object) -> str:
+    text = (_POLICIES / f"{name}.xml").read_text(encoding="utf-8").strip()
+    return Template(text).substitute(values)
+
+
+def policy_mistakes(settings: Settings, tier: str) -> Iterator[str]:
+    """Give a line where the policy is longer than the tier takes."""
+    size = len(policy_xml(settings, tier).encode())
+    limit = _CONSUMPTION_POLICY if tier == "Consumption" else _POLICY
+    if size > limit:
+        found = f"is a list of {len(settings.models)}, whose policy has {size} bytes"
+        remedy = f"a {tier} service takes {limit}; list fewer, or choose another tier"
+        yield mistake("models", found, remedy)
 
 
 class InferenceApi(pulumi.ComponentResource):
@@ -61,7 +99,9 @@ class InferenceApi(pulumi.ComponentResource):
         *,
         settings: Settings,
         service: Mapping[str, Any],
-        backend_pool: pulumi.Output[str],
+        tier: str,
+        pools: Sequence[pulumi.Resource],
+        regions: Iterable[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
@@ -79,7 +119,7 @@ class InferenceApi(pulumi.ComponentResource):
         )
         named: apimanagement.ParameterContractArgsDict
         named = {"name": "deployment-id", "type": "string", "required": True}
-        for operation, (title, method, path) in OPERATIONS.items():
+        operations = [
             apimanagement.ApiOperation(
                 f"{name}-{operation}",
                 own,
@@ -91,30 +131,34 @@ class InferenceApi(pulumi.ComponentResource):
                 template_parameters=[named] if "{deployment-id}" in path else [],
                 **service,
             )
-        declared = backend_pool.apply(
-            lambda pool: policy_xml(
-                backend_pool=pool,
-                members=len(settings.regions),
-                reveal_backend=settings.reveal_backend,
-            )
-        )
+            for operation, (title, method, path) in OPERATIONS.items()
+        ]
+        declared = policy_xml(settings, tier)
         policy = apimanagement.ApiPolicy(
             f"{name}-policy",
-            own,
+            pulumi.ResourceOptions(parent=self, depends_on=pools),  # which it names
             policy_id="policy",
             api_id=api.name,
-            format="rawxml",
+            format="xml",
             value=declared,
             **service,
         )
-        self.policy = PolicyReference(id=policy.id, digest=declared.apply(digest))
+        self.policy = PolicyReference(
+            id=policy.id, digest=pulumi.Output.from_input(digest(declared))
+        )
         subscription = apimanagement.Subscription(
             f"{name}-clients",
-            own,
             sid=f"{name}-clients",
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
+            # Last of all, so first to be deleted: a `destroy` of what is protected ends with it,
+            # before anything is gone (docs/decisions/0030).
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[policy, *operations, *regions],
+                protect="gateway" not in settings.unprotected,
+            ),
             **service,
         )
         self.subscription_id = subscription.id

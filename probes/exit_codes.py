@@ -1,4 +1,4 @@
-"""Exit codes of the two commands, the sentence that describes each, and what ends with which."""
+"""Exit codes of the commands, the sentence that describes each, and what ends with which."""
 
 import io
 import os
@@ -25,6 +25,13 @@ COMMENT: Final[Mapping[int, str]] = {
     UNBALANCED: "traffic would not be spread as declared",
     WRONG_INPUT: "wrong usage or input, or a comment that GitHub did not take",
     INCONCLUSIVE: "cannot be told from this preview, which is never a pass",
+    INTERRUPTED: PROBE[INTERRUPTED],
+}
+MODELS: Final[Mapping[int, str]] = {
+    AS_DECLARED: "every deployment can be made, and none retires soon",
+    UNBALANCED: "a deployment would fail, or retires within 60 days",
+    WRONG_INPUT: PROBE[WRONG_INPUT],
+    INCONCLUSIVE: "Azure did not say, which is never a pass",
     INTERRUPTED: PROBE[INTERRUPTED],
 }
 

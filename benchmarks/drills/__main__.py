@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     outcomes = asyncio.run(run_all(drills))
     table = report.markdown(outcomes)
     print(f"\n{table}")
-    harmed = sum(each.failures for each in outcomes if each.drill.one_lives)
+    harmed = sum(each.failures for each in outcomes if each.drill.spares_all)
     print(f"client-visible failures while one region lives: {harmed}")
     if options.write:
         drawn = [each for each in outcomes if each.instances == max(INSTANCES)]

@@ -15,6 +15,7 @@ import aiohttp
 import yaml
 
 from benchmarks.drills.scenarios import Drill
+from components import settings
 from emulator.demo import LATENCY
 from emulator.identity import authorization
 from emulator.local import STATE_VARIABLE, SUBSCRIPTION_ID
@@ -39,7 +40,7 @@ class Azure:
     async def begin(self, session: aiohttp.ClientSession, drill: Drill) -> Any:
         """Let it happen; return what `end` needs."""
         if drill.pool_update:
-            await _run(self.folder, "up", "--config-file", str(_config(self.folder, "dev")))
+            await _run(self.folder, "up", "--config-file", str(_config(self.folder, "dev", drill)))
         if drill.role_lost:
             return [await self._take_role(session, region) for region in drill.regions]
         for region in drill.regions:
@@ -91,7 +92,7 @@ async def _deployed(drill: Drill, instances: int, folder: Path) -> AsyncIterator
         line = (await _stdout(server).readline()).decode()
         endpoint = line.partition(" at ")[2].partition(",")[0]
         stack = "incident" if drill.pool_update else "dev"
-        await _run(folder, "up", "--config-file", str(_config(folder, stack)))
+        await _run(folder, "up", "--config-file", str(_config(folder, stack, drill)))
         outputs = json.loads(await _run(folder, "output", "--show-secrets"))
         yield Azure(
             endpoint=endpoint,
@@ -106,12 +107,17 @@ async def _deployed(drill: Drill, instances: int, folder: Path) -> AsyncIterator
         await server.wait()
 
 
-def _config(folder: Path, stack: str) -> Path:
+def _config(folder: Path, stack: str, drill: Drill) -> Path:
     """Write a stack's config with models that no drill exhausts."""
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
-    models = project["config"]["openai-gateway:models"]["default"]
-    config["config"]["openai-gateway:models"] = [{**each, "capacity": CAPACITY} for each in models]
+    regions = config["config"]["openai-gateway:regions"]
+    models = settings.parse({"regions": regions, "routing": "priority"}).models
+    config["config"]["openai-gateway:models"] = [
+        {**each.model_dump(by_alias=True, exclude_none=True), "capacity": CAPACITY}
+        for each in models
+    ]
+    if drill.repeat_unanswered:
+        config["config"]["openai-gateway:retries"] = {"repeatUnanswered": True}
     path = folder / f"Pulumi.{stack}.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path

@@ -17,6 +17,7 @@ class Drill:
 
     `fault` has the settings of `emulator.faults.Fault`. `role_lost` takes the gateway's role on
     them away; `pool_update` deploys the round robin over a pool of the incident's priorities.
+    `repeat_unanswered` is the stack's own setting.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Drill:
     fault: Mapping[str, Any] = field(default_factory=dict)
     role_lost: bool = False
     pool_update: bool = False
+    repeat_unanswered: bool = False
     seconds: float = 20.0
 
     @property
@@ -31,11 +33,22 @@ class Drill:
         """Whether a region is left that answers."""
         return len(self.regions) < len(REGIONS)
 
+    @property
+    def spares_all(self) -> bool:
+        """Whether no client may see a failure: a call that was not answered is told as that."""
+        return self.one_lives and (self.repeat_unanswered or self.fault.get("latency") != HANGS)
+
 
 DRILLS: Final = (
     Drill(name="port closed", fault={"closed": True}),
     Drill(name="connections dropped", fault={"down": True}),
     Drill(name="hangs", fault={"latency": HANGS}, seconds=150.0),
+    Drill(
+        name="hangs, repeatUnanswered",
+        fault={"latency": HANGS},
+        repeat_unanswered=True,
+        seconds=150.0,
+    ),
     Drill(name="429, Retry-After 2 s", fault={"status": 429, "retry_after": 2}),
     Drill(name="429, Retry-After a day", fault={"status": 429, "retry_after": DAY}),
     Drill(name="429, no Retry-After", fault={"status": 429}),

@@ -6,8 +6,8 @@ when it is deployed, and the local Azure's balancer and circuit breaker.
 
 import asyncio
 import random
-import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -58,26 +58,34 @@ class Settings:
     accept_retry_after: bool
     retries: int
     timeout: int
+    deadline: int
+    repeat_unanswered: bool
     count_denials: bool = False
 
+    def config(self) -> dict[str, object]:
+        """Return the stack's config with its retries."""
+        regions = [
+            {"name": name, "location": location}
+            for name, location in zip(REGIONS, LATENCY, strict=True)
+        ]
+        retries = {"count": self.retries, "timeout": self.timeout, "deadline": self.deadline}
+        retries["repeatUnanswered"] = self.repeat_unanswered
+        return {"regions": regions, "revealBackend": False, "retries": retries}
 
-def own() -> Settings:
+
+def own(*, repeat_unanswered: bool = False) -> Settings:
     """Return the program's defaults, as it would deploy them."""
-    regions = [
-        {"name": name, "location": location}
-        for name, location in zip(REGIONS, LATENCY, strict=True)
-    ]
-    breaker = settings.parse({"regions": regions}).breaker
-    if breaker is None:
-        raise ValueError("the program's default is no breaker")
-    xml = _xml()
+    breaker = settings.Breaker.model_construct()
+    retries = settings.Retries.model_construct(repeat_unanswered=repeat_unanswered)
     return Settings(
         count=breaker.count,
         interval=duration_seconds(breaker.interval),
         trip_duration=duration_seconds(breaker.trip_duration),
         accept_retry_after=breaker.accept_retry_after,
-        retries=int(_COUNT.findall(xml)[0][1]),
-        timeout=int(_TIMEOUT.findall(xml)[0][1]),
+        retries=retries.count,
+        timeout=retries.timeout,
+        deadline=retries.deadline,
+        repeat_unanswered=retries.repeat_unanswered,
     )
 
 
@@ -131,20 +139,9 @@ class _Regions:
         return Response(status=status, headers=headers)
 
 
-_TIMEOUT: Final = re.compile(r'(<forward-request timeout=)"(\d+)"')
-_COUNT: Final = re.compile(r'(<retry condition="[^"]*" count=)"(\d+)"')
-_CONDITION: Final = re.compile(r'(<retry condition=)"([^"]*)"')
-
-
-def _xml() -> str:
-    return policy_xml(backend_pool=POOL_NAME, members=len(REGIONS), reveal_backend=False)
-
-
 @lru_cache
-def _policy(retries: int, timeout: int) -> Policy:
-    xml = _TIMEOUT.sub(rf'\1"{timeout}"', _xml())
-    xml = _COUNT.sub(rf'\1"{retries}"', xml) if retries else _CONDITION.sub(r'\1"@(false)"', xml)
-    return compile_policy(xml)
+def _policy(wanted: Settings) -> Policy:
+    return compile_policy(policy_xml(settings.parse(wanted.config()), "BasicV2"))
 
 
 def _configuration(wanted: Settings) -> Configuration:
@@ -185,12 +182,12 @@ async def _simulate(
     running = _configuration(wanted)
     units = [Instance(clock) for _ in range(instances)]
     regions = _Regions(weather, dice)
-    policy = _policy(wanted.retries, wanted.timeout)
+    policy = _policy(wanted)
     tokens = Tokens(b"sweep")
     samples: list[Sample] = []
 
     async def ask() -> None:
-        exchange = _exchange(PolicyServices(regions, tokens, running, dice.choice(units)))
+        exchange = _exchange(PolicyServices(regions, tokens, running, dice.choice(units)), clock)
         if weather.slow and dice.random() < weather.slow:
             exchange.request.headers[_SLOW] = ""
         sent = clock()
@@ -223,7 +220,7 @@ async def _simulate(
     return outcome, regions.asked.total()
 
 
-def _exchange(services: PolicyServices) -> Exchange:
+def _exchange(services: PolicyServices, clock: Callable[[], float]) -> Exchange:
     url = Url(scheme="http", host="gateway", port=80, path="/inference/openai")
     exchange = Exchange(
         services=services,
@@ -239,6 +236,8 @@ def _exchange(services: PolicyServices) -> Exchange:
         request_id="",
         api=Api(id="inference", name="inference", path="inference", service_url=None),
         operation=Operation(id="chat", name="chat", method="POST", url_template="/"),
+        started=clock(),
+        clock=clock,
     )
-    exchange.variables |= {"attempts": 0, "tried": ""}
+    exchange.variables |= {"attempts": 0, "tried": "", "kept": True}
     return exchange

@@ -134,7 +134,7 @@ class _Gateway:
             return await relay(request, _error_response(404, "Resource not found"))
         exchange = Exchange(
             services=PolicyServices(self._client, self._tokens, running, self._unit()),
-            request=await _request(request, match, path, query),
+            request=await _request(request, match, path, query, running.max_buffered),
             deployment=running.deployment,
             request_id=str(uuid.uuid4()),
             api=match.api.context,
@@ -166,7 +166,9 @@ class _Gateway:
         return self._configuration
 
 
-async def _request(request: web.Request, match: Match, path: str, query: str) -> Request:
+async def _request(
+    request: web.Request, match: Match, path: str, query: str, max_buffered: int
+) -> Request:
     host, _, port = request.host.partition(":")
     url = Url(
         scheme=request.scheme,
@@ -175,16 +177,20 @@ async def _request(request: web.Request, match: Match, path: str, query: str) ->
         path=path,
         query=query,
     )
+    headers = forwardable(request.headers)
+    for framing in {"Content-Length", "Transfer-Encoding"} & request.headers.keys():
+        headers[framing] = request.headers[framing]  # for policies to read; not sent on
     return Request(
         method=request.method,
         url=url,
         original_url=url,
         ip_address=request.remote or "",
-        headers=forwardable(request.headers),
+        headers=headers,
         body=await request.read() if request.body_exists else b"",
         parameters=match.parameters,
         relative_path=match.relative_path,
         query=query,
+        max_buffered=max_buffered,
     )
 
 

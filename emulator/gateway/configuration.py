@@ -10,12 +10,13 @@ from urllib.parse import parse_qsl, unquote
 from emulator.gateway import policy
 from emulator.gateway.balancer import Member
 from emulator.gateway.breaker import Rule
-from emulator.gateway.exchange import Api, Deployment, Operation, Subscription, Url
+from emulator.gateway.exchange import MEBIBYTE, Api, Deployment, Operation, Subscription, Url
 from emulator.gateway.policy import GLOBAL, Library, Policy, PolicyError
 from emulator.locations import PUBLIC, Locations
 from emulator.store import Resource, Resources
 
 SERVICE: Final = "Microsoft.ApiManagement/service"
+CONSUMPTION: Final = "Consumption"
 
 _PARAMETER = re.compile(r"\{(\*?)([^{}]+)\}|(\*)$")
 
@@ -107,7 +108,10 @@ class DeployedSubscription:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Everything one gateway runs; `assigned` has principals by the client id of the identity."""
+    """Everything one gateway runs; `assigned` has principals by the client id of the identity.
+
+    `tier` is the name of the service's sku.
+    """
 
     apis: Sequence[DeployedApi]
     backends: Mapping[str, Backend | Pool | Unusable]
@@ -115,6 +119,16 @@ class Configuration:
     deployment: Deployment
     principal_id: str | None
     assigned: Mapping[str, str]
+    tier: str = "Premium"
+
+    @property
+    def max_buffered(self) -> int:
+        """Bytes of the largest payload that is buffered.
+
+        Source: Azure subscription and service limits, API Management, "Maximum buffered payload
+        size": 2 MiB on the v2 tiers and Consumption, 500 MiB on the classic ones.
+        """
+        return (2 if self.tier == CONSUMPTION or self.tier.endswith("V2") else 500) * MEBIBYTE
 
     def principal(self, client_id: str | None) -> str | None:
         """Return the principal of the service's own identity, or of an assigned one."""
@@ -200,6 +214,7 @@ def read(
             each["clientId"].lower(): each["principalId"]
             for each in (identity.get("userAssignedIdentities") or {}).values()
         },
+        tier=(service.body.get("sku") or {}).get("name", "Premium"),
     )
 
 

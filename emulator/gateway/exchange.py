@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from emulator.gateway.limits import Limits
 
 MAX_READ_RESPONSE: Final = 8 * 1024 * 1024  # bytes a policy reads of a response
+MEBIBYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,10 @@ class Url:
 
 @dataclass(kw_only=True)
 class Request:
-    """The client's request, then what is sent on: `url` is the resolved backend's once it is."""
+    """The client's request, then what is sent on: `url` is the resolved backend's once it is.
+
+    `max_buffered` has the bytes of a body that the tier can keep (`Configuration.max_buffered`).
+    """
 
     method: str
     url: Url
@@ -61,6 +65,19 @@ class Request:
     parameters: Mapping[str, str] = field(default_factory=dict)
     relative_path: str = ""
     query: str = ""
+    max_buffered: int = 500 * MEBIBYTE
+
+    def buffered(self, source: str) -> bytes:
+        """Return the body, kept for another use. Raises ProxyError where the tier cannot keep it.
+
+        Azure documents the limit, and neither status nor reason of what is above it.
+        """
+        if len(self.body) > self.max_buffered:
+            limit = f"{self.max_buffered // MEBIBYTE} MiB that this tier can buffer"
+            raise ProxyError(
+                f"The request body is larger than the {limit}", source=source, status=413
+            )
+        return self.body
 
     @property
     def is_preflight(self) -> bool:

@@ -1,18 +1,30 @@
 """What a policy can ask of the gateway instance it runs on: a token, a pause, an answer."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import aiohttp
 
 from emulator.gateway.breaker import Breaker, retry_after_seconds
-from emulator.gateway.configuration import Configuration, Unusable
-from emulator.gateway.exchange import Exchange, ProxyError, Request, Response, Url
+from emulator.gateway.configuration import CONSUMPTION, Configuration, Unusable
+from emulator.gateway.exchange import (
+    MAX_READ_RESPONSE,
+    Exchange,
+    ProxyError,
+    Request,
+    Response,
+    Url,
+)
 from emulator.gateway.instance import Instance
 from emulator.gateway.limits import Limits
 from emulator.identity import Reason, TokenError, Tokens
+
+CONSUMPTION_SECONDS: Final = 30.0
+"""How long a request may take on Consumption (API Management, limits, "Maximum total request
+duration")."""
 
 
 class Wire(Protocol):
@@ -79,7 +91,13 @@ class PolicyServices:
         self, exchange: Exchange, *, header_timeout: float, buffer_response: bool
     ) -> Response:
         """Pick a backend, send the request, and tell its breaker. Raises ProxyError."""
-        url, breaker = self._target(exchange)
+        target = self._target(exchange)
+        if isinstance(target, Response):
+            return target
+        url, breaker = target
+        is_consumption = self._running.tier == CONSUMPTION
+        if is_consumption:
+            header_timeout = min(header_timeout, CONSUMPTION_SECONDS - exchange.elapsed)
         request = exchange.request
         request.url = Url(
             scheme=url.scheme,
@@ -106,12 +124,14 @@ class PolicyServices:
             if breaker is not None:
                 header = response.headers.get("Retry-After")
                 breaker.answered(response.status, retry_after=lambda: retry_after_seconds(header))
+            if is_consumption and response.stream is not None:
+                await _without_events(response, is_buffered=buffer_response)
             return response
         if breaker is not None:
             breaker.failed(failure.reason or "")
         raise failure
 
-    def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None]:
+    def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None] | Response:
         if exchange.backend_id is None:
             base = exchange.base_url or exchange.api.service_url
             try:
@@ -128,11 +148,31 @@ class PolicyServices:
             raise ProxyError(f"{target.name}: {target.reason}", source="forward-request")
         backend = self._unit.pick(target, self._running)
         if backend is None:
-            # Azure documents the status, and neither reason nor message.
-            raise ProxyError(
-                f"Every circuit breaker of '{target.name}' is tripped",
-                source="forward-request",
-                reason="BackendUnavailable",
-                status=503,
-            )
+            # A response, not an error (Azure-Samples/AI-Gateway#262), whose reason phrase names the
+            # pool in samples that match it; its body is assumed to do so as well.
+            reason = f"Backend pool {target.name} is temporarily unavailable"
+            body = json.dumps({"statusCode": 503, "message": reason}).encode()
+            response = Response(status=503, reason=reason, body=body)
+            response.headers["Content-Type"] = "application/json"
+            return response
         return backend.url, self._unit.breaker(backend)
+
+
+async def _without_events(response: Response, *, is_buffered: bool) -> None:
+    """Refuse server-sent events, or wait for the whole of what is buffered, as Consumption does.
+
+    Source: API Management, "Configure API for server-sent events": not available in Consumption;
+    what a client sees of them there is not documented.
+    """
+    is_events = response.headers.get("Content-Type", "").startswith("text/event-stream")
+    if response.stream is None or not (is_buffered or is_events):
+        return
+    stream, response.stream = response.stream, None
+    if not is_buffered:
+        stream.close()
+        raise ProxyError(
+            "Server-sent events are not supported in the Consumption tier",
+            source="forward-request",
+            reason="BackendConnectionFailure",
+        )
+    response.body = await stream.read(MAX_READ_RESPONSE)

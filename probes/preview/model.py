@@ -113,6 +113,9 @@ class Preview:
             "unprotected": self.allowed,
             "accept_starved": self.config.get("acceptStarved"),
             "backends": as_services(self.regions) if self.regions else None,
+            "pools": [
+                {"deployment": each.get("name")} for each in _mappings(self.config.get("models"))
+            ],
         }
         declared = [
             guardrails.Resource(each.type, each.name, each.after, each.protect)

@@ -147,42 +147,43 @@ def deploy_service(
     *,
     members: Mapping[str, tuple[int, int]] | None = None,
     breaker: Any = None,
+    tier: str = "BasicV2",
+    endings: tuple[str, ...] = ("",),
 ) -> None:
-    """Deploy the service, its API at /inference/openai, and a pool of (priority, weight)."""
+    """Deploy the service, its API at /inference/openai, and a pool of (priority, weight).
+
+    Each of `endings` is that of a model's backends and pool.
+    """
     members = members or dict.fromkeys(LOCATIONS, (1, 1))
     resources.put(
         SERVICE,
         {
             "location": "uksouth",
+            "sku": {"name": tier},
             "identity": {"type": "SystemAssigned", "principalId": PRINCIPAL},
             "properties": {},
         },
     )
-    for name in members:
-        resources.put(
-            f"{SERVICE}/backends/{name}",
-            {
-                "properties": {
-                    "url": f"https://{name}-test.openai.azure.com/openai",
-                    "protocol": "http",
-                    "circuitBreaker": breaker,
-                }
-            },
-        )
-    resources.put(
-        f"{SERVICE}/backends/inference-backend-pool",
-        {
-            "properties": {
-                "type": "Pool",
-                "pool": {
-                    "services": [
-                        {"id": f"{SERVICE}/backends/{name}", "priority": priority, "weight": weight}
-                        for name, (priority, weight) in members.items()
-                    ]
+    for ending in endings:
+        for name in members:
+            resources.put(
+                f"{SERVICE}/backends/{name}{ending}",
+                {
+                    "properties": {
+                        "url": f"https://{name}-test.openai.azure.com/openai",
+                        "protocol": "http",
+                        "circuitBreaker": breaker,
+                    }
                 },
-            }
-        },
-    )
+            )
+        services = [
+            {"id": f"{SERVICE}/backends/{name}{ending}", "priority": priority, "weight": weight}
+            for name, (priority, weight) in members.items()
+        ]
+        resources.put(
+            f"{SERVICE}/backends/inference-backend-pool{ending}",
+            {"properties": {"type": "Pool", "pool": {"services": services}}},
+        )
     api = f"{SERVICE}/apis/inference"
     resources.put(
         api,
@@ -199,6 +200,7 @@ def deploy_service(
         ("chat", "POST", "/deployments/{deployment-id}/chat/completions"),
         ("embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
         ("models", "GET", "/models"),
+        ("v1-chat", "POST", "/v1/chat/completions"),
     ):
         resources.put(
             f"{api}/operations/{name}",

@@ -20,15 +20,37 @@ BY_NAME = {drill.name: drill for drill in DRILLS}
 
 
 def outcome(name: str, *, instances: int = 1, weather: Weather = WEATHER) -> report.Outcome:
-    return simulate(BY_NAME[name], own(), weather=weather, instances=instances)[0]
+    drill = BY_NAME[name]
+    settings = own(repeat_unanswered=drill.repeat_unanswered)
+    return simulate(drill, settings, weather=weather, instances=instances)[0]
 
 
 @pytest.mark.parametrize("instances", [1, 4])
-@pytest.mark.parametrize("drill", [each for each in DRILLS if each.one_lives], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "drill", [each for each in DRILLS if each.spares_all], ids=lambda d: d.name
+)
 def test_no_client_sees_a_failure_while_a_region_lives(drill, instances):
     seen = outcome(drill.name, instances=instances)
     assert seen.failures == 0
     assert (seen.cut > 0) is (drill.name == "answers cut in the middle")
+
+
+@pytest.mark.parametrize("instances", [1, 4])
+def test_a_region_that_hangs_costs_its_own_calls_and_no_call_is_sent_twice(instances):
+    seen = outcome("hangs", instances=instances)
+    assert 0 < seen.failures < len(seen.samples) / 3
+    assert seen.untold == 0
+    assert {each.attempts for each in seen.samples if each.failed} == {1}
+    assert max(each.seconds for each in seen.samples) == pytest.approx(own().timeout)
+    assert seen.during.latency(0.99) < 1
+
+
+@pytest.mark.parametrize("instances", [1, 4])
+def test_a_region_that_hangs_costs_seconds_where_calls_may_be_repeated(instances):
+    seen = outcome("hangs, repeatUnanswered", instances=instances, weather=BUSY)
+    timeout = own(repeat_unanswered=True).timeout
+    assert seen.failures == 0
+    assert timeout < seen.during.latency(0.99) < 2 * timeout + 2
 
 
 def test_without_retries_clients_see_each_failure():
@@ -72,9 +94,12 @@ def test_noise_alone_harms_nobody(per_second):
 def test_a_long_answer_outlives_the_timeout_and_a_shorter_timeout_would_lose_it():
     quiet = Drill(name="nothing", regions=())
     thoughtful = Weather(per_second=1.0, slow=0.1)
-    seen, _ = simulate(quiet, own(), weather=thoughtful, instances=1)
+    seen, asked = simulate(quiet, own(), weather=thoughtful, instances=1)
     assert seen.failures == 0
     assert max(each.seconds for each in seen.samples) == pytest.approx(thoughtful.slow_seconds)
+    assert asked == len(seen.samples), "a call that was answered in time was executed twice"
+    repeated, more = simulate(quiet, own(repeat_unanswered=True), weather=thoughtful, instances=1)
+    assert (repeated.failures, more > asked) == (0, True)
     cut, _ = simulate(quiet, replace(own(), timeout=60), weather=thoughtful, instances=1)
     assert cut.failures > 0
 

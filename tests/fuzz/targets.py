@@ -38,7 +38,7 @@ from emulator.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from emulator.local import TENANT_ID
 from emulator.server import LocalAzure, Options
 from probes import preview_comment
-from probes.preview.comment import LIMIT, render
+from probes.preview.comment import LIMIT
 from probes.report import Expectation
 
 ROOT: Final = Path(__file__).parents[2]
@@ -350,7 +350,8 @@ def _not_json(name: str) -> None:
 
 # --- the gateway and the regions ---------------------------------------------------------------
 
-_POLICY: Final = policy_xml(backend_pool="inference-backend-pool", members=3, reveal_backend=True)
+_TWO: Final = [{"name": "a", "location": "uksouth"}, {"name": "b", "location": "eastus"}]
+_POLICY: Final = policy_xml(settings.parse({"regions": _TWO}), "BasicV2")
 _CHAT: Final = "/deployments/chat/chat/completions"
 _HELLO: Final = {
     "messages": [
@@ -696,8 +697,8 @@ _PREVIEW_TEXTS: Final = [json.dumps(preview) for preview in _PREVIEWS]
 def _comment(document: str) -> None:
     for round_robin in (True, False):
         preview, verdict = preview_comment._judged(document, round_robin=round_robin)
-        comment = render(preview, verdict)
         assert verdict.code in (0, 1, 3)
+        comment = preview_comment.render(preview, verdict)
         assert len(comment) <= LIMIT
         comment.encode("utf-8", errors="strict")
 

@@ -306,6 +306,10 @@ REGIONS = [
 ]
 
 
+EMBED = "inference-backend-pool-embed"
+MODELS = json.dumps([{"name": "chat"}, {"name": "embed"}])
+
+
 def test_ids_that_are_unknown_are_named_by_the_config(comment):
     pool = step(INCIDENT)
     for service in pool["newState"]["inputs"]["pool"]["services"]:
@@ -318,6 +322,28 @@ def test_ids_that_are_unknown_are_named_by_the_config(comment):
     # Numbers that are not the config's are nobody's.
     config["openai-gateway:regions"] = [{**each, "priority": 1} for each in REGIONS]
     assert "100 % of traffic to member 1" in first(comment(preview(pool, config=config))[1])
+
+
+def test_the_pool_of_each_model_is_judged_by_its_own_members_and_shown_by_region(comment):
+    def both(members):
+        pools = [step(ROUND, name="inference-backend-pool"), step(members, name=EMBED)]
+        for pool in pools:
+            name = pool["urn"].rpartition(":")[2]
+            pool["newState"]["inputs"]["backendId"] = name
+        return preview(*pools, config=config)
+
+    regions = [{**each, "priority": 1, "weight": 1} for each in REGIONS]
+    config = {"openai-gateway:regions": regions, "openai-gateway:models": MODELS}
+    own = [(f"{name}-embed", priority, weight) for name, priority, weight in ROUND]
+    code, text, _ = comment(both(own))
+    assert code == 0
+    assert plain(first(text)) == "### ✅ Round robin, 33.3 % of traffic to each region"
+    assert text.count("| UK South | - | - | 1 / 1 |") == 2
+    code, text, _ = comment(both([*own[:2], ROUND[2]]))
+    assert code == 1
+    assert "- foundry3 is not in the pool; add foundry3 to it" in text
+    code, text, _ = comment(both([own[0], *((name, 2, 1) for name, *_ in own[1:])]))
+    assert (code, first(text)) == (1, "### ❌ 100 % of traffic to UK South")
 
 
 def test_a_pool_that_is_not_the_declared_one_is_unbalanced_and_ids_ignore_case(comment):

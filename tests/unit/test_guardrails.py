@@ -148,7 +148,15 @@ def pool_with_url(resources):
     of(resources, "Backend", "inference-backend-pool")["url"] = "https://a.example"
 
 
+def newer_in_one_region(resources):
+    of(resources, "Deployment", "foundry2-chat")["properties"]["model"]["version"] = "2027-01-01"
+
+
 MISTAKES = {
+    newer_in_one_region: {
+        "regions-have-the-same-models": "foundry1-chat and foundry3-chat of gpt-5.4-mini 2026-03-17"
+        ", foundry2-chat of gpt-5.4-mini 2027-01-01; deploy one model"
+    },
     encrypted: {"azure-takes-the-backends": "has protocol https; Azure takes http"},
     two_rules: {"azure-takes-the-backends": "has 2 circuit breaker rules; Azure takes one"},
     pool_with_url: {"azure-takes-the-backends": "is a pool and has a url"},
@@ -278,6 +286,113 @@ def test_a_mistake_that_moves_traffic_says_so(resources):
         "pool-has-every-region": True,
         "backends-have-a-breaker": False,
     }
+
+
+MODELS = [
+    {"name": name, "model": "m", "version": "1", "sku": "GlobalStandard", "capacity": 1}
+    for name in ("chat", "embed", "Small")
+]
+EMBED = "inference-backend-pool-embed"
+
+
+@pytest.fixture
+def of_models(declare) -> list[Resource]:
+    """The resources of a stack with several models."""
+    return declared(declare(models=MODELS))
+
+
+def embed(resources):
+    return of(resources, "Backend", EMBED)["pool"]["services"]
+
+
+def a_member_preferred(resources):
+    for service in embed(resources)[1:]:
+        service["priority"] = 2
+
+
+def a_member_dropped(resources):
+    embed(resources).pop()
+
+
+def a_member_of_the_first_pool(resources):
+    embed(resources)[0]["id"] = embed(resources)[0]["id"].removesuffix("-embed")
+
+
+def a_member_of_the_second_in_the_first(resources):
+    services(resources)[0]["id"] += "-embed"
+
+
+def a_member_of_nobody(resources):
+    embed(resources)[2]["id"] = embed(resources)[2]["id"].replace("foundry3", "foundry9")
+
+
+def a_pool_that_no_policy_names(resources):
+    policy = of(resources, "ApiPolicy")
+    policy["value"] = policy["value"].replace(f'"{EMBED}"', '"inference-backend-pool"')
+
+
+WITH_MODELS = {
+    a_member_preferred: {
+        "pool-is-round-robin": "foundry2 and foundry3 have priority 2, foundry1 has priority 1: "
+        "traffic would be foundry1 100.0 %, foundry2 0.0 %, foundry3 0.0 %",
+        "pool-is-as-declared": "foundry2 has priority 2, declared is 1",
+    },
+    a_member_dropped: {"pool-has-every-region": "foundry3 is not in the pool"},
+    a_member_of_the_first_pool: {
+        "pool-has-every-region": "foundry1 is not in the pool",
+        "pool-is-as-declared": "/foundry1 is in the pool and not declared",
+    },
+    a_member_of_the_second_in_the_first: {
+        "pool-has-every-region": "foundry1 is not in the pool",
+        "pool-is-as-declared": "foundry1-embed is in the pool and not declared",
+    },
+    a_member_of_nobody: {
+        "members-are-backends": "foundry9-embed is no backend of this stack",
+        "pool-has-every-region": "foundry3 is not in the pool",
+        "pool-is-as-declared": "foundry9 is in the pool and not declared",
+    },
+    a_pool_that_no_policy_names: {"policy-names-the-pool": f"names no {EMBED}: its model's calls"},
+}
+
+
+def test_a_stack_of_several_models_keeps_every_rule(of_models):
+    assert violations(of_models) == []
+    pools = {resource.name: pool for resource, pool in Stack(of_models).pools}
+    assert {*pools} == {"inference-backend-pool", EMBED, "inference-backend-pool-Small"}
+    for pool in pools.values():
+        assert [member.name for member in pool.members] == ["foundry1", "foundry2", "foundry3"]
+
+
+@pytest.mark.parametrize("mistake", WITH_MODELS)
+def test_a_mistake_in_a_further_pool_breaks_its_rules_and_no_other(of_models, mistake):
+    mistake(of_models)
+    found = violations(of_models)
+    assert {each.rule for each in found} == WITH_MODELS[mistake].keys()
+    assert all(WITH_MODELS[mistake][each.rule] in each.message for each in found)
+
+
+def test_a_region_that_a_further_pool_starves_is_accepted_by_the_region_s_name(of_models):
+    stack = outputs(of_models)
+    stack["routing"] = "priority"
+    for backend in stack["backends"][1:]:
+        backend["priority"] = 2
+    for name in ("inference-backend-pool", EMBED, "inference-backend-pool-Small"):
+        for service in of(of_models, "Backend", name)["pool"]["services"][1:]:
+            service["priority"] = 2
+    assert len(starved(of_models)) == 3
+    stack["accept_starved"] = ["foundry2", "foundry3"]
+    assert starved(of_models) == []
+
+
+def test_pools_of_several_models_are_judged_without_the_stack_s_outputs_too(of_models):
+    mistaken = [
+        each for each in of_models if not each.type.endswith(("LoadBalancedOpenAI", "Stack"))
+    ]
+    assert violations(mistaken) == []
+    a_member_dropped(mistaken)
+    (found,) = violations(mistaken)
+    assert (found.rule, found.resource.name) == ("pool-has-every-region", EMBED)
+    assert found.message.startswith("has 2 of 3 regions")
 
 
 def as_single_quoted(policy):

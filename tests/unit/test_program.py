@@ -82,6 +82,14 @@ def test_a_given_suffix_is_used_and_none_is_generated(custom):
     assert unwrap(program.outputs["resource_group"]) == "rg-openai-gateway-team7"
 
 
+def test_what_takes_tags_has_those_of_the_config_and_none_where_there_are_none(declare, dev):
+    tags = {"team": "search", "cost center": "7/8"}
+    tagged = declare(tags=tags)
+    for kind in ("ResourceGroup", "Account", "ApiManagementService"):
+        assert [each.inputs["tags"] for each in tagged.all(kind)] == [tags] * len(tagged.all(kind))
+        assert all("tags" not in each.inputs for each in dev.all(kind))
+
+
 # Deployments
 
 
@@ -96,10 +104,18 @@ def test_the_deployments_of_an_account_are_made_one_after_another(custom, region
         assert deployment.inputs["deploymentName"] == model["name"]
         assert deployment.inputs["sku"] == {"name": "GlobalStandard", "capacity": model["capacity"]}
         assert deployment.inputs["properties"] == {
-            "model": {"format": "OpenAI", "name": "m", "version": "1"}
+            "model": {"format": "OpenAI", "name": "m", "version": "1"},
+            "versionUpgradeOption": "OnceCurrentVersionExpired",
         }
         before = deployment
     assert len(custom.all("Deployment")) == 9
+
+
+def test_upgrades_and_content_filter_of_a_deployment_come_from_config(declare):
+    model = {**MODELS[0], "versionUpgrade": "NoAutoUpgrade", "raiPolicy": "strict"}
+    for deployment in declare(models=[model]).all("Deployment"):
+        assert deployment.inputs["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
+        assert deployment.inputs["properties"]["raiPolicyName"] == "strict"
 
 
 # Roles
@@ -146,7 +162,7 @@ def test_the_gateway_s_tier_and_place_come_from_config(custom):
 @pytest.mark.parametrize("tier", TIERS)
 def test_client_certificates_are_on_where_azure_takes_nothing_else(declare, tier):
     # Developer, Basic, Standard and Premium refuse false; elsewhere true would ask clients for one.
-    program = declare(gateway={"sku": tier}, breaker=None)
+    program = declare(gateway={"sku": tier}, breaker=None, streaming=False)
     service = program.one("ApiManagementService", "gateway").inputs
     is_classic = tier in {"Developer", "Basic", "Standard", "Premium"}
     assert service["enableClientCertificate"] is is_classic
@@ -160,7 +176,7 @@ def test_a_backend_forwards_to_its_own_region(dev, name):
     backend = dev.one("Backend", name).inputs
     assert backend["backendId"] == name
     assert backend["url"] == f"https://{name}-abcd1234.openai.azure.com/openai"
-    assert backend["protocol"] == "http"
+    assert (backend["type"], backend["protocol"]) == ("Single", "http")
     assert backend["serviceName"] == "apim-abcd1234"
     assert backend["resourceGroupName"] == GROUP
     assert "pool" not in backend
@@ -237,6 +253,33 @@ def test_the_incident_s_pool_differs_in_the_pool_alone(declare, dev):
     assert rest(incident) == rest(dev)
 
 
+def test_each_further_model_has_backends_and_a_pool_of_its_own(custom):
+    service = custom.one("Backend", POOL).inputs["serviceName"]
+    for model in ("small", "embed"):
+        services = custom.one("Backend", f"{POOL}-{model}").inputs["pool"]["services"]
+        first = custom.one("Backend", POOL).inputs["pool"]["services"]
+        assert services == [{**each, "id": f"{each['id']}-{model}"} for each in first]
+        for name in REGIONS:
+            own, of_first = custom.one("Backend", f"{name}-{model}"), custom.one("Backend", name)
+            assert own.inputs == {**of_first.inputs, "backendId": f"{name}-{model}"}
+    assert len(custom.all("Backend")) == 3 * (3 + 1)
+    assert unwrap(custom.outputs["pools"]) == [
+        {
+            "deployment": model["name"],
+            "name": name,
+            "id": f"{SUBSCRIPTION}{APIM}/backends/{name}".format(
+                resourceGroupName="rg-openai-gateway-team7", serviceName=service
+            ),
+        }
+        for model, name in zip(MODELS, (POOL, f"{POOL}-small", f"{POOL}-embed"), strict=True)
+    ]
+    assert unwrap(custom.outputs["pool"])["name"] == POOL
+    policy = custom.one("ApiPolicy", "inference-policy")
+    pools = {each.urn for each in custom.all("Backend") if each.name.startswith(POOL)}
+    assert pools <= policy.depends_on
+    assert len(pools) == 3
+
+
 # API
 
 
@@ -272,9 +315,9 @@ def test_the_subscription_opens_this_api_and_no_other(dev):
 # Policy
 
 
-def test_the_policy_is_raw_xml_on_the_api_and_well_formed(dev):
+def test_the_policy_is_xml_on_the_api(dev):
     policy = dev.one("ApiPolicy", "inference-policy").inputs
-    assert policy["format"] == "rawxml"
+    assert policy["format"] == "xml"
     assert policy["policyId"] == "policy"
     assert policy["apiId"] == "inference"
     assert "${" not in policy["value"]
@@ -282,17 +325,40 @@ def test_the_policy_is_raw_xml_on_the_api_and_well_formed(dev):
     assert sections == ["inbound", "backend", "outbound", "on-error"]
 
 
-def test_the_policy_sends_to_the_pool_on_arrival_and_again_in_each_retry(dev):
+def test_the_policy_sends_to_the_pool_in_each_attempt(dev):
     policy = policy_of(dev)
-    inbound = [s.get("backend-id") for s in policy.find("inbound").iter("set-backend-service")]
-    assert inbound == [POOL]
+    assert [step.get("backend-id") for step in policy.iter("set-backend-service")] == [POOL]
     steps = [step.tag for step in policy.find("backend/retry")]
-    assert steps == ["choose", "set-variable", "set-backend-service", "forward-request"]
-    assert policy.find("backend/retry/set-backend-service").get("backend-id") == POOL
+    assert steps == ["choose", *["set-variable"] * 3, "set-backend-service", "choose"]
+    assert [each.tag for each in policy.find("backend")] == ["retry"]  # Azure takes one statement
+
+
+def test_with_several_models_the_policy_chooses_the_pool_by_the_deployment(custom):
+    policy = policy_of(custom)
+    assert [s.get("backend-id") for s in policy.iter("set-backend-service")] == [
+        POOL,
+        f"{POOL}-small",
+        f"{POOL}-embed",
+    ]
+    retry = policy.find("backend/retry")
+    chosen = [when for when in retry.iter("when") if when.find("set-backend-service") is not None]
+    compared = '@((string)context.Variables["deployment"] == "{}")'
+    assert [each.get("condition") for each in chosen] == [
+        compared.format("small"),
+        compared.format("embed"),
+    ]
+    named = {each.get("name"): each.get("value") for each in policy.iter("set-variable")}
+    assert 'MatchedParameters.GetValueOrDefault("deployment-id"' in named["deployment"]
+    assert "As<JObject>(preserveContent: true)" in named["deployment"]
+
+
+def test_one_model_s_policy_chooses_nothing(dev):
+    names = {each.get("name") for each in policy_of(dev).iter("set-variable")}
+    assert "deployment" not in names
 
 
 def test_an_attempt_first_notes_what_the_one_before_it_met(dev):
-    (when,) = policy_of(dev).findall("backend/retry/choose/when")
+    when = policy_of(dev).find("backend/retry/choose/when")
     assert when.get("condition") == '@((int)context.Variables["attempts"] > 0)'
     (note,) = when
     for part in ("Request.Url.Host", 'Response == null ? "none"', "StatusCode.ToString()"):
@@ -300,22 +366,75 @@ def test_an_attempt_first_notes_what_the_one_before_it_met(dev):
 
 
 def test_the_policy_waits_for_the_pool(dev):
-    dependencies = dev.one("ApiPolicy", "inference-policy").property_dependencies["value"]
-    assert dev.one("Backend", POOL).urn in dependencies
+    assert dev.one("Backend", POOL).urn in dev.one("ApiPolicy", "inference-policy").depends_on
 
 
-def test_the_policy_tries_twice_round_the_pool(dev):
+def test_the_policy_repeats_what_no_region_has_executed(dev):
     (retry,) = policy_of(dev).iter("retry")
     assert (retry.get("count"), retry.get("interval")) == ("5", "0")
     assert retry.get("first-fast-retry") == "true"
     condition = retry.get("condition")
     statuses = ("== 401", "== 403", "== 429", ">= 500")
-    for part in ("Response == null", *(f"StatusCode {each}" for each in statuses)):
+    unanswered = ("Response == null) { return false || 21 > ", "status == 504 ? false")
+    for part in (*unanswered, *(f"status {each}" for each in statuses)):
         assert part in condition
-    forward = retry.find("forward-request")
-    assert forward.get("buffer-request-body") == "true"
-    assert forward.get("buffer-response") == "false"  # streams pass as they arrive
-    assert 0 < int(forward.get("timeout")) <= 240
+    assert 'if ((int)context.Variables["attempts"] > 5) { return false; }' in condition
+    assert "TotalSeconds >= 240" in condition
+    kept, large = retry.iter("forward-request")
+    assert (kept.get("buffer-request-body"), large.get("buffer-request-body")) == ("true", "false")
+    for forward in (kept, large):
+        assert forward.get("buffer-response") == "false"  # streams pass as they arrive
+        assert forward.get("timeout") == '@((int)context.Variables["wait"])'
+    (wait,) = [each for each in retry.iter("set-variable") if each.get("name") == "wait"]
+    assert "240 - (int)context.Elapsed.TotalSeconds" in wait.get("value")
+    assert "more ? 100 : left" in wait.get("value")
+
+
+def test_what_is_repeated_comes_from_config(declare):
+    program = declare(retries={"count": 0, "timeout": 9, "deadline": 50, "repeatUnanswered": True})
+    (retry,) = policy_of(program).iter("retry")
+    condition = retry.get("condition")
+    assert retry.get("count") == "1"  # Azure takes no fewer
+    assert 'if ((int)context.Variables["attempts"] > 0) { return false; }' in condition
+    for part in ("TotalSeconds >= 50", "return true || 8 > ", "status == 504 ? true"):
+        assert part in condition
+
+
+@pytest.mark.parametrize(
+    ("tier", "streaming", "largest", "buffered"),
+    [
+        ("Consumption", False, 2, "true"),
+        ("BasicV2", True, 2, "false"),
+        ("StandardV2", False, 2, "true"),
+        ("Developer", True, 500, "false"),
+        ("Premium", True, 500, "false"),
+    ],
+)
+def test_what_is_kept_of_a_call_is_what_the_tier_can_keep(
+    declare, tier, streaming, largest, buffered
+):
+    off = {"breaker": None} if tier == "Consumption" else {}
+    program = declare(gateway={"sku": tier}, streaming=streaming, **off)
+    named = {
+        each.get("name"): each.get("value") for each in policy_of(program).iter("set-variable")
+    }
+    assert f"{largest * 1024 * 1024} >= long.Parse(" in named["kept"]
+    forwards = policy_of(program).iter("forward-request")
+    assert {each.get("buffer-response") for each in forwards} == {buffered}
+    longest = 30 if tier == "Consumption" else 240
+    assert f"{longest} - (int)context.Elapsed.TotalSeconds" in named["wait"]
+
+
+def test_a_policy_that_consumption_does_not_take_is_a_mistake_in_the_config(declare):
+    models = [{**MODELS[0], "name": f"model{number}"} for number in range(60)]
+    with pytest.raises(pulumi.RunError) as caught:
+        declare(models=models, gateway={"sku": "Consumption"}, breaker=None, streaming=False)
+    assert re.fullmatch(
+        r"openai-gateway:models is a list of 60, whose policy has \d{5} bytes: a Consumption "
+        "service takes 16384; list fewer, or choose another tier",
+        str(caught.value),
+    )
+    assert declare(models=models).one("ApiPolicy", "inference-policy")
 
 
 def test_the_policy_signs_in_with_the_gateway_s_identity_and_drops_the_client_s_key(dev):
@@ -350,17 +469,23 @@ def test_the_policy_reveals_the_backend_its_attempts_and_what_they_met(dev, cust
 
 @pytest.mark.parametrize(
     ("section", "condition"),
-    [("outbound", "Response.StatusCode >= 500"), ("on-error", 'LastError.Section == "backend"')],
+    [
+        ("outbound", "Response.StatusCode >= 500"),
+        ("on-error", 'LastError.Section == "backend"'),
+        ("outbound", "Response.StatusCode == 504"),
+        ("on-error", 'LastError.Reason == "Timeout"'),
+    ],
 )
-def test_exhaustion_is_a_503_with_retry_after_and_no_name(dev, section, condition):
+def test_what_fails_is_told_with_retry_after_and_no_name(dev, section, condition):
     whens = policy_of(dev).find(section).findall("choose/when")
     (when,) = [when for when in whens if condition in when.get("condition")]
+    code = "504" if condition.endswith(("504", '"Timeout"')) else "503"
     answer = when.find("return-response")
-    assert answer.find("set-status").get("code") == "503"
+    assert answer.find("set-status").get("code") == code
     headers = {each.get("name"): each.findtext("value") for each in answer.iter("set-header")}
     assert int(headers["Retry-After"]) > 0
     body = answer.findtext("set-body")
-    assert json.loads(body)["error"]["code"] == "503"
+    assert json.loads(body)["error"]["code"] == code
     assert not re.search("foundry|pool|openai", body)
 
 
@@ -395,11 +520,11 @@ def test_the_order_of_the_regions_means_nothing(declare, dev, order):
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_a_region_that_is_removed_touches_its_own_the_pool_and_the_retries(declare, dev, name):
+def test_a_region_that_is_removed_touches_its_own_and_the_pool(declare, dev, name):
     fewer = declare(regions=[each for each in regions_of() if each["name"] != name])
     own = {each.name for each in dev.resources if each.custom and each.name.startswith(name)}
     assert len(own) == 3
-    assert touched(dev, fewer) == own | {POOL, "inference-policy"}
+    assert touched(dev, fewer) == own | {POOL}
 
 
 @pytest.mark.parametrize("position", range(3))
@@ -427,14 +552,31 @@ def protected(program) -> set[str]:
     return {each.name for each in program.resources if each.protect}
 
 
-def test_accounts_and_service_are_protected_and_nothing_else(declare, dev):
-    assert protected(dev) == {*REGIONS, "gateway"}
+def test_accounts_service_and_the_clients_key_are_protected_and_nothing_else(declare, dev):
+    assert protected(dev) == {*REGIONS, "gateway", "inference-clients"}
     assert all(each.custom for each in dev.resources if each.protect)
     assert protected(declare(protect=False)) == set()
     assert protected(declare(protect={"except": ["foundry2", "gateway"]})) == {
         "foundry1",
         "foundry3",
     }
+
+
+def test_what_has_a_fixed_name_says_so_itself_and_is_deleted_before_it_is_replaced(dev):
+    first = {each.urn for each in dev.resources if each.delete_before_replace}
+    assert first == {each.urn for each in dev.resources if each.type.startswith("azure-native:")}
+
+
+def test_the_clients_key_is_the_first_to_be_deleted(dev):
+    """All else has something that depends on it, so that the engine begins with what is protected.
+
+    Values of `random` are nowhere but in the state.
+    """
+    needed = set()
+    for each in dev.resources:
+        needed |= {each.parent, *each.depends_on}
+    in_azure = [each for each in dev.resources if each.type.startswith("azure-native:")]
+    assert [each.name for each in in_azure if each.urn not in needed] == ["inference-clients"]
 
 
 @pytest.mark.parametrize(
@@ -537,7 +679,7 @@ def test_the_key_is_a_secret_and_stands_nowhere_else(dev):
 
 
 def test_a_key_that_is_not_exported_is_not_looked_up(declare, monkeypatch):
-    monkeypatch.setattr(recording, "ANSWERS", {})
+    monkeypatch.delitem(recording.ANSWERS, "azure-native:apimanagement:listSubscriptionSecrets")
     outputs = declare(exportKey=False, apiVersion="2025-01-01-preview").outputs
     assert "subscription_key" not in outputs
     assert outputs["subscription"].endswith("/subscriptions/inference-clients")
@@ -555,9 +697,18 @@ def test_the_forecast_is_a_diagnostic(dev):
     assert told(dev) == [
         (
             "INFO",
-            "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)",
+            (
+                "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round "
+                "robin); shares are of accounts: GlobalStandard may be processed elsewhere"
+            ),
         )
     ]
+
+
+def test_a_regional_deployment_type_is_processed_where_its_account_is(declare):
+    regional = {**MODELS[0], "model": "text-embedding-3-large", "sku": "Standard"}
+    ((_, line),) = told(declare(models=[regional]))
+    assert line.endswith("Norway East 33.3 % (round robin)")
 
 
 def test_an_unequal_pool_is_a_warning_with_its_shares(declare):

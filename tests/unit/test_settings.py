@@ -177,8 +177,22 @@ def test_every_other_tier_has_one_unit_and_a_breaker_unless_told(tier):
 
 @pytest.mark.parametrize("gateway", [{}, {"capacity": 0}])
 def test_consumption_has_no_units_and_no_breaker(gateway):
-    settings = parse(at({"gateway": {"sku": "Consumption", **gateway}, "breaker": None}))
+    off = {"breaker": None, "streaming": False}
+    settings = parse(at({"gateway": {"sku": "Consumption", **gateway}, **off}))
     assert (settings.gateway.capacity, settings.breaker) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("retries", "expected"),
+    [
+        ({}, (5, False, 100, 240)),
+        ({"count": 0, "deadline": 60}, (0, False, 100, 60)),
+        ({"repeatUnanswered": True}, (5, True, 20, 240)),
+        ({"repeatUnanswered": True, "timeout": 90}, (5, True, 90, 240)),
+    ],
+)
+def test_an_attempt_that_may_be_repeated_waits_less_unless_told(retries, expected):
+    assert tuple(parse(at({"retries": retries})).retries.model_dump().values()) == expected
 
 
 def test_a_breaker_may_change_one_value_and_keep_the_others():
@@ -742,3 +756,11 @@ def test_the_incident_stack_has_the_incident_s_pool_and_is_else_the_dev_stack():
         "routing": "round-robin",
         **dev,
     }
+
+
+def test_an_existing_service_s_stack_may_have_as_many_tags_as_azure_takes():
+    existing = {"existing": {"resourceGroup": "rg", "serviceName": "apim"}}
+    tags = {str(n): "" for n in range(50)}
+    assert parse({"regions": REGIONS, "gateway": existing, "tags": tags}).tags == tags
+    with pytest.raises(SettingsError, match="tags has 51 entries: Azure takes 50; remove some"):
+        parse({"regions": REGIONS, "gateway": existing, "tags": tags | {"one": "more"}})

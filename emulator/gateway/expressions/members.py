@@ -100,7 +100,10 @@ def _body(message: Request | Response) -> Request | Response | None:
 
 
 def _take_body(message: Request | Response, *, keep: bool) -> bytes:
-    content = message.body
+    # What a policy reads is buffered, kept or not; no `catch` of an expression sees the refusal.
+    content = (
+        message.buffered("policy-expression") if isinstance(message, Request) else message.body
+    )
     if not keep:
         # `As<T>()` uses the body up unless it is told to preserve it.
         message.body = b""

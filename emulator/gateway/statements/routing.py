@@ -74,6 +74,8 @@ def _forward_request(element: Element, _: Place) -> Action:
                 source="forward-request",
                 reason="BackendConnectionFailure",
             )
+        if buffer_request:
+            exchange.request.buffered("forward-request")
         exchange.respond(None)
         exchange.body_sent = bool(exchange.request.body)
         seconds = timeout(exchange)
