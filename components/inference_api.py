@@ -37,7 +37,7 @@ _CONSUMPTION_POLICY, _POLICY = 16 * 1024, 256 * 1024
 _CONSUMPTION_SECONDS: Final = 30
 _CLASSIC_KEPT, _KEPT = 500 * _MEBIBYTE, 2 * _MEBIBYTE
 _CONNECTING: Final = 21
-"""Seconds within which Windows gives up making a TCP connection (three SYNs, after 3 and 6 s). That
+"""Seconds within which Windows gives up making a TCP connection (SYNs at 0, 3 and 9 s). That
 nothing was executed where an attempt ended sooner without an answer is assumed."""
 
 

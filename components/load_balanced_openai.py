@@ -31,8 +31,8 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         existing: Found,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        first = pulumi.ResourceOptions(transformations=[_delete_before_replace])
-        opts = pulumi.ResourceOptions.merge(opts, first)
+        in_turn = pulumi.ResourceOptions(transformations=[_delete_before_replace])
+        opts = pulumi.ResourceOptions.merge(opts, in_turn)
         super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")

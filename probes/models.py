@@ -228,19 +228,18 @@ def _show(findings: Sequence[Finding]) -> None:
     from rich.console import Console  # noqa: PLC0415 - not for --json
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table("region", "deployment", "model", "type", "needs", "quota left", "retires", "")
+    table = Table("region", "deployment", "quota: needs of left", "retires", "")
     for each in findings:
         told = [*each.problems, *each.unknown]
         table.add_row(
             f"{each.region} ({each.location})",
-            each.deployment,
-            f"{each.model} {each.version}",
-            each.sku,
-            str(each.needed),
-            "?" if each.quota_left is None else str(each.quota_left),
+            f"{each.deployment}: {each.model} {each.version} {each.sku}",
+            f"{each.needed} of {'?' if each.quota_left is None else each.quota_left}",
             str(each.retires or "?"),
             f"{'✗' if each.problems else '?'} {'; '.join(told)}" if told else "✓",
         )
+    for column in table.columns:
+        column.overflow = "fold"
     Console(highlight=False).print(table)
 
 

@@ -60,6 +60,7 @@ class ResourceType:
     query: frozenset[str] = frozenset()
     flattened: bool = True
     wire: Mapping[str, str]
+    nested: frozenset[str] = frozenset()  # lists whose items have `properties` of their own
     replace_on: frozenset[str] = frozenset()  # property paths, besides those in the path
     secret_outputs: frozenset[str] = frozenset()
 
@@ -77,7 +78,7 @@ class ResourceType:
         outside = {*self.path_inputs, *self.query, NAMED_AT_RANDOM}
         top = {key: value for key, value in inputs.items() if key in self.top}
         flat = {
-            self.wire.get(key, key): value
+            self.wire.get(key, key): _wrapped(value) if key in self.nested else value
             for key, value in inputs.items()
             if key not in outside and key not in self.top
         }
@@ -96,7 +97,10 @@ class ResourceType:
         properties = body.get("properties") or {}
         if self.flattened:
             names = {wire: name for name, wire in self.wire.items()}
-            lifted = {names.get(key, key): value for key, value in properties.items()}
+            lifted = {
+                names.get(key, key): _unwrapped(value) if key in self.nested else value
+                for key, value in properties.items()
+            }
         else:
             lifted = {"properties": properties}
         outputs = _without_nulls({**lifted, **top, "azureApiVersion": self.api_version})
@@ -237,6 +241,7 @@ class Function:
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _SERVICE = f"{_GROUP}/providers/Microsoft.ApiManagement/service/{{serviceName}}"
 _ACCOUNT = f"{_GROUP}/providers/Microsoft.CognitiveServices/accounts/{{accountName}}"
+_NETWORK = f"{_GROUP}/providers/Microsoft.Network"
 _API_MANAGEMENT = "2024-05-01"
 _COGNITIVE_SERVICES = "2025-06-01"
 
@@ -251,6 +256,7 @@ def _type(
     query: Sequence[str] = (),
     flattened: bool = True,
     wire: Mapping[str, str] | None = None,
+    nested: Sequence[str] = (),
     replace_on: Sequence[str] = (),
     secret_outputs: Sequence[str] = (),
 ) -> ResourceType:
@@ -264,9 +270,28 @@ def _type(
         query=frozenset(query),
         flattened=flattened,
         wire=wire or {},
+        nested=frozenset(nested),
         replace_on=frozenset(replace_on),
         secret_outputs=frozenset(secret_outputs),
     )
+
+
+def _wrapped(items: Sequence[Mapping[str, Json]]) -> Json:
+    top = ("id", "name", "type")
+    return [
+        {
+            **{key: value for key, value in each.items() if key in top},
+            "properties": {key: value for key, value in each.items() if key not in top},
+        }
+        for each in items
+    ]
+
+
+def _unwrapped(items: Sequence[Mapping[str, Json]]) -> Json:
+    return [
+        {**{k: v for k, v in each.items() if k != "properties"}, **each.get("properties", {})}
+        for each in items
+    ]
 
 
 def _placeholders(path: str) -> Iterator[str]:
@@ -317,6 +342,38 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
             naming="uuid",
             # An assignment cannot be edited: Azure answers RoleAssignmentUpdateNotPermitted.
             replace_on=("principalId", "principalType", "roleDefinitionId"),
+        ),
+        _type(
+            "network:PrivateEndpoint",
+            f"{_NETWORK}/privateEndpoints/{{privateEndpointName}}",
+            "2024-05-01",
+            naming="random",
+            top=("extendedLocation", "location", "tags"),
+            nested=("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"),
+            # `x-ms-mutability`: an endpoint stays where it is, and stands for what it stood for.
+            replace_on=("location", "subnet"),
+        ),
+        _type(
+            "network:PrivateDnsZoneGroup",
+            f"{_NETWORK}/privateEndpoints/{{privateEndpointName}}"
+            "/privateDnsZoneGroups/{privateDnsZoneGroupName}",
+            "2024-05-01",
+            nested=("privateDnsZoneConfigs",),
+        ),
+        _type(
+            "privatedns:PrivateZone",
+            f"{_NETWORK}/privateDnsZones/{{privateZoneName}}",
+            "2024-06-01",
+            top=("location", "tags"),
+            replace_on=("location",),
+        ),
+        _type(
+            "privatedns:VirtualNetworkLink",
+            f"{_NETWORK}/privateDnsZones/{{privateZoneName}}"
+            "/virtualNetworkLinks/{virtualNetworkLinkName}",
+            "2024-06-01",
+            top=("location", "tags"),
+            replace_on=("location",),
         ),
         _type(
             "apimanagement:ApiManagementService",

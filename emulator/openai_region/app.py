@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emulator import hardening
+from emulator import hardening, network
 from emulator.faults import Fault, Faults
 from emulator.identity import Tokens
 from emulator.locations import PUBLIC, Locations
@@ -57,9 +57,11 @@ def create_app(
     locations: Locations = PUBLIC,
     propagation: float = 0.0,
     now: Callable[[], float] = time.time,
+    inside: int | None = None,
 ) -> web.Application:
     """Return the endpoint of one account.
 
+    What comes in at the port `inside` has come in a way that the account's network takes.
     `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
     A role or a deployment is known here `propagation` seconds after it was made, by `now`: in Azure
     roles take up to 30 minutes, deployments up to 5 (H: Troubleshoot Azure RBAC; M: the wording of
@@ -74,6 +76,7 @@ def create_app(
         clock=clock,
         locations=locations,
         known_by=lambda: now() - propagation if propagation else math.inf,
+        inside=inside,
     )
     app = web.Application(client_max_size=MAX_BODY)
     app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
@@ -140,7 +143,9 @@ class _Region:
         clock: Callable[[], float],
         locations: Locations,
         known_by: Callable[[], float],
+        inside: int | None,
     ) -> None:
+        self._inside = inside
         self._resources = resources
         self._account_id = account_id
         self._tokens = tokens
@@ -180,6 +185,7 @@ class _Region:
             )
             try:
                 await self._rehearse(call)
+                self._check_network(call)
                 access.check(
                     request.headers, account, self._resources, self._tokens, self._known_by()
                 )
@@ -191,6 +197,16 @@ class _Region:
                 return await _answer(call, error.body, status=error.status)
 
         return handle
+
+    def _check_network(self, call: _Call) -> None:
+        transport = call.request.transport
+        port = transport.get_extra_info("sockname")[1] if transport else None
+        if self._inside is not None and port == self._inside:
+            return
+        if network.is_closed(call.account):
+            raise errors.public_access_disabled()
+        if not network.takes_address(call.account, call.request.remote or ""):
+            raise errors.address_denied()
 
     async def chat(self, call: _Call) -> web.StreamResponse:
         """Answer a chat completion, whole or streamed."""

@@ -60,6 +60,7 @@ def token(resource: str, client_id: str = CLIENT_ID) -> str:
 
 HEADERS = {"Authorization": f"Bearer {token(RESOURCE_MANAGER)}"}
 _VERSIONS = {
+    "Microsoft.Network": "2024-05-01",
     "Microsoft.CognitiveServices": "2025-06-01",
     "Microsoft.ApiManagement": "2024-05-01",
     "Microsoft.Authorization": "2022-04-01",
@@ -70,6 +71,8 @@ _VERSIONS = {
 def version_of(path: str) -> str:
     """Return the api-version the program uses for what a path names."""
     _, provider, rest = path.rpartition("/providers/")
+    if "/privateDnsZones" in rest:
+        return "2024-06-01"
     return _VERSIONS.get(rest.split("/")[0], "2024-03-01") if provider else "2024-03-01"
 
 

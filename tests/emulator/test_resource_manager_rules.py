@@ -31,6 +31,7 @@ from arm_server import (
     Arm,
     serving,
 )
+from test_networks import BODIES, ENDPOINT, JOINED, VNET
 
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager import rules
@@ -846,6 +847,81 @@ COGNITIVE_SERVICES = [
         " supported in this region 'uksouth'.",
     ),
     Case(
+        title="more capacity than the quota has left",
+        there=(GROUP, ACCOUNT, DEPLOYMENT),
+        ask=put(f"{DEPLOYMENT}2", changed(DEPLOYMENT, sku__capacity=991)),
+        code="InsufficientQuota",
+        message="This operation require 991 new capacity in quota Tokens Per Minute (thousands) -"
+        " gpt-5-mini - GlobalStandard, which is bigger than the current available capacity 990."
+        " The current quota usage is 10 and the quota limit is 1000 for quota Tokens Per Minute"
+        " (thousands) - gpt-5-mini - GlobalStandard.",
+    ),
+    Case(
+        title="a network for a tier that reaches none",
+        there=(GROUP,),
+        before=put(VNET, BODIES[VNET]),
+        ask=put(SERVICE, {**JOINED, "sku": {"name": "BasicV2", "capacity": 1}}),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            (
+                "virtualNetworkType",
+                "Virtual network type 'External' is not supported for BasicV2 SKU.",
+            ),
+        ),
+    ),
+    Case(
+        title="an endpoint in a subnet that is not there",
+        there=(GROUP, ACCOUNT),
+        ask=put(ENDPOINT, BODIES[ENDPOINT]),
+        code="InvalidResourceReference",
+        message=f"Resource {VNET}/subnets/endpoints referenced by resource {ENDPOINT} was not"
+        " found. Please make sure that the referenced resource exists, and that both resources are"
+        " in the same region.",
+    ),
+    Case(
+        title="a v2 service in a subnet that is not delegated",
+        there=(GROUP,),
+        before=put(VNET, BODIES[VNET]),
+        ask=put(
+            SERVICE,
+            {
+                **JOINED,
+                "properties": {
+                    **JOINED["properties"],
+                    "virtualNetworkConfiguration": {
+                        "subnetResourceId": f"{VNET}/subnets/endpoints"
+                    },
+                },
+            },
+        ),
+        code="VirtualNetworkSubnetHasIncorrectDelegation",
+        message=f"The subnet {VNET}/subnets/endpoints is not delegated to"
+        " Microsoft.Web/serverFarms.",
+    ),
+    Case(
+        title="an endpoint for a part that an account has not got",
+        there=(GROUP, ACCOUNT),
+        before=put(VNET, BODIES[VNET]),
+        ask=put(
+            ENDPOINT,
+            {
+                **BODIES[ENDPOINT],
+                "properties": {
+                    **BODIES[ENDPOINT]["properties"],
+                    "privateLinkServiceConnections": [
+                        {
+                            "name": "a",
+                            "properties": {"groupIds": ["vault"], "privateLinkServiceId": ACCOUNT},
+                        }
+                    ],
+                },
+            },
+        ),
+        code="PrivateLinkServiceGroupIdInvalid",
+        message="The group ids 'vault' are none of the resource's: account.",
+    ),
+    Case(
         title="an unknown sku of deployment",
         there=(GROUP, ACCOUNT),
         ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="Gold")),
@@ -1591,7 +1667,7 @@ REFUSED_VALUES: Mapping[str, Any] = {
     "properties.format": "openapi",
     "properties.hostnameConfigurations": [{}],
     "properties.isCurrent": False,
-    "properties.networkAcls.defaultAction": "Deny",
+    "properties.networkAcls.virtualNetworkRules": [{}],
     "properties.networkInjections": [{}],
     "properties.parentDeploymentName": "x",
     "properties.policies": "x",

@@ -14,7 +14,7 @@ def test_a_first_deployment_is_not_proved_before_its_roles_have_spread(deployed)
         flags = ("--outputs", "-", "--wait-ready", "0.2s")
         waited = deployed.run("probes/distribution.py", *flags, text=outputs)
     assert done.returncode == waited.returncode == 3, done.stdout + waited.stdout
-    assert "Principal does not have access to API/Operation" in done.stdout
+    assert " - denied: 401 " in done.stdout
     assert "[INFO] Not ready: foundry" in waited.stdout
 
 

@@ -18,11 +18,14 @@ from fake_github import REPOSITORY, GitHub, pull
 from test_engine import Cli
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
+from emulator.identity import APPLICATIONS
+
 pytestmark = NEEDS_THE_CLI
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "pipelines.md"
 INSTALLS = ("make .venv/.ready", "pip install ")
 HEAD = "a" * 40
+READER = next(each.client_id for each in APPLICATIONS.values() if each.role == "Reader")
 
 
 class Runner:
@@ -208,7 +211,9 @@ def test_from_an_empty_state_to_a_mended_drift(pipelines, github):
     content = yaml.safe_load(before)
     content["config"]["openai-gateway:breaker"] = {"count": 7}
     merged = yaml.safe_dump(content, sort_keys=False)
-    config.write_text(merged, encoding="utf-8")
+    # As an identity that may read, and not look the gateway's key up.
+    content["config"]["azure-native:clientId"] = READER
+    config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     assert runner.previewed() == "success", runner.said
     comment = plain(github.comments[-1]["body"])
     for said in (

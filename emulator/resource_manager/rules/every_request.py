@@ -474,7 +474,12 @@ VALUE_RULES = (
     ),
     Rule(
         check=_value_problems,
-        of=("Microsoft.CognitiveServices/", "Microsoft.Resources/", "Microsoft.Authorization/"),
+        of=(
+            "Microsoft.CognitiveServices/",
+            "Microsoft.Resources/",
+            "Microsoft.Authorization/",
+            "Microsoft.Network/",
+        ),
         code="InvalidRequestContent",
         message="The request content was invalid and could not be deserialized: '{path}: {problem}"
         "'.",
