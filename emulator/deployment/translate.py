@@ -536,9 +536,10 @@ def _follow(given: Json, old: Json, new: Json) -> Json:
         return {
             key: _follow(given.get(key), before.get(key), new.get(key)) for key in {**given, **new}
         }
-    if isinstance(given, list) and isinstance(new, list) and len(given) == len(new):
-        was = old if isinstance(old, list) and len(old) == len(new) else new
-        return [_follow(*each) for each in zip(given, was, new, strict=True)]
+    if isinstance(given, list) and isinstance(new, list) and plain(old) != plain(new):
+        was = old if isinstance(old, list) else []
+        followed = [_follow(*each) for each in zip(given, was, new, strict=False)]
+        return followed + new[len(followed) :]
     return given if plain(old) == plain(new) else new
 
 

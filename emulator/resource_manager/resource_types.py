@@ -169,6 +169,7 @@ def _service(request: Request) -> Built:
         "publicNetworkAccess": "Enabled",
         "virtualNetworkType": "None",
         "developerPortalStatus": "Disabled",
+        "disableGateway": False,
         **given,
         "gatewayUrl": _kept(request, "gatewayUrl", "") or request.azure.gateway_url(request.id),
         "createdAtUtc": _kept(request, "createdAtUtc", request.time),
@@ -228,6 +229,7 @@ def _api(request: Request) -> Built:
         "subscriptionRequired": True,
         "protocols": ["https"],
         "serviceUrl": None,
+        "isOnline": True,
         **given,
         # A path has no slash at its ends, however it was written.
         "path": given["path"].strip("/"),

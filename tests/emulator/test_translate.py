@@ -474,3 +474,20 @@ def test_every_input_of_the_sdk_has_a_place_in_the_request():
     body = translate.resource_type("azure-native:apimanagement:Backend").body(inputs)
     assert set(body) == {"properties"}
     assert set(body["properties"]) == names - {"backendId", "serviceName", "resourceGroupName"}
+
+
+def test_a_refresh_follows_a_list_entry_by_entry():
+    """azure-native, `applyValueDiff`: what Azure had added before is still no input."""
+    backend = translate.resource_type("azure-native:apimanagement:Backend")
+
+    def pool(*services):
+        return {"pool": {"services": list(services)}}
+
+    one, other = {"id": "a", "weight": 1}, {"id": "b", "weight": 2}
+    assert backend.followed(pool({"id": "a"}), pool(one), pool(one)) == pool({"id": "a"})
+    assert backend.followed(pool({"id": "a"}), pool(one), pool(one, other)) == pool(
+        {"id": "a"}, other
+    )
+    assert backend.followed(pool({"id": "a"}, other), pool(one, other), pool(one)) == pool(
+        {"id": "a"}
+    )

@@ -1,14 +1,17 @@
 """The project's commands, run as a user runs them."""
 
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from emulator import identity
+from emulator.__main__ import main
 from emulator.local import outputs_file
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +54,18 @@ class Shell:
 
     def emulator(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "emulator", *arguments)
+
+    def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`emulator` in this process, which has loaded what takes the command longest."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.environment, clear=True),
+            chdir(ROOT),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = main([*arguments])
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -20,10 +20,10 @@ SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 
 def embedded(shell: Shell, _folder) -> Callable[..., str]:
     """The embedded deployment, by its commands."""
-    assert shell.emulator("up").returncode == 0
+    assert shell.inside("up").returncode == 0
 
     def run(command: str, expected: int = 0) -> str:
-        done = shell.emulator(*command.split())
+        done = shell.inside(*command.split())
         assert done.returncode == expected, done.stdout + done.stderr
         return done.stdout
 

@@ -31,9 +31,9 @@ MUTATIONS = [
     Mutation("location changed", DEV, "location: norwayeast", "location: swedencentral"),
     Mutation("backend renamed", DEV, "name: foundry3", "name: foundry4"),
     # accounts
-    Mutation("local auth on", C + "openai_region.py", 'local_auth": True', 'local_auth": False'),
+    Mutation("local auth on", C + "openai_region.py", "local_auth=True", "local_auth=False"),
     Mutation("kind AIServices", C + "openai_region.py", 'kind="OpenAI"', 'kind="AIServices"'),
-    Mutation("no subdomain", C + "openai_region.py", '"custom_sub_domain_name": subdomain, ', ""),
+    Mutation("no subdomain", C + "openai_region.py", "custom_sub_domain_name=subdomain,", ""),
     Mutation("same location", C + "openai_region.py", "=region.location", '="uksouth"'),
     Mutation("deployments in parallel", C + "openai_region.py", "depends_on=[previous]", ""),
     Mutation("chain broken", C + "openai_region.py", "previous = cog", "_ = cog"),
