@@ -32,6 +32,10 @@ DOCUMENTS: Final = tuple(
     )
 )
 """Documents with generated parts."""
+_LATER: Final = frozenset(
+    ("acceptStarved", "streaming", "revealBackend", "apiVersion", "exportKey", "restore", "tags")
+)
+"""Keys that few stacks need: docs/config.md has them, and README.md names them."""
 PAGE: Final = ROOT / "docs" / "config.md"
 SCHEMA: Final = ROOT / "docs" / "pulumi-config.schema.json"
 _PART: Final = re.compile(r"(?<=<!-- generated: )(.+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -96,6 +100,10 @@ def table(schema: dict[str, Any], section: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def _first(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: key for name, key in schema["properties"].items() if name not in _LATER}
+
+
 def _shape(section: dict[str, Any]) -> str:
     required = section.get("required", ())
     keys = [name if name in required else f"{name}?" for name in section["properties"]]
@@ -147,7 +155,7 @@ def filled(document: str) -> str:
     """Return a document with its generated parts as they are now. Raises KeyError for another."""
     schema = config()
     parts = {
-        "config": lambda: table(schema, schema),
+        "config": lambda: table(schema, {**schema, "properties": _first(schema)}),
         "exit codes of the probe": lambda: _exit_codes(exit_codes.PROBE),
         "exit codes of the models": lambda: _exit_codes(exit_codes.MODELS),
         "help of the models": lambda: _help("probes/models.py"),
