@@ -15,7 +15,7 @@ except SettingsError as error:
 
 # Visible in every preview: an unequal pool is a warning, never a surprise.
 report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
-report(f"Expected traffic: {settings.forecast}")
+report(f"Expected traffic: {settings.forecast}{settings.shares_of}")
 for warning in settings.warnings:
     pulumi.log.warn(warning)
 

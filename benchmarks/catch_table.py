@@ -40,6 +40,7 @@ from emulator.deployment import translate  # noqa: E402
 from emulator.deployment.values import plain  # noqa: E402
 from emulator.identity import authorization  # noqa: E402
 from emulator.local import SUBSCRIPTION_ID  # noqa: E402
+from probes.control_plane import FoundPool  # noqa: E402
 from probes.exit_codes import AS_DECLARED  # noqa: E402
 from probes.preview import model, verdict  # noqa: E402
 from probes.report import Expectation  # noqa: E402
@@ -195,7 +196,9 @@ class Deployed:
         ]
         kind.change(members, rng)
         pool = Pool.read([{**each, "id": each["name"]} for each in members])
-        if self.expected.problems(pool):
+        declared = self.expected.outputs.declared
+        found = FoundPool(label="the pool", status=200, declared=declared, pool=pool)
+        if self.expected.problems(found):
             yield "probe: pool"
 
     def _traffic(self, kind: Kind, rng: random.Random) -> Iterator[str]:

@@ -19,10 +19,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from components.contract import digest  # noqa: E402
+
 DOCUMENT = ROOT / "docs" / "speed.md"
 REGIONS = (("uksouth", "UK South"), ("eastus", "East US"), ("norwayeast", "Norway East"))
 LATENCIES = (0.75, 0.82, 0.91)
 RUNS = 5
+POLICY = (ROOT / "components" / "policies" / "inference.xml").read_text(encoding="utf-8")
 PROBE = [sys.executable, str(ROOT / "probes" / "distribution.py")]
 LOOP = """
 import sys, time, httpx
@@ -35,12 +40,12 @@ with httpx.Client(headers={"api-key": key}, timeout=60, trust_env=False) as clie
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """A token or Resource Manager's pool on GET, a completion of the next region on POST."""
+    """A token, or pool and policy, on GET; a completion of the next region on POST."""
 
     turns = itertools.count()
 
     def do_GET(self) -> None:
-        """Answer with a token, or with the pool to who has it."""
+        """Answer with a token, or with pool and policy to who has it."""
         if self.path.startswith("/token"):
             self._answer({"access_token": "token", "expires_on": "4102444800"})
             return
@@ -49,7 +54,8 @@ class Gateway(BaseHTTPRequestHandler):
         services = [
             {"id": f"/x/foundry{i}", "priority": 1, "weight": 1} for i in range(1, len(REGIONS) + 1)
         ]
-        self._answer({"properties": {"pool": {"services": services}}})
+        # One answer for pools and policy: each reader takes its part.
+        self._answer({"properties": {"pool": {"services": services}, "value": POLICY}})
 
     def do_POST(self) -> None:
         """Answer as the next region, after its latency."""
@@ -94,6 +100,7 @@ def outputs(url: str) -> str:
             "pool": {"id": "/pool", "name": "pool"},
             "routing": "round-robin",
             "backends": backends,
+            "policy": {"id": "/policy", "digest": digest(POLICY)},
         }
     )
 

@@ -3,6 +3,7 @@
 import pulumi
 from pulumi_azure_native import apimanagement
 
+from components import network, soft_delete
 from components.existing import FoundService
 from components.settings import CLASSIC_TIERS, Settings
 
@@ -11,7 +12,8 @@ class ApiGateway(pulumi.ComponentResource):
     """An API Management service with a system-assigned identity, which the regions trust.
 
     `service` names it and its resource group, as arguments of what is in it. `gateway_url` is
-    `https://<service>.azure-api.net`, and `principal_id` the object id of the identity.
+    `https://<service>.azure-api.net`, `principal_id` the object id of the identity, and `addresses`
+    are those that it calls from, where they are its own.
     """
 
     gateway_url: pulumi.Output[str]
@@ -24,11 +26,13 @@ class ApiGateway(pulumi.ComponentResource):
         settings: Settings,
         found: FoundService | None,
         resource_group_name: pulumi.Output[str],
-        suffix: pulumi.Input[str],
+        suffix: pulumi.Output[str],
+        restored: soft_delete.Restored,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
+        self.addresses = pulumi.Output.from_input(list[str]())
         if found:
             resource_group_name = pulumi.Output.from_input(found.resource_group)
             service_name = pulumi.Output.from_input(found.name)
@@ -38,15 +42,18 @@ class ApiGateway(pulumi.ComponentResource):
             gateway = settings.gateway
             service = apimanagement.ApiManagementService(
                 name,
-                service_name=pulumi.Output.concat("apim-", suffix),
+                service_name=suffix.apply(soft_delete.service_name),
                 resource_group_name=resource_group_name,
                 location=settings.location or settings.default_location,
+                tags=settings.tags or None,
                 sku={"name": gateway.sku, "capacity": gateway.capacity},
                 publisher_name=gateway.publisher_name,
                 publisher_email=gateway.publisher_email,
                 identity={"type": "SystemAssigned"},
                 # False is refused on classic tiers, where true asks no client for a certificate.
                 enable_client_certificate=gateway.sku in CLASSIC_TIERS,
+                restore=soft_delete.flag(restored, name),
+                **network.service_arguments(settings),
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     protect=name not in settings.unprotected,
@@ -55,6 +62,8 @@ class ApiGateway(pulumi.ComponentResource):
                 ),
             )
             service_name, self.gateway_url = service.name, service.gateway_url
+            if gateway.sku in CLASSIC_TIERS:  # others share theirs with other customers
+                self.addresses = service.public_ip_addresses.apply(lambda known: list(known or ()))
             self.principal_id = service.identity.apply(
                 lambda identity: identity.principal_id if identity else ""
             )

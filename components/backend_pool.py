@@ -35,6 +35,7 @@ class BackendPool(pulumi.ComponentResource):
                 own,
                 backend_id=region.name + ending,
                 description=f"Azure OpenAI in {region.display_name}",
+                type="Single",  # as Azure has it where nothing is said
                 url=backend_urls[region.name],
                 protocol="http",  # Azure's word for REST over HTTP(S); `https` is refused
                 circuit_breaker=_circuit_breaker(settings.breaker),

@@ -3,7 +3,7 @@
 import json
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from components.resource_manager import is_loopback
 from components.traffic import ROUTINGS, SECRET, Member, Pool, number
@@ -78,21 +78,25 @@ class Outputs(Generic[T]):
 
     @property
     def chat_url(self) -> str:
-        return self._url(f"deployments/{quote(self.deployment, safe='')}/chat/completions")
+        """Where a chat completion is asked for, of the deployment that the body's `model` names."""
+        return f"{self.inference_url}/openai/v1/chat/completions"
 
     @property
     def models_url(self) -> str:
         """Where the models are listed, by the same pool and policy and at no cost."""
-        return self._url("models")
-
-    def _url(self, path: str) -> str:
-        version = quote(self.api_version, safe="")
-        return f"{self.inference_url}/openai/{path}?api-version={version}"
+        return f"{self.inference_url}/openai/v1/models"
 
     @property
     def declared(self) -> Pool:
+        """The first model's pool: those of further models differ by their members' names alone."""
         each = (Member(name=b.id, priority=b.priority, weight=b.weight) for b in self.backends)
         return Pool(members=tuple(each))
+
+    def declared_of(self, pool: ModelPool[T]) -> Pool:
+        if pool == self.pools[0]:
+            return self.declared
+        members = self.declared.members
+        return Pool(members=tuple(replace(m, name=f"{m.name}-{pool.deployment}") for m in members))
 
     @property
     def regions(self) -> dict[str, str]:
@@ -121,7 +125,7 @@ def export(outputs: Any) -> Any:
 
 
 def digest(policy: str) -> str:
-    """SHA-256 of a policy, whatever its white space, comments and order of attributes.
+    """SHA-256 of a policy in hex; white space, comments and the order of attributes aside.
 
     Raises ValueError for a policy that is no well-formed XML.
     """
@@ -129,7 +133,7 @@ def digest(policy: str) -> str:
     from xml.etree.ElementTree import ParseError, canonicalize  # noqa: PLC0415
 
     try:
-        return sha256(canonicalize(policy, strip_text=True).encode()).hexdigest()
+        return sha256("".join(canonicalize(policy).split()).encode()).hexdigest()
     except ParseError as error:
         raise ValueError(f"the policy is no well-formed XML: {error}") from None
 

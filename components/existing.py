@@ -172,14 +172,15 @@ def _account(named: _Named, region: Region, settings: Settings) -> FoundAccount 
         named.problems.append(mistake(f"{settings.path(region)}.location", found, remedy))
     deployments = named.read("/deployments")
     deployed = {
-        str(each.get("name")).lower(): at(each, "properties", "model", "name")
+        str(each.get("name")).lower(): at(each, "properties", "model") or {}
         for each in deployments or ()
     }
     for model in settings.models if deployments is not None else ():
-        has = deployed.get(model.name.lower())
-        if has != model.model:
-            state = f"is of {has}" if has else "is missing"
-            remedy = f"deploy {model.model} under that name, or change models"
+        has, wanted = deployed.get(model.name.lower()), f"{model.model} {model.version}"
+        is_of = has and f"{has.get('name')} {has.get('version')}"
+        if is_of != wanted:
+            state = f"is of {is_of}" if is_of else "is missing"
+            remedy = f"deploy {wanted} under that name, or change models"
             named.refuse(f"whose deployment {shown(model.name)} {state}", remedy)
     endpoint = at(there, "properties", "endpoints", _OPENAI_ENDPOINT)
     return FoundAccount(

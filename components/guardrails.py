@@ -28,6 +28,7 @@ DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
 """Types with the stack's outputs: `routing` and `backends` are what a pool is meant to be, `pools`
 the models that have one; `unprotected` and `accept_starved` name what is allowed to be so."""
 ACCOUNT: Final = "azure-native:cognitiveservices:Account"
+DEPLOYMENT: Final = "azure-native:cognitiveservices:Deployment"
 SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
 ROLE: Final = "azure-native:authorization:RoleAssignment"
 BACKEND: Final = "azure-native:apimanagement:Backend"
@@ -96,6 +97,7 @@ class Stack:
         self.accounts = by_type.get(ACCOUNT, [])
         self.kept = [*self.accounts, *by_type.get(SERVICE, [])]
         self.roles = by_type.get(ROLE, [])
+        self.deployments = by_type.get(DEPLOYMENT, [])
         self.policies = by_type.get(POLICY, [])
         self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
         self.routing = str(self._output("routing") or "round-robin")
@@ -273,6 +275,25 @@ def accounts_take_no_keys(stack: Stack) -> Findings:
         value = mapping(properties).get("disableLocalAuth")
         if value is not True and properties not in UNTOLD and value not in UNTOLD:
             yield account, "takes keys; set disableLocalAuth to true"
+
+
+@_rule("Deployments of one name are of one model and version in every region.")
+def regions_have_the_same_models(stack: Stack) -> Findings:
+    by_name: dict[str, dict[str, list[Resource]]] = {}
+    for each in stack.deployments:
+        model = mapping(mapping(each.inputs.get("properties")).get("model"))
+        parts = [model.get(key) for key in ("name", "version")]
+        if model and not any(part in UNTOLD for part in parts):
+            name = str(each.told("deploymentName") or each.told("name") or each.name).lower()
+            of = " ".join(map(str, parts))
+            by_name.setdefault(name, {}).setdefault(of, []).append(each)
+    for found in by_name.values():
+        if len(found) > 1:
+            contrast = ", ".join(
+                f"{' and '.join(sorted(each.name for each in those))} of {of}"
+                for of, those in found.items()
+            )
+            yield [*found.values()][-1][-1], f"would answer otherwise: {contrast}; deploy one model"
 
 
 @_rule("No backend is one that API Management refuses.", of=(BACKEND,))

@@ -1,6 +1,6 @@
 """The API that clients call: operations, policy, and the subscription that holds the key."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -84,9 +84,12 @@ def policy_mistakes(settings: Settings, tier: str) -> Iterator[str]:
 
 
 class InferenceApi(pulumi.ComponentResource):
-    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`."""
+    """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`.
 
-    subscription_key: pulumi.Output[str]
+    The key is None where it is not exported, and unknown in a preview: only `up` may look it up.
+    """
+
+    subscription_key: pulumi.Output[str] | None = None
     subscription_id: pulumi.Output[str]
     policy: PolicyReference[pulumi.Output[str]]
 
@@ -98,6 +101,7 @@ class InferenceApi(pulumi.ComponentResource):
         service: Mapping[str, Any],
         tier: str,
         pools: Sequence[pulumi.Resource],
+        regions: Iterable[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
@@ -115,7 +119,7 @@ class InferenceApi(pulumi.ComponentResource):
         )
         named: apimanagement.ParameterContractArgsDict
         named = {"name": "deployment-id", "type": "string", "required": True}
-        for operation, (title, method, path) in OPERATIONS.items():
+        operations = [
             apimanagement.ApiOperation(
                 f"{name}-{operation}",
                 own,
@@ -127,13 +131,15 @@ class InferenceApi(pulumi.ComponentResource):
                 template_parameters=[named] if "{deployment-id}" in path else [],
                 **service,
             )
+            for operation, (title, method, path) in OPERATIONS.items()
+        ]
         declared = policy_xml(settings, tier)
         policy = apimanagement.ApiPolicy(
             f"{name}-policy",
             pulumi.ResourceOptions(parent=self, depends_on=pools),  # which it names
             policy_id="policy",
             api_id=api.name,
-            format="rawxml",
+            format="xml",
             value=declared,
             **service,
         )
@@ -142,16 +148,29 @@ class InferenceApi(pulumi.ComponentResource):
         )
         subscription = apimanagement.Subscription(
             f"{name}-clients",
-            own,
             sid=f"{name}-clients",
             display_name="Clients of the inference API",
             scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
+            # Last of all, so first to be deleted: a `destroy` of what is protected ends with it,
+            # before anything is gone (docs/decisions/0030).
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[policy, *operations, *regions],
+                protect="gateway" not in settings.unprotected,
+            ),
             **service,
         )
-        secrets = apimanagement.list_subscription_secrets_output(sid=subscription.name, **service)
-        self.subscription_key = pulumi.Output.secret(
-            secrets.apply(lambda keys: keys.primary_key or "")  # Azure always has one
-        )
         self.subscription_id = subscription.id
-        self.register_outputs({"subscriptionKey": self.subscription_key})
+        if settings.export_key:
+            self.subscription_key = pulumi.Output.secret(_key(subscription.name, service))
+        self.register_outputs({"subscriptionId": self.subscription_id})
+
+
+def _key(sid: pulumi.Output[str], service: Mapping[str, Any]) -> pulumi.Output[str]:
+    """Unknown in a preview, which has to do with the role Reader: that has no `listSecrets`."""
+    if pulumi.runtime.is_dry_run():
+        unknown: pulumi.Output[Any] = pulumi.Output.from_input(pulumi.UNKNOWN)
+        return unknown
+    keys = apimanagement.list_subscription_secrets_output(sid=sid, **service)
+    return keys.apply(lambda each: each.primary_key or "")  # Azure always has one

@@ -6,15 +6,14 @@ import pulumi
 from pulumi_azure_native import resources
 from pulumi_random import RandomString
 
-from components import contract
+from components import contract, soft_delete
 from components.api_gateway import ApiGateway
 from components.backend_pool import BackendPool
 from components.existing import Found
 from components.inference_api import API_NAME, API_PATH, InferenceApi
+from components.network import PrivateEndpoints
 from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
-
-API_VERSION = "2024-10-21"  # the data plane's newest GA version (Azure OpenAI REST API reference)
 
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):
@@ -32,32 +31,55 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         existing: Found,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        in_turn = pulumi.ResourceOptions(transformations=[_delete_before_replace])
+        opts = pulumi.ResourceOptions.merge(opts, in_turn)
         super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")
+        restored = none = pulumi.Output.from_input(frozenset[str]())
         if not existing.service or len(existing.accounts) < len(settings.regions):
             suffix = pulumi.Output.from_input(settings.resource_suffix or _random_suffix(children))
+            restored = soft_delete.restored(suffix, settings, existing)
+            # All names wait for it: nothing is created where one of them is taken.
+            suffix = pulumi.Output.all(suffix, restored).apply(lambda both: both[0])
             own_group = resources.ResourceGroup(
                 name,
-                resource_group_name=pulumi.Output.concat("rg-openai-gateway-", suffix),
+                resource_group_name=suffix.apply(soft_delete.group_name),
                 location=settings.location or settings.default_location,
+                tags=settings.tags or None,
                 opts=pulumi.ResourceOptions(
                     parent=self, ignore_changes=None if settings.location else ["location"]
                 ),
             ).name
 
         shared: dict[str, Any] = {"settings": settings, "opts": children}
-        own: dict[str, Any] = {**shared, "resource_group_name": own_group, "suffix": suffix}
+        own: dict[str, Any] = {
+            **shared,
+            "resource_group_name": own_group,
+            "suffix": suffix,
+            "restored": restored if settings.restore else none,  # which a first preview knows
+        }
         gateway = ApiGateway("gateway", found=existing.service, **own)
         regions = {
             region.name: RegionalOpenAI(
                 region,
                 found=existing.accounts.get(region.name),
                 gateway_principal_id=gateway.principal_id,
+                gateway_addresses=gateway.addresses,
                 **own,
             )
             for region in settings.regions
         }
+        own_ids = {key: each.account_id for key, each in regions.items() if each.account_id}
+        if settings.network and settings.network.endpoint_subnet and own_ids:
+            PrivateEndpoints(
+                "network",
+                settings=settings,
+                its=settings.network,
+                account_ids=own_ids,
+                resource_group_name=own_group,
+                opts=children,
+            )
         backend_urls = {key: region.backend_url for key, region in regions.items()}
         pools = {
             model: BackendPool(ending, service=gateway.service, backend_urls=backend_urls, **shared)
@@ -69,6 +91,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             service=gateway.service,
             tier=existing.tier,
             pools=[each.pool for each in pools.values()],
+            regions=regions.values(),
             **shared,
         )
 
@@ -78,7 +101,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             inference_url=pulumi.Output.concat(gateway.gateway_url, "/", API_PATH),
             subscription_key=api.subscription_key,
             deployment=settings.models[0].name,
-            api_version=API_VERSION,
+            api_version=settings.api_version,
             pool=contract.PoolReference(id=first.pool_id, name=first.pool_name),
             routing=settings.routing,
             backends=tuple(
@@ -109,3 +132,18 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
 def _random_suffix(opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     length = GENERATED_SUFFIX_LENGTH
     return RandomString("suffix", opts, length=length, upper=False, special=False).result
+
+
+def _delete_before_replace(
+    args: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult:
+    """Say what a fixed name demands, where azure-native says it only if something differs.
+
+    One that the engine has deleted and could not make anew may be declared again as it was: it
+    would be made, and at the end deleted as the old one (docs/decisions/0029).
+    """
+    in_azure = args.type_.startswith("azure-native:")
+    opts = pulumi.ResourceOptions(delete_before_replace=True) if in_azure else None
+    return pulumi.ResourceTransformationResult(
+        args.props, pulumi.ResourceOptions.merge(args.opts, opts)
+    )

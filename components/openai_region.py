@@ -4,6 +4,7 @@ import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
+from components import network, soft_delete
 from components.existing import FoundAccount
 from components.resource_manager import OPENAI_USER
 from components.settings import Region, Settings
@@ -17,7 +18,10 @@ class RegionalOpenAI(pulumi.ComponentResource):
     """An account that takes Entra tokens only, with the same model deployments as its peers.
 
     The gateway forwards to `backend_url`, `https://<subdomain>.openai.azure.com/openai`.
+    `account_id` is that of an account of the stack's own, or None.
     """
+
+    account_id: pulumi.Output[str] | None = None
 
     def __init__(
         self,
@@ -27,7 +31,9 @@ class RegionalOpenAI(pulumi.ComponentResource):
         found: FoundAccount | None,
         resource_group_name: pulumi.Input[str],
         suffix: pulumi.Input[str],
+        restored: soft_delete.Restored,
         gateway_principal_id: pulumi.Input[str],
+        gateway_addresses: pulumi.Output[list[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the account `<region name>-<suffix>` and the role on it, or on one `found`."""
@@ -42,14 +48,20 @@ class RegionalOpenAI(pulumi.ComponentResource):
                 account_name=subdomain,
                 resource_group_name=resource_group_name,
                 location=region.location,
+                tags=settings.tags or None,
                 kind="OpenAI",
                 sku={"name": "S0"},
-                properties={"custom_sub_domain_name": subdomain, "disable_local_auth": True},
+                properties=cognitiveservices.AccountPropertiesArgs(
+                    custom_sub_domain_name=subdomain,
+                    disable_local_auth=True,
+                    restore=soft_delete.flag(restored, region.name),
+                    **network.account_properties(settings, gateway_addresses),
+                ),
                 opts=pulumi.ResourceOptions(
                     parent=self, protect=region.name not in settings.unprotected
                 ),
             )
-            account_id = account.id
+            account_id = self.account_id = account.id
             endpoint = account.properties.apply(lambda properties: properties.endpoint)
             # Azure answers 409 RequestConflict when two deployments of an account change at once.
             previous: pulumi.Resource = account
@@ -61,7 +73,14 @@ class RegionalOpenAI(pulumi.ComponentResource):
                     resource_group_name=resource_group_name,
                     sku={"name": model.sku, "capacity": model.capacity},
                     properties={
-                        "model": {"format": "OpenAI", "name": model.model, "version": model.version}
+                        "model": {
+                            "format": "OpenAI",
+                            "name": model.model,
+                            "version": model.version,
+                        },
+                        # Unset, it would let Azure upgrade one region weeks before the next.
+                        "version_upgrade_option": model.version_upgrade,
+                        "rai_policy_name": model.rai_policy,
                     },
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
                 )

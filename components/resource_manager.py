@@ -8,8 +8,9 @@ import ipaddress
 import json
 import logging
 import os
+import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -33,6 +34,10 @@ _REMEDIES: Final = {
     403: "this identity may not read it; give it the role Reader",
     404: "there is no such resource; is it deployed, and is ARM_ENDPOINT the Azure it is in?",
 }
+_NO_KEY: Final = (
+    "this identity may not look up the key; give it a role with "
+    "Microsoft.ApiManagement/service/subscriptions/listSecrets/action"
+)
 
 
 class ResourceManagerError(Exception):
@@ -99,6 +104,38 @@ class ResourceManager:
     def get(self, path: str, api_version: str) -> dict[str, Any]:
         return self._ask(f"{self.endpoint}{path}?api-version={api_version}")
 
+    def get_all(
+        self, paths: Sequence[str], api_version: str
+    ) -> list[dict[str, Any] | ResourceManagerError]:
+        """GET all at once; an error stands in its place. Nothing waits for threads left behind."""
+        found: list[dict[str, Any] | ResourceManagerError] = []
+
+        def one(place: int) -> None:
+            try:
+                found[place] = self.get(paths[place], api_version)
+            except ResourceManagerError as error:
+                found[place] = error
+
+        try:
+            _ = self._client  # which signs in, once
+        except ResourceManagerError as error:
+            return [error for _ in paths]
+        found += [self._error("no answer")] * len(paths)
+        threads = [threading.Thread(target=one, args=(n,), daemon=True) for n in range(len(paths))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+    def key_of(self, subscription: str, api_version: str) -> str:
+        """Return the key of an API Management subscription by `listSecrets`, which is a POST."""
+        url = f"{self.endpoint}{subscription}/listSecrets?api-version={api_version}"
+        key = self._ask(url, "POST").get("primaryKey")
+        if not key:
+            raise self._error("the answer has no key", 200)
+        return str(key)
+
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
         """Give each item of the list at a path, page by page; a link to another host is refused."""
         url = f"{self.endpoint}{path}?api-version={api_version}"
@@ -132,12 +169,12 @@ class ResourceManager:
         weakref.finalize(self, client.close)
         return client
 
-    def _ask(self, url: str) -> dict[str, Any]:
+    def _ask(self, url: str, method: str = "GET") -> dict[str, Any]:
         import httpx  # noqa: PLC0415
 
         body = b""
         try:
-            with self._client.stream("GET", url) as answer:
+            with self._client.stream(method, url) as answer:
                 for chunk in answer.iter_bytes():
                     body += chunk
                     if len(body) > _LARGEST:
@@ -155,6 +192,8 @@ class ResourceManager:
         if status != httpx.codes.OK:
             code = _shown(at(document, "error", "code") or answer.reason_phrase or status)
             remedy = _REMEDIES.get(status, "try again later")
+            if (method, status) == ("POST", 403):
+                remedy = _NO_KEY
             raise ResourceManagerError(f"{code}: {remedy}", status, code)
         if not isinstance(document, dict):
             raise self._error("the answer is no JSON object; is ARM_ENDPOINT right?", 200)

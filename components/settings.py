@@ -4,6 +4,7 @@ A class declares a section's keys, each once: type, range, default, what to writ
 value, and the description that editors and README.md show. Only `load` needs Pulumi.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,14 +12,14 @@ from difflib import get_close_matches
 from functools import cache
 from itertools import product
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from components import traffic
+from components import models, traffic
 from components.regions import Locations, normalise
 
 if TYPE_CHECKING:
@@ -27,9 +28,20 @@ if TYPE_CHECKING:
 NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = traffic.POOL_NAME
 CLASSIC_TIERS: Final = ("Developer", "Basic", "Standard", "Premium")
+UPGRADES: Final = (
+    "OnceNewDefaultVersionAvailable",
+    "OnceCurrentVersionExpired",
+    "NoAutoUpgrade",
+)
 TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
+# API Management, "Use a virtual network": tiers whose gateway reaches a network and stays public.
+NETWORK_TIERS: Final = ("Developer", "Premium", "StandardV2", "PremiumV2")
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
 _BACKEND_LENGTH: Final = 80  # API Management REST API
+# Azure, "Use tags to organize your Azure resources": 50, and API Management takes 15 of them.
+MOST_TAGS: Final = 50
+MOST_TAGS_OF_A_SERVICE: Final = 15
+TAG_NAME: Final = r"^[^<>%&\\?/]+$"
 _SUBDOMAIN_LENGTH: Final = 63  # one label of a host name: RFC 1035, section 2.3.4
 _LIST_REGIONS: Final = "list 2 to 30 regions, each with a name and a location"
 _LIST_MODELS: Final = "list at least one model, each with name, model, version, sku and capacity"
@@ -108,6 +120,26 @@ def _exceptions(value: Any) -> Any:
     return ({"except": []} if value else None) if isinstance(value, bool) else value
 
 
+_PRIVATE_RANGES: Final = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+)
+
+
+def _public_addresses(value: str) -> str:
+    """Check an address or range as an account's firewall takes it: IPv4, public, /30 or larger."""
+    range_ = ipaddress.IPv4Network(value)
+    if any(range_.overlaps(each) for each in _PRIVATE_RANGES) or value.endswith(("/31", "/32")):
+        raise ValueError
+    return value
+
+
+def _or_public(value: Any) -> Any:
+    """Read `network`: `public` becomes None, and nothing else may be that."""
+    if value is None:
+        raise ValueError
+    return None if value == "public" else value
+
+
 def _or_gateways(value: str | None, info: ValidationInfo) -> str | None:
     gateway = info.data.get("gateway")
     return value or (gateway.location if gateway else None)
@@ -132,6 +164,7 @@ _ACCOUNT = "write the account's name: {} letters, digits, `_`, `.` and `-`"
 _SERVICE = "write the service's name: {} letters, digits and hyphens, a letter first"
 _DEPLOYMENT = "write {} letters, digits, `_`, `.` and `-`, a letter or digit first"
 _VERSION = 'write the model\'s version in quotes, as "2026-03-17"'  # else YAML reads a date
+_API_VERSION = 'write a version in quotes, as "2024-10-21" or "2025-04-01-preview"'
 _E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
 _DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
 Location = Annotated[str, _text("[A-Za-z][A-Za-z0-9 ]*", _PLACE), AfterValidator(_location)]
@@ -141,9 +174,34 @@ GroupName = Annotated[str, _text(r"[\w.()-]*[\w()-]", _GROUP, high=90)]
 AccountName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _ACCOUNT, low=2, high=64)]
 ServiceName = Annotated[str, _text("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?", _SERVICE, high=50)]
 DeploymentName = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9_.-]*", _DEPLOYMENT, high=64)]
+RaiPolicyName = Annotated[
+    str, _text(r"[A-Za-z0-9][\w.-]*", "write the name of a content filter, as Microsoft.DefaultV2")
+]
 ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
 Version = Annotated[str, _text(r"\S+", _VERSION)]
 DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
+TagValue = Annotated[str, _text(".*", "write a text of {} characters, in quotes", low=0, high=256)]
+ApiVersion = Annotated[str, _text("[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?", _API_VERSION, 10, 18)]
+_NETWORK_ID = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network"
+SubnetId = Annotated[
+    str,
+    _text(
+        f"{_NETWORK_ID}/virtualNetworks/[^/]+/subnets/[^/]+",
+        "write a subnet's id: /subscriptions/.../virtualNetworks/NAME/subnets/NAME",
+    ),
+]
+ZoneId = Annotated[
+    str,
+    _text(
+        f"{_NETWORK_ID}/privateDnsZones/privatelink.openai.azure.com",
+        "write the id of a zone privatelink.openai.azure.com",
+    ),
+]
+Addresses = Annotated[
+    str,
+    _text("[0-9./]+", "write a public IPv4 address, or a range of them as 198.51.100.0/24"),
+    AfterValidator(_public_addresses),
+]
 Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
 EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
 _AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
@@ -192,8 +250,23 @@ class Model(_Section):
     name: DeploymentName = Field(description="Name of the deployment, by which clients call it.")
     model: ModelName = Field(description="Name of the model.")
     version: Version = Field(description="Version of the model, in quotes.")
-    sku: DeploymentType = Field(description="Deployment type.")
+    sku: DeploymentType = Field(
+        description="Deployment type. GlobalStandard may be processed in any place of the world, "
+        "DataZoneStandard in any of the EU or the US, Standard where the account is. One that a "
+        "location has not got is refused."
+    )
     capacity: int = _whole(1, description="Thousands of tokens a minute.")
+    version_upgrade: str = _one_of(
+        UPGRADES,
+        default="OnceCurrentVersionExpired",
+        description="When Azure may change the version, region by region: one of "
+        f"{', '.join(UPGRADES)}.",
+    )
+    rai_policy: RaiPolicyName | None = Field(
+        None,
+        description="Name of a content filter: one of Microsoft's, as Microsoft.DefaultV2, or one "
+        "that every account has already. Without it, Azure's default.",
+    )
 
 
 _CHAT: Final = Model.model_construct(
@@ -268,6 +341,30 @@ class Protection(_Section):
     )
 
 
+class Network(_Section):
+    """Who reaches the accounts: addresses, or a virtual network that the gateway is joined to."""
+
+    allowed_ips: Annotated[tuple[Addresses, ...], _Listed] = _key(
+        "list public IPv4 addresses and ranges",
+        default=(),
+        description="Addresses that the accounts answer to. Those of a Developer, Basic, Standard "
+        "or Premium gateway are added; list those of a v2 tier's yourself.",
+    )
+    endpoint_subnet: SubnetId | None = Field(
+        None, description="Id of the subnet in which each account gets a private endpoint."
+    )
+    gateway_subnet: SubnetId | None = Field(
+        None,
+        description="Id of the subnet that the gateway is joined to, in its location and of its "
+        f"own. Its tier is {', '.join(NETWORK_TIERS[:-1])} or {NETWORK_TIERS[-1]}.",
+    )
+    dns_zone: ZoneId | None = Field(
+        None,
+        description="Id of a private DNS zone that is there and linked to the network. Without it, "
+        "the stack makes and links one.",
+    )
+
+
 class Settings(_Section):
     """A whole, valid config.
 
@@ -311,7 +408,8 @@ class Settings(_Section):
     ] = _key(
         "write true, false, or a mapping whose `except` lists names",
         default_factory=lambda: Protection.model_construct(unprotected=()),
-        description="Whether accounts and service are protected from deletion and replacement: "
+        description="Whether accounts, service and the clients' key are protected from deletion "
+        "and replacement: "
         "`true`, `false`, or `{except: [foundry2, gateway]}`.",
     )
     resource_suffix: Annotated[
@@ -339,6 +437,36 @@ class Settings(_Section):
         default=True,
         description="Whether response headers name the host that answered and what each attempt "
         "met; the probe needs them.",
+    )
+    restore: bool = Field(
+        default=False,
+        description="Whether a deleted account or service that still has a name of this stack is "
+        "restored. If not, the deployment stops and prints the command that purges it.",
+    )
+    network: Annotated[
+        Network | None,
+        BeforeValidator(_or_public, json_schema_input_type=Literal["public"] | Network),
+    ] = _key(
+        "write public, or a mapping with allowedIps, or one with endpointSubnet and gatewaySubnet",
+        default=None,
+        description="`public`, or who else reaches the accounts ([costs and tiers](network.md)).",
+    )
+    tags: dict[str, TagValue] = _key(
+        "write a mapping of names to texts, as {team: search}",
+        {"maxProperties": MOST_TAGS, "propertyNames": {"pattern": TAG_NAME, "maxLength": 512}},
+        default={},
+        description="Azure tags of the resource group, the accounts, the service, and whatever "
+        "else of the stack takes them.",
+    )
+    api_version: ApiVersion = Field(
+        default="2024-10-21",
+        description="Version of the data plane that the stack's outputs tell clients to use; the "
+        "`/v1` paths need none. o-series models need 2024-12-01-preview or newer.",
+    )
+    export_key: bool = Field(
+        default=True,
+        description="Whether the clients' key is a stack output, as a secret. Without it, whoever "
+        "needs the key looks it up, as the probe does with its own identity.",
     )
     _order: tuple[str, ...] = PrivateAttr(())
 
@@ -376,6 +504,14 @@ class Settings(_Section):
         return self.pool.forecast({region.name: region.display_name for region in self.regions})
 
     @property
+    def shares_of(self) -> str:
+        """What the forecast's shares are shares of, where that is not places; empty otherwise."""
+        skus = sorted({m.sku for m in self.models if m.sku.startswith(("Global", "DataZone"))})
+        if not skus:
+            return ""
+        return f"; shares are of accounts: {traffic.listed(skus)} may be processed elsewhere"
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What the config asks for and is rarely meant, each in a line with its remedy."""
         labels = {region.name: region.display_name for region in self.regions}
@@ -394,6 +530,27 @@ class Settings(_Section):
                 f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
                 f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
             )
+        if self.network and self.network.allowed_ips and self.gateway.sku.endswith("V2"):
+            lines.append(
+                f"{NAMESPACE}:network.allowedIps: a {self.gateway.sku} service has no fixed "
+                "addresses; the accounts answer it only if those it calls from are listed"
+            )
+        for position, model in enumerate(self.models):
+            path = f"{NAMESPACE}:models[{position}]"
+            if told := models.retirement(model.model, model.version):
+                lines.append(f"{path}: {told}; choose a newer version or model")
+            unknown = [
+                region.location
+                for region in self.regions
+                if not region.existing
+                and models.offered(model.sku, model.model, region.location) is None
+            ]
+            if unknown:
+                lines.append(
+                    f"{path}.sku: whether {model.sku} of {model.model} is offered in "
+                    f"{traffic.listed(unknown)} is not known here; `python probes/models.py` asks "
+                    "Azure"
+                )
         return tuple(lines)
 
 
@@ -472,7 +629,7 @@ def load(
 def _decode(key: str, text: str) -> Any:
     if not text:  # what `key: null` in the stack's file becomes
         return None
-    if key in ("routing", "location", "resourceSuffix") and text[0] not in "[{":
+    if key in ("routing", "location", "resourceSuffix", "apiVersion") and text[0] not in "[{":
         return text
     try:
         return json.loads(text)
@@ -504,8 +661,11 @@ def _declared(path: _Path) -> dict[str, Any]:
             part = _resolved(part["items"])
         else:
             choices = map(_resolved, (part, *part.get("anyOf", ())))
-            section = next(each for each in choices if "properties" in each)
-            part = section["properties"].get(step, section)
+            section = next(
+                each for each in choices if each.keys() & {"properties", "propertyNames"}
+            )
+            free = section.get("additionalProperties") or section
+            part = section.get("properties", {}).get(step, free)
     return part
 
 
@@ -569,6 +729,7 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     yield from _check_unique("regions", regions, "name")
     yield from _check_unique("regions", regions, "location")
     yield from _check_unique("models", config.get("models", ()), "name")
+    yield from _check_offers(regions, config.get("models", ()))
     yield from _check_names(regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
     yield from _check_backends(regions, config.get("models", ()))
     labels = {
@@ -580,6 +741,66 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     if not unread and len(labels) == len(regions) > 1:
         yield from _check_traffic(config, traffic.read_config(regions), labels)
     yield from _check_gateway(config, wrong)
+    yield from _check_tags(config)
+    yield from _check_network(config, wrong)
+
+
+def _check_network(config: Mapping[str, Any], wrong: Collection[_Path]) -> Iterator[str]:
+    network, gateway = config.get("network"), config.get("gateway", {})
+    if not isinstance(network, Mapping) or any(path[0] == "network" for path in wrong):
+        return
+    tier, is_ours = gateway.get("sku", "BasicV2"), gateway.get("existing") is None
+    addresses = network.get("allowedIps") or ()
+    subnets = [key for key in ("endpointSubnet", "gatewaySubnet", "dnsZone") if network.get(key)]
+    if bool(addresses) is bool(subnets):
+        remedy = "write either allowedIps, or endpointSubnet and gatewaySubnet"
+        yield mistake("network", "has both" if addresses else "names nobody", remedy)
+    elif addresses and is_ours and tier == "Consumption":
+        remedy = "a Consumption service has no addresses of its own; choose another gateway.sku"
+        yield mistake("network.allowedIps", f"is {shown(addresses)}", remedy)
+    elif subnets:
+        needed = ("endpointSubnet", "gatewaySubnet") if is_ours else ("endpointSubnet",)
+        for key in needed:
+            if key not in subnets:
+                yield mistake(f"network.{key}", "is missing", "write the subnet's id")
+        if "gatewaySubnet" in subnets and not is_ours:
+            remedy = "a service that exists keeps its network; leave the key out, and join it there"
+            yield mistake("network.gatewaySubnet", "is given", remedy)
+        if is_ours and tier not in NETWORK_TIERS and ("gateway", "sku") not in wrong:
+            remedy = f"a {tier} service reaches no network; choose {' or '.join(NETWORK_TIERS)}"
+            yield mistake("gateway.sku", f"is {shown(tier)}, and network has subnets", remedy)
+
+
+def _check_tags(config: Mapping[str, Any]) -> Iterator[str]:
+    tags = config.get("tags", {})
+    is_ours = config.get("gateway", {}).get("existing") is None
+    most = MOST_TAGS_OF_A_SERVICE if is_ours else MOST_TAGS
+    if len(tags) > most:
+        who = "an API Management service" if is_ours else "Azure"
+        yield mistake("tags", f"has {len(tags)} entries", f"{who} takes {most}; remove some")
+    for name in tags:
+        if len(name) > 512 or not re.match(TAG_NAME, name):
+            remedy = "a tag's name has 1 to 512 characters, and none of < > % & \\ ? /"
+            yield mistake("tags", f"names {shown(name)}", remedy)
+
+
+def _check_offers(regions: Sequence[Any], wanted: Sequence[Any]) -> Iterator[str]:
+    for position, model in enumerate(wanted):
+        sku, name = model.get("sku", ""), model.get("model", "")
+        without = [
+            each["location"]
+            for each in regions
+            if "location" in each
+            and each.get("existing") is None
+            and models.offered(sku, name, each["location"]) is False
+        ]
+        if without:
+            found = (
+                f"is {shown(sku)}, which is not offered for {name} in {traffic.listed(without)} "
+                f"(Microsoft's documentation, {models.OFFERED_ON})"
+            )
+            remedy = "choose another type, as GlobalStandard, or other locations"
+            yield mistake(f"models[{position}].sku", found, remedy)
 
 
 def _check_unique(path: str, entries: Sequence[Any], name: str) -> Iterator[str]:

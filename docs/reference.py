@@ -22,7 +22,14 @@ from probes import exit_codes
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = tuple(
-    ROOT / name for name in ("README.md", "docs/probe.md", "docs/previews.md", "docs/stack.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "docs/probe.md",
+        "docs/previews.md",
+        "docs/stack.md",
+        "docs/models.md",
+    )
 )
 """Documents with generated parts."""
 PAGE: Final = ROOT / "docs" / "config.md"
@@ -44,8 +51,11 @@ def config() -> dict[str, Any]:
             value = field.get_default(call_default_factory=True, validated_data={})
             key["default"] = value.model_dump(by_alias=True, exclude_none=True)
         elif isinstance(field.default, tuple):
-            key["default"] = [each.model_dump(by_alias=True) for each in field.default]
+            key["default"] = [
+                each.model_dump(by_alias=True, exclude_none=True) for each in field.default
+            ]
     schema["properties"]["protect"]["default"] = True
+    schema["properties"]["network"]["default"] = "public"
     return schema
 
 
@@ -139,6 +149,8 @@ def filled(document: str) -> str:
     parts = {
         "config": lambda: table(schema, schema),
         "exit codes of the probe": lambda: _exit_codes(exit_codes.PROBE),
+        "exit codes of the models": lambda: _exit_codes(exit_codes.MODELS),
+        "help of the models": lambda: _help("probes/models.py"),
         "exit codes of the comment": lambda: _exit_codes(exit_codes.COMMENT),
         "help of the probe": lambda: _help("probes/distribution.py"),
         "help of the comment": lambda: _help("probes/preview_comment.py"),

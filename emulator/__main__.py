@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from emulator.local import DEFAULT_PORT, HTTPS_PORT_OFFSET, STATE_VARIABLE, LocalAzureError
 
-EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C"
+EXIT_CODES = (
+    "exit codes: 0 done, 1 failed, 2 wrong usage, 7 changes that were not expected, 130 Ctrl-C"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,6 +93,15 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     serve.add_argument(
+        "--propagation",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="time until a region knows a new role assignment or deployment (default: 0; in Azure"
+        " up to 30 minutes)",
+    )
+
+    serve.add_argument(
         "--request-log", metavar="FILE", help="add a JSON line for each request at Resource Manager"
     )
 
@@ -129,6 +140,17 @@ def _parser() -> argparse.ArgumentParser:
                 "--refresh", action="store_true", help="look first what was changed in Azure"
             )
             deploy.add_argument("--policy-pack", metavar="FOLDER", help="judge it by these rules")
+            deploy.add_argument(
+                "--expect-no-changes", action="store_true", help="exit 7 if there are any"
+            )
+            deploy.add_argument(
+                "--diff", action="store_true", help="each property that changes, as is always shown"
+            )
+        for flag in ("--yes", "--skip-preview", "--non-interactive"):
+            if flag == "--non-interactive" or name != "preview":
+                deploy.add_argument(
+                    flag, action="store_true", help="as with `pulumi`: nothing is asked here"
+                )
         if name == "preview":
             deploy.add_argument("--json", action="store_true", help="as `pulumi preview --json`")
             deploy.add_argument(

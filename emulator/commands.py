@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shlex
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -50,6 +51,7 @@ def serve(options: argparse.Namespace) -> int:
                 https_port=_https_port(options),
                 gateway_instances=options.gateway_instances,
                 provisioning_seconds=options.provisioning,
+                propagation_seconds=options.propagation,
                 latency={place: seconds for place, seconds in options.latency if place},
                 default_latency=next((s for place, s in options.latency if not place), 0.0),
                 providers=True,
@@ -128,12 +130,19 @@ def preview(options: argparse.Namespace) -> int:
         show_sames=options.show_sames,
         policy_pack=options.policy_pack,
         refresh=options.refresh,
+        expect_no_changes=options.expect_no_changes,
     )
 
 
 def up(options: argparse.Namespace) -> int:
     """Deploy the program in the current folder."""
-    return _deploy("up", options, policy_pack=options.policy_pack, refresh=options.refresh)
+    return _deploy(
+        "up",
+        options,
+        policy_pack=options.policy_pack,
+        refresh=options.refresh,
+        expect_no_changes=options.expect_no_changes,
+    )
 
 
 def destroy(options: argparse.Namespace) -> int:
@@ -149,6 +158,7 @@ def _deploy(
     show_sames: bool = False,
     policy_pack: str | None = None,
     refresh: bool = False,
+    expect_no_changes: bool = False,
 ) -> int:
     from emulator import deployment
 
@@ -166,26 +176,31 @@ def _deploy(
             policy_pack=Path(policy_pack) if policy_pack else None,
             ignore_protect=options.ignore_protect,
             refresh=refresh,
+            expect_no_changes=expect_no_changes,
             listening=find_server(state) is not None,
         )
 
 
 def _endpoint(state: Path, until_done: ExitStack) -> Callable[[], str]:
-    """Find Resource Manager when it is first asked for: the running server, else one of our own."""
-    found: list[str] = []
+    """Return Resource Manager: the running server, else one of our own from the first request on.
+
+    Its address is in the environment at once, where the program looks for it.
+    """
+    running = find_server(state)
+    held = until_done.enter_context(socket.socket())
+    if running is None:
+        held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    address = running.endpoint if running else f"http://127.0.0.1:{port}"
+    os.environ["ARM_ENDPOINT"] = address
 
     def endpoint() -> str:
-        if not found:
-            running = find_server(state)
-            if running:
-                found.append(running.endpoint)
-            else:
-                from emulator import server
+        if running is None and held.fileno() >= 0:
+            from emulator import server
 
-                own = server.running(state, server.Options(port=0))
-                found.append(until_done.enter_context(own))
-            os.environ["ARM_ENDPOINT"] = found[0]  # where the program itself may ask, too
-        return found[0]
+            held.close()  # kept from others until now
+            until_done.enter_context(server.running(state, server.Options(port=port)))
+        return address
 
     return endpoint
 

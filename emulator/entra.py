@@ -1,4 +1,4 @@
-"""Entra ID as far as a program meets it: it signs in as the service principal, and gets a token.
+"""Entra ID as far as a program meets it: it signs in as an application, and gets a token.
 
 Sources: OAuth 2.0 client credentials on the Microsoft identity platform; RFC 6749; Microsoft Entra
 authentication error codes; Managed identities in App Service, REST endpoint reference.
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from emulator.identity import (
+    APPLICATIONS,
     CLIENT_ID,
     ISSUER,
     MANAGED_IDENTITY_PATH,
@@ -175,12 +176,12 @@ class _Entra:
         scope = _parameter(form, "scope")
         if not scope.endswith(_SCOPE_SUFFIX):
             raise _RefusalError("scope", scope)
-        return self._issue(scope.removesuffix(_SCOPE_SUFFIX))
+        return self._issue(scope.removesuffix(_SCOPE_SUFFIX), form["client_id"])
 
     async def token_of_resource(self, request: web.Request) -> Mapping[str, Any]:
         """Issue a token for a resource, as version 1 of the endpoint does: numbers are texts."""
         form = await self._signed_in(request)
-        return self._issue_v1(_parameter(form, "resource"))
+        return self._issue_v1(_parameter(form, "resource"), form["client_id"])
 
     async def managed_identity(self, request: web.Request) -> web.Response:
         """Issue a token to who is on this machine, as App Service does."""
@@ -191,15 +192,17 @@ class _Entra:
         given = request.headers.get("X-IDENTITY-HEADER", "")
         if not _is_secret(given, self._secrets.identity_header):
             return refuse(401, "X-IDENTITY-HEADER is missing or wrong.")
-        if request.query.get("client_id", CLIENT_ID) != CLIENT_ID:
+        client_id = request.query.get("client_id", CLIENT_ID)
+        if client_id.lower() not in APPLICATIONS:
             return refuse(400, "No User Assigned Managed Identity found for specified ClientId.")
         try:
-            return web.json_response(self._issue_v1(_parameter(request.query, "resource")))
+            resource = _parameter(request.query, "resource")
+            return web.json_response(self._issue_v1(resource, client_id))
         except _RefusalError as refusal:
             return refuse(400, refusal.message)
 
     async def _signed_in(self, request: web.Request) -> Mapping[str, str]:
-        """Return the form of the service principal; refuse any other's."""
+        """Return the form of one of the applications; refuse any other's."""
         _tenant(request)
         sent = (await request.read()).decode("utf-8", errors="replace")
         form = dict(parse_qsl(sent, keep_blank_values=True))
@@ -207,7 +210,7 @@ class _Entra:
         if grant_type != "client_credentials":
             raise _RefusalError("grant type", grant_type)
         client_id = _parameter(form, "client_id")
-        if client_id.lower() != CLIENT_ID:
+        if client_id.lower() not in APPLICATIONS:
             raise _RefusalError("application", client_id)
         if "client_secret" not in form:
             raise _RefusalError("no secret")
@@ -215,18 +218,20 @@ class _Entra:
             raise _RefusalError("wrong secret", client_id)
         return form
 
-    def _issue(self, resource: str) -> Mapping[str, Any]:
+    def _issue(self, resource: str, client_id: str) -> Mapping[str, Any]:
         if resource.rstrip("/").lower() not in _RESOURCES:
             raise _RefusalError("resource", resource)
         return {
             "token_type": "Bearer",
             "expires_in": _LIFETIME,
             "ext_expires_in": _LIFETIME,
-            "access_token": self._tokens.of_application(resource, _LIFETIME),
+            "access_token": self._tokens.of_application(
+                resource, _LIFETIME, client_id=client_id.lower()
+            ),
         }
 
-    def _issue_v1(self, resource: str) -> Mapping[str, Any]:
-        issued = self._issue(resource)
+    def _issue_v1(self, resource: str, client_id: str) -> Mapping[str, Any]:
+        issued = self._issue(resource, client_id)
         return {
             **issued,
             "resource": resource,

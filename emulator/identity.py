@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from emulator.local import TENANT_ID, LocalAzureError
 
-# The local Azure's one service principal, as an application and as an object of the directory.
+# Who deploys unless another is named, as an application and as an object of the directory.
 CLIENT_ID: Final = "00000000-0000-0000-0000-000000000002"
 PRINCIPAL_ID: Final = "00000000-0000-0000-0000-000000000003"
 MANAGED_IDENTITY_PATH: Final = "/msi/token"
@@ -27,6 +27,39 @@ RESOURCE_MANAGER: Final = "https://management.azure.com"
 ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
 
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
+
+
+@dataclass(frozen=True)
+class Application:
+    """A service principal of the directory; `role` is what it is in the whole subscription."""
+
+    client_id: str
+    principal_id: str
+    role: str
+
+
+APPLICATIONS: Final = {
+    each.client_id: each
+    for each in (
+        Application(CLIENT_ID, PRINCIPAL_ID, "Owner"),
+        Application(
+            "00000000-0000-0000-0000-000000000004",
+            "00000000-0000-0000-0000-000000000005",
+            "Reader",
+        ),
+        Application(
+            "00000000-0000-0000-0000-000000000006",
+            "00000000-0000-0000-0000-000000000007",
+            "API Management Service Reader Role",
+        ),
+    )
+}
+"""By client id; one secret signs all of them in."""
+
+
+def application(client_id: str | None) -> Application:
+    """Return the application of that id; of another directory's, the one that deploys."""
+    return APPLICATIONS.get((client_id or "").lower(), APPLICATIONS[CLIENT_ID])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +156,12 @@ class Tokens:
         signed = _HEADER + b"." + _encode(json.dumps(claims, separators=(",", ":")).encode())
         return (signed + b"." + self._signature(signed)).decode()
 
-    def of_application(self, audience: str, lifetime: float = 3600.0) -> str:
-        """Return a token of the service principal: whoever signs in is it."""
-        return self.issue(PRINCIPAL_ID, audience, lifetime, client_id=CLIENT_ID)
+    def of_application(
+        self, audience: str, lifetime: float = 3600.0, *, client_id: str = CLIENT_ID
+    ) -> str:
+        """Return a token of one of the directory's applications."""
+        principal = APPLICATIONS[client_id].principal_id
+        return self.issue(principal, audience, lifetime, client_id=client_id)
 
     def principal(self, token: str, audience: str) -> str | None:
         """Return the object id the token speaks for; None when it is no good for `audience`."""
@@ -162,13 +198,17 @@ class Tokens:
 
 
 def signing_in(state: Path) -> Callable[[str], str]:
-    """Return what gives a token for a resource to who may read the state folder."""
+    """Return what gives a token for a resource to who may read the state folder.
+
+    It is one of the application that ARM_CLIENT_ID names.
+    """
+    client_id = application(os.environ.get("ARM_CLIENT_ID")).client_id
 
     @cache
     def tokens() -> Tokens:
         return Tokens(bytes.fromhex(Secrets.of(state).signing_key))
 
-    return lambda resource: tokens().of_application(resource)
+    return lambda resource: tokens().of_application(resource, client_id=client_id)
 
 
 def authorization(state: Path) -> dict[str, str]:

@@ -19,7 +19,15 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emulator import entra, faults, gateway, openai_region, pulumi_service, resource_manager
+from emulator import (
+    entra,
+    faults,
+    gateway,
+    network,
+    openai_region,
+    pulumi_service,
+    resource_manager,
+)
 from emulator.gateway import policy
 from emulator.hardening import Site
 from emulator.identity import Secrets, Tokens
@@ -47,6 +55,8 @@ class Options:
     """Of every host name over TLS; 0 is any free port, None is none."""
     gateway_instances: int = 1
     provisioning_seconds: float = 0.2
+    propagation_seconds: float = 0.0
+    """Until an account knows a new role assignment or deployment."""
     latency: Mapping[str, float] = field(default_factory=dict)
     default_latency: float = 0.0
     providers: bool = False
@@ -72,6 +82,8 @@ class LocalAzure:
         self.tokens = Tokens(bytes.fromhex(self._secrets.signing_key))
         self._faults = faults.Faults()
         self._sites: dict[str, Site] = {}
+        self._inside: dict[str, str] = {}
+        self._reconciled = 0
         self._reserved: dict[str, socket.socket] = {}
         self._refusing: dict[str, socket.socket] = {}
         self._reconciling = asyncio.Lock()
@@ -153,12 +165,35 @@ class LocalAzure:
             self._reserved[key] = _listen_for(key)
         return _url(self._reserved[key])
 
-    def _resolve(self, host: str) -> str | None:
-        """Return the loopback url of a deployed host name, as DNS would; None is NXDOMAIN."""
+    def _resolve(self, service_id: str, host: str) -> str | None:
+        """Return the loopback url of a deployed host name, as DNS would; None is NXDOMAIN.
+
+        An account has two: one takes every call, and is for services that reach it.
+        """
         key = self._deployed_at(host.lower())
         if key in self._refusing:
             return _url(self._refusing[key])
+        service, found = self._store.get(service_id), self._store.get(key)
+        if service and found and network.reaches(self._store, service, found):
+            return self._inside.get(key)
         return self._sites[key].url if key in self._sites else None
+
+    def _resolver(self, service_id: str) -> Callable[[str], str | None]:
+        """Return the names that a service finds, each looked up once a change."""
+        known: dict[str, str] = {}
+        revision = (-1, -1)
+
+        def resolve(host: str) -> str | None:
+            nonlocal revision
+            if revision != (now := (self._store.revision, self._reconciled)):
+                known.clear()
+                revision = now
+            address = known.get(host) or self._resolve(service_id, host)
+            if address:
+                known[host] = address
+            return address
+
+        return resolve
 
     def _served_at(self, host: str) -> Callable[[], asyncio.Protocol] | None:
         """Return who answers at a host name, in lower case; None where nobody does."""
@@ -181,7 +216,9 @@ class LocalAzure:
                 for kind in (SERVICE, ACCOUNT)
                 for resource in self._store.list(kind)
             }
+            self._reconciled += 1
             for key in set(self._sites) - set(wanted) - {"resource manager"}:
+                self._inside.pop(key, None)
                 await self._sites.pop(key).close()
             for key in set(self._refusing) - set(wanted):
                 self._refusing.pop(key).close()
@@ -193,15 +230,19 @@ class LocalAzure:
                     continue
                 if resource.type == ACCOUNT:
                     listener = self._refusing.pop(key, None) or _listen(0, resource.id)
+                    inside = _listen(0, resource.id)
                     app = openai_region.create_app(
                         self._store,
                         resource.id,
+                        inside=inside.getsockname()[1],
                         tokens=self.tokens,
                         faults=self._faults,
                         latency=self._latency,
                         locations=self._locations,
+                        propagation=self._options.propagation_seconds,
                     )
-                    self._sites[key] = await Site.open(app, listener)
+                    self._sites[key] = await Site.open(app, listener, inside)
+                    self._inside[key] = _url(inside)
                 else:
                     listener = (
                         self._reserved.pop(key)
@@ -215,7 +256,7 @@ class LocalAzure:
                         self._store,
                         resource.id,
                         instances=self._options.gateway_instances,
-                        resolve=self._resolve,
+                        resolve=self._resolver(resource.id),
                         tokens=self.tokens,
                         locations=self._locations,
                     )
@@ -232,6 +273,7 @@ class LocalAzure:
         port = 0
         if key in self._sites:
             port = urlsplit(self._sites[key].url).port or 0
+            self._inside.pop(key, None)
             await self._sites.pop(key).close()
         self._refusing[key] = socket.socket()
         self._refusing[key].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -41,6 +41,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     options = parser.parse_args(arguments)
     if options.fail_fast and not options.watch:
         parser.error("--fail-fast stops --watch SECONDS; give both")
+    if options.wait_ready and options.watch:
+        parser.error("--wait-ready is for a first run; --watch goes on by itself")
     # Only here: what --help and a wrong flag do not need takes most of the start. httpx loads a
     # command line of its own wherever click is installed, as by Locust: a verdict takes 2.26 s
     # without it, and 2.36 s with it (benchmarks/probe.py, medians of three runs).
@@ -74,14 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("what is judged").add_argument
     what = "judge against round robin, or against what the stack declares (default)"
     add("--expect", choices=("round-robin", "declared"), default="declared", help=what)
-    what = "judge only the traffic; do not read the pool from Resource Manager"
+    what = "judge only the traffic; do not read pools and policy from Resource Manager"
     add("--skip-control-plane", action="store_true", help=what)
+    what = "ask for this deployment of the stack (default: the first)"
+    add("--deployment", metavar="NAME", help=what)
     add = parser.add_argument_group("effort").add_argument
     what = "send at most N requests (default: as many as a verdict can take, 64 for three regions)"
     add("--max-requests", **_number(int, "N"), help=what)
     what = "keep at most N requests in flight (default: 10)"
     add("--concurrency", **_number(int, "N", 10), help=what)
     add("--timeout", **_number(float, "SECONDS", 60.0), help="stop after SECONDS (default: 60)")
+    what = (
+        "after a first deployment: ask again for up to TIME, as 90s, 35m or 1h, while a region "
+        "denies access or has no such deployment yet; only then judge"
+    )
+    add("--wait-ready", **_number(_seconds, "TIME"), help=what)
     what = "list the models instead of requesting completions; costs nothing"
     add("--zero-tokens", action="store_true", help=what)
     add = parser.add_argument_group("watching").add_argument
@@ -98,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
         add(f"--{flag}", metavar="FILE", help=meaning)
     add("--quiet", action="store_true", help="print only the verdict")
     return parser
+
+
+def _seconds(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    return float(text[:-1]) * units[text[-1]] if text[-1:] in units else float(text)
 
 
 def _number(

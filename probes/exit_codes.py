@@ -1,4 +1,4 @@
-"""Exit codes of the two commands, the sentence that describes each, and what ends with which."""
+"""Exit codes of the commands, the sentence that describes each, and what ends with which."""
 
 import io
 import os
@@ -27,10 +27,25 @@ COMMENT: Final[Mapping[int, str]] = {
     INCONCLUSIVE: "cannot be told from this preview, which is never a pass",
     INTERRUPTED: PROBE[INTERRUPTED],
 }
+MODELS: Final[Mapping[int, str]] = {
+    AS_DECLARED: "every deployment can be made, and none retires soon",
+    UNBALANCED: "a deployment would fail, or retires within 60 days",
+    WRONG_INPUT: PROBE[WRONG_INPUT],
+    INCONCLUSIVE: "Azure did not say, which is never a pass",
+    INTERRUPTED: PROBE[INTERRUPTED],
+}
 
 
 class InputError(Exception):
     """What was given cannot be used: WRONG_INPUT. The message names it and the remedy."""
+
+    code = WRONG_INPUT
+
+
+class UnreachableError(InputError):
+    """What was given leads to what does not answer: INCONCLUSIVE."""
+
+    code = INCONCLUSIVE
 
 
 def described(codes: Mapping[int, str]) -> str:
@@ -58,4 +73,4 @@ def of(run: Callable[[], int], prefix: str) -> int:
         reason = getattr(error, "strerror", None)
         told = f"output cannot be written: {reason.lower()}" if reason else str(error)
         print(f"{prefix}: {told}", file=sys.stderr)
-        return WRONG_INPUT
+        return getattr(error, "code", WRONG_INPUT)

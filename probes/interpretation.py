@@ -19,7 +19,7 @@ from probes.tally import Answer, Outcome
 _MOST_ATTEMPTS: Final = 100  # twice the policy's own limit
 _DENIED_BY_REGION: Final = (
     "give the gateway's identity the role Cognitive Services OpenAI User on that account; "
-    "after a first deployment that takes up to 30 minutes to work"
+    "after a first deployment that takes up to 30 minutes to work, and --wait-ready 35m waits"
 )
 
 
@@ -40,11 +40,19 @@ def interpret(
         tried=tried(outputs, headers.get("x-backend-tried", "")),
         retry_after=retry_after(headers.get("retry-after", ""), now=datetime.now(UTC)),
     )
-    if 200 <= status < 300 and isinstance(document, dict):
+    for backend, met in answer.tried:
+        if met in ("401", "403"):
+            answer = replace(answer, unready=f"{backend} answers {met}")
+    said = outputs.redact(str(at(document, "error", "message") or at(document, "message") or ""))
+    said = f"{status} {said[:160]}".strip()
+    # A region that looked at the question has answered, whatever it thinks of it: a reasoning model
+    # may want more than 16 tokens.
+    looked_at = status == 400 and (host or answer.region)
+    if (200 <= status < 300 or looked_at) and isinstance(document, dict):
         tokens = at(document, "usage", "total_tokens")
         answer = replace(answer, tokens=tokens if isinstance(tokens, int) else 0, retry_after=None)
         if answer.backend:
-            return answer
+            return replace(answer, detail=said if looked_at else "")
         detail = "the answer has no x-backend-host"
         remedy = "set openai-gateway:revealBackend to true and run `pulumi up`"
         if named := outputs.redact(host)[:80]:
@@ -52,12 +60,14 @@ def interpret(
             remedy = "are the outputs those of this gateway? read them again"
         return replace(answer, outcome="unattributed", detail=detail, remedy=remedy)
     outcome, remedy, lasting = _refusal(status, outputs, by_region=bool(host))
-    said = outputs.redact(str(at(document, "error", "message") or at(document, "message") or ""))
-    detail = f"{status} {said[:160]}".strip()
+    detail = said
     if 200 <= status < 300:
         detail = f"{status}, but the answer is not JSON"
     elif 300 <= status < 400:
         detail = f"{status} to {outputs.redact(headers.get('location', ''))[:120]}, not followed"
+    missing = status == 404 and at(document, "error", "code") == "DeploymentNotFound"
+    if answer.backend and (outcome == "denied" or missing):
+        answer = replace(answer, unready=f"{answer.backend} answers {detail.rstrip('.')}")
     return replace(answer, outcome=outcome, detail=detail, remedy=remedy, hopeless=lasting)
 
 

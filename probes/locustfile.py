@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from components.resource_manager import is_loopback
 from probes import sources
-from probes.control_plane import read_pool
+from probes.control_plane import read
 from probes.exit_codes import InputError
 from probes.formats.text import Text
 from probes.interpretation import interpret
@@ -63,7 +63,7 @@ class Client(HttpUser):
         began = time.monotonic()
         with self.client.post(
             OUTPUTS.chat_url,
-            json=CHAT,
+            json={**CHAT, "model": OUTPUTS.deployment},
             headers={"api-key": OUTPUTS.subscription_key, "connection": "close"},
             allow_redirects=False,
             timeout=20,
@@ -122,7 +122,7 @@ def judge(environment: Environment, **_: Any) -> None:
         source=SOURCE,
         expectation=EXPECTATION,
         tally=TALLY,
-        reading=None if SKIPS_POOL else read_pool(OUTPUTS, SOURCE.resource_manager, limit=20),
+        reading=None if SKIPS_POOL else read(OUTPUTS, SOURCE.resource_manager, limit=20),
         stopped="" if PLAN.decided(TALLY.counts) else "Locust ended the test",
         max_requests=PLAN.most_requests,
         started=STARTED,

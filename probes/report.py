@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from components.contract import Outputs
 from components.traffic import Pool, Problem, differences, listed
-from probes.control_plane import Reading
+from probes.control_plane import FoundPool, Reading
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
 from probes.sources import Source
@@ -57,9 +57,9 @@ class Expectation:
     def names(self, backends: Iterable[str]) -> str:
         return listed([self.outputs.regions[name] for name in backends])
 
-    def problems(self, live: Pool, *, equal: bool | None = None) -> list[Problem]:
+    def problems(self, read: FoundPool, *, equal: bool | None = None) -> list[Problem]:
         """Why a pool is not as expected, or as `equal` says: no round robin, or not as declared."""
-        found = differences(self.outputs.declared, live)
+        live, found = read.pool, differences(read.declared, read.pool)
         if self.routing != self.outputs.routing if equal is None else equal:
             found = [p for p in found if p.kind != "different"]
             own = live.problems("round-robin")
@@ -74,15 +74,18 @@ class Expectation:
         drifted = any(p.kind == "different" for p in problems)
         return "round robin" if self.round_robin and not drifted else "as declared"
 
-    def remedy(self, live: Pool) -> str:
-        """Say what to do about each problem, and by which command.
+    def remedy(self, reading: Reading) -> str:
+        """Say what to do about each problem, and by which command; empty where there is none.
 
         A plain `pulumi up` compares with its own state, and leaves what others changed.
         """
-        problems, drift = self.problems(live), differences(self.outputs.declared, live)
-        if back := [p.remedy for p in problems if p in drift]:
+        problems = [(each, p) for each in reading.live for p in self.problems(each)]
+        back = [p.remedy for each, p in problems if p in differences(each.declared, each.pool)]
+        if reading.policy and reading.policy.differs:
+            back.append("put the declared policy back")
+        if back:
             return f"{_few(back)}: `pulumi up --refresh` does it"
-        return f"{_few(p.remedy for p in problems)} and run `pulumi up`"
+        return f"{_few(p.remedy for _, p in problems)} and run `pulumi up`" if problems else ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Report:
             return ""
         if remedies := [answer.remedy for answer in self.tally.answers if answer.remedy]:
             return remedies[-1]
-        if self.reading and self.reading.unread:
+        if self._unread:
             return "--skip-control-plane judges the traffic alone"
         return "run it again, with more --max-requests or a longer --timeout"
 
@@ -192,6 +195,7 @@ class Report:
             Criterion(f"no region above {100 * CEILING:.0f} %", within or unmet, equal, most),
             self._judged_pool("pool equal", required=equal, equal=True),
             self._judged_pool("pool as declared", required=declared, equal=False),
+            *self._judged_policy,
             Criterion("traffic as expected", not self.proved if decided else None, True, proof),
         )
 
@@ -223,15 +227,27 @@ class Report:
         return self.tally.answered[backend] / (self.counts.total or 1)
 
     @property
-    def _live(self) -> Pool | None:
-        return self.reading.pool if self.reading and not self.reading.unread else None
+    def _live(self) -> list[FoundPool]:
+        return self.reading.live if self.reading else []
+
+    @property
+    def _unread(self) -> dict[str, list[str]]:
+        """What could not be read, by the reason."""
+        unread: dict[str, list[str]] = {}
+        for found in self.reading.all if self.reading else ():
+            if found.unread:
+                unread.setdefault(found.unread, []).append(found.label)
+        return unread
 
     @property
     def _against(self) -> list[str]:
         reasons = [self._describe(trial) for trial in self.proved]
-        if self._live and (problems := self.expectation.problems(self._live)):
-            wanted = self.expectation.wanted(problems)
-            reasons.append(f"the pool is not {wanted}: {told(problems)}")
+        for found in self._live:
+            if problems := self.expectation.problems(found):
+                wanted = self.expectation.wanted(problems)
+                reasons.append(f"{found.label} is not {wanted}: {told(problems)}")
+        if self.reading and self.reading.policy and self.reading.policy.differs:
+            reasons.append("the policy is not as declared")
         return reasons
 
     @property
@@ -247,8 +263,8 @@ class Report:
             only = f"{self.expectation.names(throttling)} only throttled" if throttling else ""
             known = little if self.counts.total else "no answer proves any share"
             reasons.append(", ".join(filter(None, (known, self.stopped, only))))
-        if self.reading and self.reading.unread:
-            reasons.append(f"the pool could not be read: {self.reading.unread}")
+        for reason, labels in self._unread.items():
+            reasons.append(f"{listed(labels)} could not be read: {reason}")
         return reasons
 
     @property
@@ -262,8 +278,8 @@ class Report:
 
     @property
     def _correction(self) -> str:
-        if self._live and self.expectation.problems(self._live):
-            return self.expectation.remedy(self._live)
+        if self.reading and (remedy := self.expectation.remedy(self.reading)):
+            return remedy
         silent = [t.backend for t in self.proved if t.suspicion == "silence"]
         failed = self.tally.failed_attempts
         if degraded := [name for name in silent if failed[name]]:
@@ -275,16 +291,29 @@ class Report:
             names = self.expectation.names(silent)
             step = f"look at the health, the quota and the circuit breaker of {names}"
             return f"{step}, which probably refuses requests" if self.tally.untold else step
-        if self._live is None:
+        if not self._live:
             return "read the pool: is a member's priority lower than the others'?"
         return "the pool is right, so look for tripped circuit breakers and session affinity"
 
     def _judged_pool(self, name: str, *, required: bool, equal: bool) -> Criterion:
-        if self._live is None:
+        problems = [p for each in self._live for p in self.expectation.problems(each, equal=equal)]
+        if problems:
+            return Criterion(name, False, required, told(problems))
+        if not self.reading or len(self._live) < len(self.reading.pools):
             return Criterion(name, None, required, "not read")
-        problems = self.expectation.problems(self._live, equal=equal)
-        detail = told(problems) if problems else values(self._live)
-        return Criterion(name, not problems, required, detail)
+        return Criterion(name, True, required, values(self._live[0].pool))
+
+    @property
+    def _judged_policy(self) -> list[Criterion]:
+        """Of stacks whose outputs tell what the policy was declared as."""
+        if not self.outputs.policy:
+            return []
+        found = self.reading and self.reading.policy
+        name = "policy as declared"
+        if not found or found.unread:
+            return [Criterion(name, None, bool(found), "not read")]
+        detail = "Azure has another policy" if found.differs else "white space aside"
+        return [Criterion(name, not found.differs, True, detail)]
 
     def _describe(self, trial: Trial) -> str:
         region = self.outputs.regions[trial.backend]

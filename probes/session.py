@@ -9,13 +9,14 @@ import time
 from argparse import Namespace
 from concurrent.futures import Future, InvalidStateError
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from probes import files, sources
-from probes.control_plane import Reading, read_pool
-from probes.exit_codes import INTERRUPTED
+from probes.control_plane import Reading, read, unread
+from probes.exit_codes import INTERRUPTED, InputError
 from probes.formats import FORMATS, render
 from probes.formats.lines import Ticker, in_terminal, printer
 from probes.formats.text import Text
@@ -29,6 +30,8 @@ CTRL_C: Final = "interrupted"  # why a run that Ctrl-C ended has stopped
 def run(options: Namespace) -> int:
     """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
     source = sources.find(options.outputs, options.stack, reads_pool=not options.skip_control_plane)
+    if options.deployment:
+        source = _of_deployment(source, options.deployment)
     for flag in FORMATS:
         path = getattr(options, flag)
         if path and (flag, path) != ("json", "-"):
@@ -54,6 +57,13 @@ def run(options: Namespace) -> int:
     return INTERRUPTED if report.stopped == CTRL_C else report.exit_code
 
 
+def _of_deployment(source: sources.Source, name: str) -> sources.Source:
+    known = [pool.deployment for pool in source.outputs.pools]
+    if name not in known:
+        raise InputError(f"--deployment {name}: the stack has {', '.join(known)}")
+    return replace(source, outputs=replace(source.outputs, deployment=name))
+
+
 def _watch(
     options: Namespace, source: sources.Source, expectation: Expectation, ticker: Ticker
 ) -> int:
@@ -74,9 +84,15 @@ def probe(options: Namespace, source: sources.Source, shown: Text, most: int) ->
     """Send at most so many requests, showing them, and judge; Ctrl-C ends in a report too."""
     expectation = shown.expectation
     traffic = TrafficRun(
-        options=options, expectation=expectation, max_requests=most, on_answer=shown.answer
+        options=options,
+        expectation=expectation,
+        max_requests=most,
+        on_answer=shown.answer,
+        on_wait=shown.waits,
     )
-    reading = None if options.skip_control_plane else Reading(unread="the run was interrupted")
+    reading = None
+    if not options.skip_control_plane:
+        reading = unread(source.outputs, "the run was interrupted")
     started, begin = datetime.now(UTC), time.monotonic()
 
     async def control_plane() -> None:
@@ -85,7 +101,7 @@ def probe(options: Namespace, source: sources.Source, shown: Text, most: int) ->
             # Requests go first: they wait for a region, while signing in keeps this machine busy.
             with suppress(TimeoutError):
                 await asyncio.wait_for(traffic.under_way.wait(), FIRST_REQUEST)
-            reading = await _read_pool(source, options.timeout)
+            reading = await _read(source, options.timeout)
         shown.control_plane(reading)
 
     async def both() -> None:
@@ -106,30 +122,31 @@ def probe(options: Namespace, source: sources.Source, shown: Text, most: int) ->
         reading=reading,
         stopped=traffic.stopped,
         max_requests=most,
-        started=started,
-        duration=time.monotonic() - begin,
+        started=started + timedelta(seconds=traffic.waited),
+        duration=time.monotonic() - begin - traffic.waited,
     )
     shown.end(report)
     return report
 
 
-async def _read_pool(source: sources.Source, limit: float) -> Reading:
-    """Read the pool in a thread: signing in blocks, and its imports take as long as a request.
+async def _read(source: sources.Source, limit: float) -> Reading:
+    """Read in a thread: signing in blocks, and its imports take as long as a request.
 
     At the time limit, and on Ctrl-C, the thread is left behind: nothing waits for it.
     """
-    read: Future[Reading] = Future()
+    done: Future[Reading] = Future()
 
     def work() -> None:
-        reading = read_pool(source.outputs, source.resource_manager, limit=limit)
+        reading = read(source.outputs, source.resource_manager, limit=limit)
         with suppress(InvalidStateError):  # nobody waits any more
-            read.set_result(reading)
+            done.set_result(reading)
 
     threading.Thread(target=work, daemon=True).start()
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(read), limit)
+        return await asyncio.wait_for(asyncio.wrap_future(done), limit)
     except TimeoutError:
-        return Reading(unread=f"{source.resource_manager}: no answer within {limit:g} s")
+        reason = f"{source.resource_manager}: no answer within {limit:g} s"
+        return unread(source.outputs, reason)
 
 
 def _write_files(options: Namespace, report: Report) -> None:

@@ -4,14 +4,20 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from components.contract import WITH_SECRETS, Outputs, OutputsError, read
-from components.resource_manager import endpoint_of_environment, is_loopback
+from components.resource_manager import (
+    API_MANAGEMENT,
+    ResourceManager,
+    ResourceManagerError,
+    endpoint_of_environment,
+    is_loopback,
+)
 from probes import files
-from probes.exit_codes import InputError
+from probes.exit_codes import InputError, UnreachableError
 
 LARGEST: Final = 1_000_000  # bytes of outputs that are read; a stack of 30 regions has 10,000
 VARIABLE: Final = "PROBE_OUTPUTS"  # names a file with outputs
@@ -44,8 +50,9 @@ class Source:
 def find(file: str | None, stack: str | None, *, reads_pool: bool) -> Source:
     """Read the outputs from `file`, or else from the CLI's `stack`, or from the one there is.
 
-    That is either the stack that is selected in the CLI, or the file that PROBE_OUTPUTS names.
-    Raises InputError, also where gateway and Resource Manager are not of one Azure.
+    That is either the stack that is selected in the CLI, or the file that PROBE_OUTPUTS names. A
+    key that is none of the outputs is looked up. Raises InputError, also where gateway and Resource
+    Manager are not of one Azure.
     """
     if file is not None and stack:
         raise InputError("--stack and --outputs name two stacks; give one of them")
@@ -55,12 +62,25 @@ def find(file: str | None, stack: str | None, *, reads_pool: bool) -> Source:
         source = _of_stack(stack) if stack else _the_one_there_is()
     urls = gateway, manager = source.outputs.inference_url, source.resource_manager
     places = ["on this machine" if is_loopback(url) else "not on it" for url in urls]
-    if reads_pool and len(set(places)) > 1:
+    has_key = bool(source.outputs.subscription_key)
+    if len(set(places)) > 1 and (reads_pool or not has_key):
         raise InputError(
             f"the gateway {gateway} is {places[0]}, the Resource Manager {manager} {places[1]}: "
             "set ARM_ENDPOINT to the Azure that the stack is in, or unset it for public Azure"
         )
-    return source
+    return source if has_key else _with_key(source)
+
+
+def _with_key(source: Source) -> Source:
+    try:
+        manager = ResourceManager(endpoint=source.resource_manager)
+        key = manager.key_of(str(source.outputs.subscription), API_MANAGEMENT)
+    except ResourceManagerError as error:
+        lasting = error.status in (401, 403, 404)
+        raise (InputError if lasting else UnreachableError)(
+            f"outputs of {source.name}: the key is none of them, and looking it up failed: {error}"
+        ) from None
+    return replace(source, outputs=replace(source.outputs, subscription_key=key))
 
 
 def _the_one_there_is() -> Source:

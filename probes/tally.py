@@ -17,7 +17,8 @@ class Answer:
     `backend` is None where the gateway did not say which one answered. `region` is the display
     name that the answer itself gave. `attempts` above 1 means that the gateway tried others before;
     `tried` names each of those and the status it met, where the gateway says so. `detail` says what
-    went wrong, `remedy` what to do; `hopeless` is what goes wrong every time.
+    went wrong, `remedy` what to do; `hopeless` is what goes wrong every time. `unready` says what a
+    new role or deployment may mend by itself.
     """
 
     outcome: Outcome
@@ -32,6 +33,7 @@ class Answer:
     detail: str = ""
     remedy: str = ""
     hopeless: bool = False
+    unready: str = ""
 
 
 class Tally:

@@ -17,6 +17,7 @@ from probes.interpretation import interpret
 from probes.report import Expectation
 from probes.tally import Answer, Tally
 
+USER_AGENT: Final = "distribution-probe"
 LARGEST: Final = 1_000_000  # bytes of an answer that are read; a short completion has 1,000
 GIVE_UP: Final = 5  # requests that may fail before the run gives up, when none has been answered
 FIRST_BACKOFF: Final = 1.0  # seconds to wait after a 429 that does not say how long; then doubled
@@ -27,34 +28,65 @@ CHAT: Final = {
     # gpt-5 models take no max_tokens; 16 is the least that all of them accept.
     "max_completion_tokens": 16,
 }
+UNREADY: Final = "not ready"  # why a round has stopped that is not the one to judge
+BETWEEN_ROUNDS: Final = 10.0  # seconds at most from one to the next
+SIGN_OF_LIFE: Final = 60.0  # seconds between two lines that say so
 
 
 @dataclass(kw_only=True)
 class TrafficRun:
     """One run: `await run.send()`, then `tally` has the answers and `stopped` why it ended early.
 
-    Of the options it uses concurrency, timeout and zero_tokens. No request is retried, no redirect
-    followed, no cookie kept, and every request opens a connection of its own, which any instance of
-    the gateway may take.
+    Of the options it uses concurrency, timeout, wait_ready and zero_tokens. No request is retried,
+    no redirect followed, no cookie kept, and every request opens a connection of its own, which any
+    instance of the gateway may take. While `wait_ready` lasts, a round ends at the first answer
+    that is unready, `on_wait` is told now and then, and another one begins; what the last round met
+    is judged, `waited` seconds after the first began.
     """
 
     options: Namespace
     expectation: Expectation
     max_requests: int
     on_answer: Callable[[Answer], None]
+    on_wait: Callable[[str], None] = print
     stopped: str = ""
+    waited: float = 0.0
 
     def __post_init__(self) -> None:
-        self.tally = Tally(self.expectation.plan.shares)
         self.under_way = asyncio.Event()  # set once the first request has been sent, or has failed
         self._outputs = self.expectation.outputs
         self._limit: float = self.options.timeout
+        self._is_judged = True
+        self._forget()
+
+    def _forget(self) -> None:
+        self.tally = Tally(self.expectation.plan.shares)
+        self.stopped = self._why = ""
         self._resume = 0.0
-        self._why = ""
         self._backoff = FIRST_BACKOFF
         self._useless = 0
 
     async def send(self) -> None:
+        wait, begin, told_at = self.options.wait_ready or 0.0, time.monotonic(), -SIGN_OF_LIFE
+        self._is_judged = not wait
+        await self._round()
+        while self.stopped == UNREADY:
+            left = begin + wait - time.monotonic()
+            if self.waited >= told_at + SIGN_OF_LIFE:
+                told_at = self.waited
+                why = next(a.unready for a in self.tally.answers if a.unready)
+                for_long = f"{left / 60:.0f} min" if left >= 120 else f"{max(0.0, left):.0f} s"
+                self.on_wait(f"{why}; asking for {for_long} more")
+            await asyncio.sleep(max(0.0, min(BETWEEN_ROUNDS, wait / 10, left)))
+            self._forget()
+            self.waited = time.monotonic() - begin
+            self._is_judged = self.waited >= wait
+            await self._round()
+        if not self._is_judged:
+            for answer in self.tally.answers:
+                self.on_answer(answer)
+
+    async def _round(self) -> None:
         self._begin = time.monotonic()
         in_flight: set[asyncio.Task[Answer]] = set()
         async with httpx.AsyncClient(
@@ -62,7 +94,7 @@ class TrafficRun:
             timeout=self._limit,
             limits=httpx.Limits(max_keepalive_connections=0),
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
-            headers={"api-key": self._outputs.subscription_key, "user-agent": "distribution-probe"},
+            headers={"api-key": str(self._outputs.subscription_key), "user-agent": USER_AGENT},
         ) as client:
             try:
                 while not self.stopped:
@@ -114,7 +146,10 @@ class TrafficRun:
     def _take(self, answer: Answer) -> None:
         self.under_way.set()
         self.tally.add(answer)
-        self.on_answer(answer)
+        if self._is_judged:
+            self.on_answer(answer)
+        elif answer.unready:
+            self.stopped = UNREADY
         pause = answer.retry_after
         if pause is None and answer.outcome == "throttled":
             pause = 0.0  # others of the same burst are paused for already
@@ -127,8 +162,9 @@ class TrafficRun:
             self._why = "throttled" if throttled else f"{answer.detail.rstrip('.')}, waiting"
         elif answer.outcome != "answered":
             self._useless += 1
-        if answer.hopeless or (self._useless >= GIVE_UP and not self.tally.outcomes["answered"]):
-            self.stopped = answer.detail
+        gives_up = self._useless >= GIVE_UP and not self.tally.outcomes["answered"]
+        if answer.hopeless or gives_up:
+            self.stopped = self.stopped or answer.detail
 
     async def _ask(self, client: httpx.AsyncClient) -> Answer:
         started = self._now()
@@ -138,7 +174,9 @@ class TrafficRun:
         if self.options.zero_tokens:
             request = client.stream("GET", self._outputs.models_url, extensions=hooks)
         else:
-            request = client.stream("POST", self._outputs.chat_url, json=CHAT, extensions=hooks)
+            question = {**CHAT, "model": self._outputs.deployment}
+            url = self._outputs.chat_url
+            request = client.stream("POST", url, json=question, extensions=hooks)
         body = b""
         try:
             async with asyncio.timeout(limit), request as response:

@@ -150,7 +150,7 @@ apimanagement.ApiPolicy(
     api_id=api.name,
     resource_group_name=group.name,
     service_name=service.name,
-    format="rawxml",
+    format="xml",
     value=POLICY,
 )
 subscription = apimanagement.Subscription(

@@ -38,6 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 INTERRUPTED = 130  # the exit code of Ctrl-C, as a shell has it
+CHANGED = 7  # that of changes which were not expected, as the CLI has it
 
 
 def run(
@@ -54,10 +55,11 @@ def run(
     policy_pack: Path | None = None,
     ignore_protect: bool = False,
     refresh: bool = False,
+    expect_no_changes: bool = False,
     listening: bool = True,
     out: TextIO | None = None,
 ) -> int:
-    """Preview, deploy or destroy a stack; return the exit code: 0, 1, or 130 after Ctrl-C.
+    """Preview, deploy or destroy a stack; return the exit code: 0, 1, 7, or 130 after Ctrl-C.
 
     `arm_endpoint` is called when the first request is due: a preview of a new stack needs none.
     `token` signs in at a resource, by default as the state folder's own service principal.
@@ -65,8 +67,8 @@ def run(
     unchanged, too. What the program prints becomes a message. A `policy_pack`, which is a folder,
     judges a preview; `up` then begins with one, and changes nothing when it breaks a rule. With
     `refresh`, what was changed in Azure is taken over first, so that what the program declares is
-    put back. Unless a server goes on `listening`, `up` shows no outputs, since nobody answers at
-    their urls.
+    put back. With `expect_no_changes` a change is exit code 7. Unless a server goes on `listening`,
+    `up` shows no outputs, since nobody answers at their urls.
     """
     out = out or sys.stdout
     text = display.Text(out, show_sames=show_sames, listening=listening)
@@ -119,6 +121,10 @@ def run(
         print(display.as_json(ended, show_sames=show_sames), file=out)
     else:
         text.summary(ended)
+    if expect_no_changes and not journal.failed and set(journal.counts) - {"same"}:
+        told = f"no changes were expected for {done} but changes were proposed"
+        print(f"error: {told}", file=sys.stderr)
+        return CHANGED
     return 1 if journal.failed else 0
 
 

@@ -7,6 +7,7 @@ ProviderError
      └─ StoppedError      the run was interrupted while Azure was at work
 """
 
+import os
 import secrets
 import string
 import threading
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from emulator.deployment import translate
 from emulator.deployment.translate import TranslationError
 from emulator.deployment.values import UNKNOWN, Change, Json, plain
-from emulator.identity import CLIENT_ID, PRINCIPAL_ID, RESOURCE_MANAGER
+from emulator.identity import RESOURCE_MANAGER, Application, application
 from emulator.local import TENANT_ID, LocalAzureError
 
 if TYPE_CHECKING:  # a preview that sends no request does without
@@ -129,9 +130,11 @@ class Provider(Protocol):
 class ResourceManager:
     """Requests to Resource Manager, over one shared connection pool made at the first of them.
 
-    `endpoint` is called when it is first needed; `token` signs in at a resource. `stop` interrupts
-    waiting, never a request.
+    `endpoint` is called when it is first needed; `token` signs in at a resource, as `application`.
+    `stop` interrupts waiting, never a request.
     """
+
+    application: Application
 
     def __init__(
         self,
@@ -143,6 +146,7 @@ class ResourceManager:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.subscription_id = subscription_id
+        self.application = application(os.environ.get("ARM_CLIENT_ID"))
         self._endpoint = endpoint
         self._token = token
         self._stop = stop or threading.Event()
@@ -159,8 +163,8 @@ class ResourceManager:
         """Return what a function of azure-native returns."""
         if token == _CLIENT_CONFIG:
             return {
-                "clientId": CLIENT_ID,
-                "objectId": PRINCIPAL_ID,
+                "clientId": self.application.client_id,
+                "objectId": self.application.principal_id,
                 "subscriptionId": self.subscription_id,
                 "tenantId": TENANT_ID,
             }

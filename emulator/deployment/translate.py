@@ -35,6 +35,10 @@ from emulator.locations import normalise
 _LOADING = threading.RLock()
 
 
+NAMED_AT_RANDOM = "__createBeforeDelete"
+"""azure-native's mark, among the inputs, of a resource whose replacement can stand beside it."""
+
+
 class TranslationError(Exception):
     """A type, function or property that azure-native or this translation does not know."""
 
@@ -56,6 +60,7 @@ class ResourceType:
     query: frozenset[str] = frozenset()
     flattened: bool = True
     wire: Mapping[str, str]
+    nested: frozenset[str] = frozenset()  # lists whose items have `properties` of their own
     replace_on: frozenset[str] = frozenset()  # property paths, besides those in the path
     secret_outputs: frozenset[str] = frozenset()
 
@@ -70,10 +75,10 @@ class ResourceType:
 
     def body(self, inputs: Mapping[str, Json]) -> dict[str, Json]:
         """Return the body of the PUT for inputs in the clear."""
-        outside = {*self.path_inputs, *self.query}
+        outside = {*self.path_inputs, *self.query, NAMED_AT_RANDOM}
         top = {key: value for key, value in inputs.items() if key in self.top}
         flat = {
-            self.wire.get(key, key): value
+            self.wire.get(key, key): _wrapped(value) if key in self.nested else value
             for key, value in inputs.items()
             if key not in outside and key not in self.top
         }
@@ -92,7 +97,10 @@ class ResourceType:
         properties = body.get("properties") or {}
         if self.flattened:
             names = {wire: name for name, wire in self.wire.items()}
-            lifted = {names.get(key, key): value for key, value in properties.items()}
+            lifted = {
+                names.get(key, key): _unwrapped(value) if key in self.nested else value
+                for key, value in properties.items()
+            }
         else:
             lifted = {"properties": properties}
         outputs = _without_nulls({**lifted, **top, "azureApiVersion": self.api_version})
@@ -142,7 +150,10 @@ class ResourceType:
         checked: dict[str, Json] = _without_nulls(dict(inputs))
         problems = list(_misspelt(checked, _sdk_class(f"{self.token}Args"), ""))
         if self.name not in checked:
-            checked[self.name] = (old or {}).get(self.name) or self._made_up(name)
+            named = (old or {}).get(self.name)
+            checked[self.name] = named or self._made_up(name)
+            if self.naming != "copy" and (not named or NAMED_AT_RANDOM in (old or {})):
+                checked[NAMED_AT_RANDOM] = True
         problems += [
             f"missing required property '{key}'" for key in self.path_inputs if key not in checked
         ]
@@ -230,6 +241,7 @@ class Function:
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _SERVICE = f"{_GROUP}/providers/Microsoft.ApiManagement/service/{{serviceName}}"
 _ACCOUNT = f"{_GROUP}/providers/Microsoft.CognitiveServices/accounts/{{accountName}}"
+_NETWORK = f"{_GROUP}/providers/Microsoft.Network"
 _API_MANAGEMENT = "2024-05-01"
 _COGNITIVE_SERVICES = "2025-06-01"
 
@@ -244,6 +256,7 @@ def _type(
     query: Sequence[str] = (),
     flattened: bool = True,
     wire: Mapping[str, str] | None = None,
+    nested: Sequence[str] = (),
     replace_on: Sequence[str] = (),
     secret_outputs: Sequence[str] = (),
 ) -> ResourceType:
@@ -257,9 +270,28 @@ def _type(
         query=frozenset(query),
         flattened=flattened,
         wire=wire or {},
+        nested=frozenset(nested),
         replace_on=frozenset(replace_on),
         secret_outputs=frozenset(secret_outputs),
     )
+
+
+def _wrapped(items: Sequence[Mapping[str, Json]]) -> Json:
+    top = ("id", "name", "type")
+    return [
+        {
+            **{key: value for key, value in each.items() if key in top},
+            "properties": {key: value for key, value in each.items() if key not in top},
+        }
+        for each in items
+    ]
+
+
+def _unwrapped(items: Sequence[Mapping[str, Json]]) -> Json:
+    return [
+        {**{k: v for k, v in each.items() if k != "properties"}, **each.get("properties", {})}
+        for each in items
+    ]
 
 
 def _placeholders(path: str) -> Iterator[str]:
@@ -310,6 +342,38 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
             naming="uuid",
             # An assignment cannot be edited: Azure answers RoleAssignmentUpdateNotPermitted.
             replace_on=("principalId", "principalType", "roleDefinitionId"),
+        ),
+        _type(
+            "network:PrivateEndpoint",
+            f"{_NETWORK}/privateEndpoints/{{privateEndpointName}}",
+            "2024-05-01",
+            naming="random",
+            top=("extendedLocation", "location", "tags"),
+            nested=("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"),
+            # `x-ms-mutability`: an endpoint stays where it is, and stands for what it stood for.
+            replace_on=("location", "subnet"),
+        ),
+        _type(
+            "network:PrivateDnsZoneGroup",
+            f"{_NETWORK}/privateEndpoints/{{privateEndpointName}}"
+            "/privateDnsZoneGroups/{privateDnsZoneGroupName}",
+            "2024-05-01",
+            nested=("privateDnsZoneConfigs",),
+        ),
+        _type(
+            "privatedns:PrivateZone",
+            f"{_NETWORK}/privateDnsZones/{{privateZoneName}}",
+            "2024-06-01",
+            top=("location", "tags"),
+            replace_on=("location",),
+        ),
+        _type(
+            "privatedns:VirtualNetworkLink",
+            f"{_NETWORK}/privateDnsZones/{{privateZoneName}}"
+            "/virtualNetworkLinks/{virtualNetworkLinkName}",
+            "2024-06-01",
+            top=("location", "tags"),
+            replace_on=("location",),
         ),
         _type(
             "apimanagement:ApiManagementService",

@@ -39,7 +39,6 @@ class Client:
 
     def __init__(self, resolve: Callable[[str], str | None]) -> None:
         self._resolve = resolve
-        self._addresses: dict[str, str] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -54,7 +53,6 @@ class Client:
 
     def forget_addresses(self) -> None:
         """Resolve every name anew."""
-        self._addresses.clear()
 
     async def send(self, request: Request, *, buffer: bool) -> Response:
         """Send a request and take the response, whole where it is there or meant to be waited for.
@@ -88,13 +86,10 @@ class Client:
         return response
 
     def _address(self, host: str) -> str:
-        address = self._addresses.get(host)
+        address = self._resolve(host)  # anew each time: a change of the network counts at once
         if address is None:
-            address = self._resolve(host)
-            if address is None:
-                # Any other name is unknown here, as to a DNS without it.
-                raise OSError("Name does not resolve")
-            self._addresses[host] = address
+            # Any other name is unknown here, as to a DNS without it.
+            raise OSError("Name does not resolve")
         return address
 
 

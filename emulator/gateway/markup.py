@@ -22,7 +22,7 @@ _NEXT = re.compile(r"<!--|<!\[CDATA\[|(?:=\s*[\"']|>)\s*(?=@[({])")
 # In well-formed XML, once what may hold any `<` is skipped over.
 _START_TAG = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<([^\s/>!?]+)", re.DOTALL)
 _MARK = "\ue000"  # of the private use area: no policy holds it
-_PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
+PLACEHOLDER = re.compile(rf"@\({_MARK}(\d+){_MARK}\s*\)")
 # A named value's display name (API Management, "Named Value - Create Or Update").
 _NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]{1,256})\}\}")
 # All of it an expression: its own brackets are the outermost.
@@ -53,6 +53,11 @@ class ExpressionSource:
     line: int
     block: bool
 
+    @property
+    def whole(self) -> str:
+        """The expression with its brackets."""
+        return f"@{{{self.text}}}" if self.block else f"@({self.text})"
+
 
 @dataclass(frozen=True)
 class Element:
@@ -71,7 +76,7 @@ def parse(document: str, named_values: Mapping[str, str] | None = None) -> Eleme
         raise PolicyError(f"The policy is longer than {MAX_CHARACTERS} characters", 1)
     if _MARK in document:
         raise PolicyError("The policy holds the character U+E000", 1)
-    xml, sources = _cut_expressions(document)
+    xml, sources = cut_expressions(document)
     if "<!DOCTYPE" in xml:
         # Refused unread: entities declared there could grow without end, or name files.
         raise PolicyError("A policy has no document type declaration", 1)
@@ -106,7 +111,7 @@ class _Reader:
     def value(self, text: str, name: str, line: int) -> str | ExpressionSource:
         """Return what stands in an attribute or a text of the element `name`."""
         stripped = text.strip()
-        if match := _PLACEHOLDER.fullmatch(stripped):
+        if match := PLACEHOLDER.fullmatch(stripped):
             source = self._sources[int(match[1])]
             if "{{" not in source.text:
                 return source
@@ -174,7 +179,8 @@ def _element(node: "etree._Element", reader: _Reader) -> Element:
     )
 
 
-def _cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
+def cut_expressions(document: str) -> tuple[str, list[ExpressionSource]]:
+    """Put a `PLACEHOLDER`, with its number, in the place of each expression: the rest is XML."""
     sources: list[ExpressionSource] = []
     pieces = []
     position, line = 0, 1

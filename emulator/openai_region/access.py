@@ -1,7 +1,9 @@
 """Who may use an account: Entra tokens and role assignments, or keys where they are enabled."""
 
 import hmac
+import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from emulator.identity import Tokens
@@ -22,18 +24,23 @@ ROLES: Final = frozenset(
 
 
 def check(
-    headers: Mapping[str, str], account: Resource, resources: Resources, tokens: Tokens
+    headers: Mapping[str, str],
+    account: Resource,
+    resources: Resources,
+    tokens: Tokens,
+    assigned_by: float = math.inf,
 ) -> None:
     """Let a request pass. Raises ApiError: 401 or 403, as Azure OpenAI answers.
 
-    An Entra token counts before a key, when both are sent.
+    An Entra token counts before a key, when both are sent. Roles count that were assigned by a
+    moment, in seconds since the epoch.
     """
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         principal = tokens.principal(token.strip(), AUDIENCE)
         if principal is None:
             raise errors.invalid_token(AUDIENCE)
-        if not _has_role(principal, account.id, resources):
+        if not _has_role(principal, account.id, resources, assigned_by):
             raise errors.permission_denied()
         return
     key = headers.get("api-key")
@@ -51,7 +58,7 @@ def check(
         raise errors.unauthenticated()
 
 
-def _has_role(principal: str, account_id: str, resources: Resources) -> bool:
+def _has_role(principal: str, account_id: str, resources: Resources, assigned_by: float) -> bool:
     account = account_id.lower()
     for assignment in resources.list(ROLE_ASSIGNMENT):
         properties = assignment.body["properties"]
@@ -61,6 +68,11 @@ def _has_role(principal: str, account_id: str, resources: Resources) -> bool:
             properties["principalId"].lower() == principal.lower()
             and role in ROLES
             and (account == scope or account.startswith(f"{scope}/"))
+            and _moment(properties.get("createdOn", "")) <= assigned_by
         ):
             return True
     return False
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0

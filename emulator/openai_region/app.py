@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from emulator import hardening
+from emulator import hardening, network
 from emulator.faults import Fault, Faults
 from emulator.identity import Tokens
 from emulator.locations import PUBLIC, Locations
@@ -54,10 +55,17 @@ def create_app(
     latency: Callable[[str], float],
     clock: Callable[[], float] = time.monotonic,
     locations: Locations = PUBLIC,
+    propagation: float = 0.0,
+    now: Callable[[], float] = time.time,
+    inside: int | None = None,
 ) -> web.Application:
     """Return the endpoint of one account.
 
+    What comes in at the port `inside` has come in a way that the account's network takes.
     `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
+    A role or a deployment is known here `propagation` seconds after it was made, by `now`: in Azure
+    roles take up to 30 minutes, deployments up to 5 (H: Troubleshoot Azure RBAC; M: the wording of
+    DeploymentNotFound).
     """
     region = _Region(
         resources,
@@ -67,6 +75,8 @@ def create_app(
         latency=latency,
         clock=clock,
         locations=locations,
+        known_by=lambda: now() - propagation if propagation else math.inf,
+        inside=inside,
     )
     app = web.Application(client_max_size=MAX_BODY)
     app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
@@ -132,7 +142,10 @@ class _Region:
         latency: Callable[[str], float],
         clock: Callable[[], float],
         locations: Locations,
+        known_by: Callable[[], float],
+        inside: int | None,
     ) -> None:
+        self._inside = inside
         self._resources = resources
         self._account_id = account_id
         self._tokens = tokens
@@ -140,6 +153,7 @@ class _Region:
         self._latency = latency
         self._clock = clock
         self._locations = locations
+        self._known_by = known_by
         self._limiters: dict[str, Limiter] = {}
 
     def answers_to(self, host: str) -> bool:
@@ -171,7 +185,10 @@ class _Region:
             )
             try:
                 await self._rehearse(call)
-                access.check(request.headers, account, self._resources, self._tokens)
+                self._check_network(call)
+                access.check(
+                    request.headers, account, self._resources, self._tokens, self._known_by()
+                )
                 _check_api_version(call.api_version, v1=v1)
                 return await handler(call)
             except errors.ApiError as error:
@@ -180,6 +197,16 @@ class _Region:
                 return await _answer(call, error.body, status=error.status)
 
         return handle
+
+    def _check_network(self, call: _Call) -> None:
+        transport = call.request.transport
+        port = transport.get_extra_info("sockname")[1] if transport else None
+        if self._inside is not None and port == self._inside:
+            return
+        if network.is_closed(call.account):
+            raise errors.public_access_disabled()
+        if not network.takes_address(call.account, call.request.remote or ""):
+            raise errors.address_denied()
 
     async def chat(self, call: _Call) -> web.StreamResponse:
         """Answer a chat completion, whole or streamed."""
@@ -267,6 +294,7 @@ class _Region:
                 capacity=each.body["sku"]["capacity"],
             )
             for each in self._resources.list(DEPLOYMENT, self._account_id)
+            if each.pending != "Creating" or each.ready_at <= self._known_by()
         ]
 
     def _limit(self, call: _Call, deployment: _Deployment, operation: str, tokens: int) -> None:

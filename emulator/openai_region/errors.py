@@ -71,6 +71,16 @@ def local_auth_disabled() -> ApiError:
     )
 
 
+def address_denied() -> ApiError:
+    """Refuse a caller whose address is not in the account's rules (azure-sql-db-chatbot#3)."""
+    return _error(403, "403", "Access denied due to Virtual Network/Firewall rules.")
+
+
+def public_access_disabled() -> ApiError:
+    """Refuse a caller that came by no private endpoint (TabularEditor3#1557; ? the code)."""
+    return _error(403, "403", "Public access is disabled. Please configure private endpoint.")
+
+
 def throttled(operation: str, api_version: str, limit: str, retry_after: int) -> ApiError:
     """Refuse what is over a limit, "token" or "call"; `retry_after` in seconds."""
     return _error(

@@ -25,10 +25,10 @@ WORKERS = 32
 
 
 @contextmanager
-def serving(endpoint: str, token: Callable[[str], str]) -> Iterator[dict[str, int]]:
+def serving(endpoint: str, token: Callable[..., str]) -> Iterator[dict[str, int]]:
     """Serve for the length of a `with`; gives the port of each package.
 
-    `token` signs in at a resource.
+    `token` signs in at a resource, as the application of a `client_id`.
 
     They are the ones after Resource Manager's if those are free: a shell that was told of them
     finds a server again that was stopped and started.
@@ -65,7 +65,7 @@ def _if_free(port: int) -> int:
 class _Azure:
     """What the packages share: one connection pool, and whether the run was interrupted."""
 
-    def __init__(self, endpoint: str, token: Callable[[str], str]) -> None:
+    def __init__(self, endpoint: str, token: Callable[..., str]) -> None:
         self.interrupted = threading.Event()
         self._endpoint = endpoint
         self._token = token
@@ -78,9 +78,11 @@ class _Azure:
 
         with self._lock:
             if self._client is None:
-                self._client = ResourceManager(
+                self._client = client = ResourceManager(
                     lambda: self._endpoint,
-                    token=self._token,
+                    token=lambda resource: self._token(
+                        resource, client_id=client.application.client_id
+                    ),
                     subscription_id=SUBSCRIPTION_ID,
                     stop=self.interrupted,
                 )

@@ -22,17 +22,17 @@ from emulator.deployment.provider import (
     ResourceManager,
     UncertainError,
 )
-from emulator.deployment.translate import TranslationError
+from emulator.deployment.translate import NAMED_AT_RANDOM, TranslationError
 from emulator.deployment.values import (
     Change,
     Json,
     changes,
     from_struct,
-    has_unknown,
     marked,
     plain,
     to_struct,
 )
+from emulator.identity import application
 
 _KINDS = {
     "add": provider_pb2.PropertyDiff.ADD,
@@ -94,8 +94,11 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
-        """Begin a run: an earlier one may have been cancelled."""
+        """Begin a run, as the application of the config: an earlier one may have been cancelled."""
         self._interrupted.clear()
+        if self._package == "azure-native":
+            client_id = request.variables.get("azure-native:config:clientId")
+            self._azure.application = application(client_id)
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
@@ -126,15 +129,17 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         old, new = from_struct(request.old_inputs), from_struct(request.news)
         found = [change for change in changes(old, new) if provider.is_change(change)]
         replacing = [change for change in found if provider.needs_replacement(change)]
-        # A new resource of the same name cannot be made before the old one is gone.
-        same_name = not has_unknown(new) and provider.resource_id(new) == request.id
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME
             if found
             else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=sorted({_top(change) for change in found}),
             replaces=sorted({_top(change) for change in replacing}),
-            deleteBeforeReplace=bool(replacing) and same_name,
+            # As azure-native's: false as well for what is gone already, since its replacement
+            # failed, and what is declared again as it was.
+            deleteBeforeReplace=bool(replacing)
+            and self._package == "azure-native"
+            and NAMED_AT_RANDOM not in old,
             hasDetailedDiff=True,
             detailedDiff={
                 change.path: provider_pb2.PropertyDiff(

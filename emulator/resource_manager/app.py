@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from emulator import hardening
+from emulator.gateway.export import exported
 from emulator.identity import Tokens
 from emulator.locations import PUBLIC, Locations
-from emulator.resource_manager import content, operations, rules, sign_in
+from emulator.resource_manager import catalogue, content, operations, rights, rules, sign_in
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.actions import ACTIONS
 from emulator.resource_manager.errors import ArmError
@@ -119,8 +120,8 @@ class _ResourceManager:
     async def handle(self, http: web.Request) -> web.Response:
         started = time.perf_counter()
         try:
-            sign_in.check(http.headers, self._tokens, self._clock())
-            answer = await self._answer(http)
+            claims = sign_in.check(http.headers, self._tokens, self._clock())
+            answer = await self._answer(http, claims)
             code = ""
         except ArmError as error:
             answer = _json(error.envelope, status=error.status)
@@ -132,12 +133,13 @@ class _ResourceManager:
         _log(http, answer.status, code, milliseconds)
         return answer
 
-    async def _answer(self, http: web.Request) -> web.Response:
+    async def _answer(self, http: web.Request, claims: Mapping[str, Any]) -> web.Response:
         path = parse(http.rel_url.raw_path, _SPELLING)
         if path is None:
             raise ArmError(
                 404, "NotFound", f"No resource of Resource Manager has the path '{http.path}'."
             )
+        rights.check(claims, http.method, path, self._store.view())
         sent = content.decode(await http.read()) if http.method in _WITH_BODY else None
 
         def request(view: View) -> Request:
@@ -191,8 +193,8 @@ def _put(transaction: Transaction, request: Request, base_url: str) -> web.Respo
     if record:
         transaction.restore(record.id)
     kind = _known(request)
-    if record and kind.name == types.SERVICE and request.existing:
-        # API Management: with `restore`, all other properties are ignored.
+    if restores(request) and kind.name == types.SERVICE and request.existing:
+        # API Management, "Soft-delete": with `restore`, all other properties are ignored.
         body, keys = dict(request.existing.body), None
     else:
         if kind.build is None:
@@ -320,6 +322,8 @@ def _listed(request: Request, kind: ResourceType) -> list[Resource]:
         ]
     if kind.name == types.LOCATION:
         return [types.location(each, request.azure) for each in request.azure.locations]
+    if kind.name in (types.MODEL, types.USAGE):
+        return catalogue.listed(request, kind.name)
     if kind.name == types.ROLE_DEFINITION:
         # Built-in roles can be assigned at every scope.
         return request.view.list(kind.name, under=f"/subscriptions/{request.azure.subscription_id}")
@@ -384,12 +388,22 @@ def _body(resource: Resource, request: Request) -> Mapping[str, Any]:
     body = operations.at_moment(resource, request.now)
     if request.path.tail == types.ANY_RESOURCE:
         return _listed_body(body, request.query.get("$expand", ""))
+    if resource.type in (*types.POLICIES, types.POLICY_FRAGMENT):
+        return {**body, "properties": _exported(body["properties"], request)}
     kind = RESOURCE_TYPES.get(resource.type.lower())
     newer = kind.newer.get(request.api_version) if kind else None
     if not newer:
         return body
     known = {name: value for name, value in body["properties"].items() if name not in newer}
     return {**body, "properties": known}
+
+
+def _exported(properties: Mapping[str, Any], request: Request) -> Mapping[str, Any]:
+    """Return a policy's properties in the format that is asked for, which is said only then."""
+    asked = request.query.get("format", "")
+    rest = {name: value for name, value in properties.items() if name != "format"}
+    value = exported(properties["value"], given=properties["format"], wanted=asked or "xml")
+    return {**({"format": asked} if asked else {}), **rest, "value": value}
 
 
 def _listed_body(body: Mapping[str, Any], expand: str) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ HTTP_URL = Text(
 )
 _TEXT = Text()
 _ENABLED = Text(one_of=("Enabled", "Disabled"))
-_TAGS = Named(of=Text(longest=256))
+_TAGS = Named(of=_TEXT)
 _RESOURCE = frozenset({"id", "name", "type", "systemData", "etag"})
 _IDENTITY_TYPE = Text(
     one_of=("None", "SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned")
@@ -582,6 +582,147 @@ SUBSCRIPTION = Shape(
                     "stateComment",
                 }
             ),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+
+# Microsoft.Network 2024-05-01 and its private DNS zones 2024-06-01, as far as accounts need them.
+_REFERENCE = Shape(name="SubResource", properties={"id": Text(shortest=1)})
+_SUBNET_PROPERTIES = Shape(
+    name="SubnetPropertiesFormat",
+    properties={
+        "addressPrefix": _TEXT,
+        "addressPrefixes": Items(of=_TEXT),
+        "delegations": Items(
+            of=Shape(
+                name="Delegation",
+                properties={
+                    "name": _TEXT,
+                    "properties": Shape(
+                        name="ServiceDelegationPropertiesFormat",
+                        properties={"serviceName": _TEXT},
+                        read_only=frozenset({"actions", "provisioningState"}),
+                    ),
+                },
+                read_only=_RESOURCE,
+            )
+        ),
+        "privateEndpointNetworkPolicies": _TEXT,
+        "privateLinkServiceNetworkPolicies": _TEXT,
+        "serviceEndpoints": Items(of=Anything()),
+    },
+    read_only=frozenset({"privateEndpoints", "provisioningState"}),
+)
+SUBNET = Shape(name="Subnet", properties={"properties": _SUBNET_PROPERTIES}, read_only=_RESOURCE)
+VIRTUAL_NETWORK = Shape(
+    name="VirtualNetwork",
+    properties={
+        "location": _TEXT,
+        "tags": _TAGS,
+        "properties": Shape(
+            name="VirtualNetworkPropertiesFormat",
+            properties={
+                "addressSpace": Anything(),
+                "dhcpOptions": Anything(),
+                "enableDdosProtection": Flag(),
+                "privateEndpointVNetPolicies": _TEXT,
+                "subnets": Items(of=Anything()),
+            },
+            read_only=frozenset({"provisioningState", "resourceGuid", "virtualNetworkPeerings"}),
+        ),
+    },
+    read_only=_RESOURCE,
+)
+_CONNECTIONS = Items(
+    of=Shape(
+        name="PrivateLinkServiceConnection",
+        properties={
+            "name": Text(shortest=1),
+            "properties": Shape(
+                name="PrivateLinkServiceConnectionProperties",
+                properties={
+                    "groupIds": Items(of=_TEXT),
+                    "privateLinkServiceConnectionState": Anything(),
+                    "privateLinkServiceId": Text(shortest=1),
+                    "requestMessage": _TEXT,
+                },
+                read_only=frozenset({"provisioningState"}),
+            ),
+        },
+        read_only=_RESOURCE,
+    )
+)
+PRIVATE_ENDPOINT = Shape(
+    name="PrivateEndpoint",
+    properties={
+        "location": _TEXT,
+        "tags": _TAGS,
+        "properties": Shape(
+            name="PrivateEndpointProperties",
+            properties={
+                "applicationSecurityGroups": Items(of=Anything()),
+                "customDnsConfigs": Items(of=Anything()),
+                "customNetworkInterfaceName": _TEXT,
+                "ipConfigurations": Items(of=Anything()),
+                "manualPrivateLinkServiceConnections": _CONNECTIONS,
+                "privateLinkServiceConnections": _CONNECTIONS,
+                "subnet": _REFERENCE,
+            },
+            required=frozenset({"subnet"}),
+            read_only=frozenset({"networkInterfaces", "provisioningState"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+DNS_ZONE_GROUP = Shape(
+    name="PrivateDnsZoneGroup",
+    properties={
+        "properties": Shape(
+            name="PrivateDnsZoneGroupPropertiesFormat",
+            properties={
+                "privateDnsZoneConfigs": Items(
+                    of=Shape(
+                        name="PrivateDnsZoneConfig",
+                        properties={
+                            "name": Text(shortest=1),
+                            "properties": Shape(
+                                name="PrivateDnsZonePropertiesFormat",
+                                properties={"privateDnsZoneId": Text(shortest=1)},
+                                read_only=frozenset({"recordSets"}),
+                            ),
+                        },
+                        read_only=_RESOURCE,
+                    )
+                )
+            },
+            read_only=frozenset({"provisioningState"}),
+        )
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+DNS_ZONE = Shape(
+    name="PrivateZone",
+    properties={"location": _TEXT, "tags": _TAGS},
+    read_only=_RESOURCE | {"properties"},
+)
+DNS_ZONE_LINK = Shape(
+    name="VirtualNetworkLink",
+    properties={
+        "location": _TEXT,
+        "tags": _TAGS,
+        "properties": Shape(
+            name="VirtualNetworkLinkProperties",
+            properties={
+                "registrationEnabled": Flag(),
+                "resolutionPolicy": _TEXT,
+                "virtualNetwork": _REFERENCE,
+            },
+            read_only=frozenset({"provisioningState", "virtualNetworkLinkState"}),
         ),
     },
     required=frozenset({"properties"}),

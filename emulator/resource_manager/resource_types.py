@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +16,17 @@ ANY_RESOURCE = "Microsoft.Resources/resources"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 DELETED_ACCOUNT = "Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts"
+MODEL = "Microsoft.CognitiveServices/locations/models"
+USAGE = "Microsoft.CognitiveServices/locations/usages"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+VIRTUAL_NETWORK = "Microsoft.Network/virtualNetworks"
+SUBNET = "Microsoft.Network/virtualNetworks/subnets"
+PRIVATE_ENDPOINT = "Microsoft.Network/privateEndpoints"
+DNS_ZONE_GROUP = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups"
+DNS_ZONE = "Microsoft.Network/privateDnsZones"
+DNS_ZONE_LINK = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
 SERVICE = "Microsoft.ApiManagement/service"
 DELETED_SERVICE = "Microsoft.ApiManagement/locations/deletedservices"
 BACKEND = "Microsoft.ApiManagement/service/backends"
@@ -40,11 +49,13 @@ EXPANDED: Mapping[str, tuple[str, ...]] = {
     "changedTime": (),
 }
 
-# Azure built-in roles, "AI + machine learning" and "General".
+# Azure built-in roles, "AI + machine learning", "Integration" and "General".
 ROLES = {
     "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd": "Cognitive Services OpenAI User",
     "a001fd3d-188f-4b5d-821b-7da978bf7442": "Cognitive Services OpenAI Contributor",
     "a97b65f3-24c7-4388-baec-2e87135dc908": "Cognitive Services User",
+    "312a565d-c81f-4fd8-895a-4e21e48d571c": "API Management Service Contributor",
+    "71522526-b88f-4d52-b57f-d31fc3546d0d": "API Management Service Reader Role",
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
@@ -164,6 +175,9 @@ def _service(request: Request) -> Built:
         "provisioningState": "Succeeded",
         "targetProvisioningState": "",
     }
+    if request.body["sku"]["name"] != "Consumption":
+        # ? of the v2 tiers, which share theirs with other services.
+        properties["publicIPAddresses"] = [_address(request.id)]
     return Built(
         body={
             **request.body,
@@ -172,6 +186,30 @@ def _service(request: Request) -> Built:
             "properties": properties,
         }
     )
+
+
+def _network_part(request: Request) -> Built:
+    """Keep what was sent; what it is connected to is looked at when a call comes."""
+    body = {key: value for key, value in request.body.items() if key != "properties"}
+    if request.kind and request.kind.tracked:
+        body["location"] = request.location
+    ready: dict[str, Any] = {"provisioningState": "Succeeded"}
+    properties = dict(request.properties)
+    if request.path.type == PRIVATE_ENDPOINT:
+        state = {"status": "Approved", "description": "Auto-Approved", "actionsRequired": "None"}
+        connections = properties.get("privateLinkServiceConnections", [])
+        for each in connections:
+            own = each.setdefault("properties", {})
+            own.update(ready, privateLinkServiceConnectionState=state)
+        ready |= {"manualPrivateLinkServiceConnections": [], "customDnsConfigs": []}
+    if request.path.type == DNS_ZONE_LINK:
+        ready["virtualNetworkLinkState"] = "Completed"
+    return Built(body={**body, "properties": {**ready, **properties}})
+
+
+def _address(service_id: str) -> str:
+    """Return the address that a service calls from: one of those kept for examples (RFC 5737)."""
+    return f"203.0.113.{zlib.crc32(service_id.lower().encode()) % 254 + 1}"
 
 
 def _backend(request: Request) -> Built:
@@ -248,6 +286,8 @@ def _apim_subscription(request: Request) -> Built:
 # one the program uses, and the others are the same in what is here, but for what is `newer`.
 _COGNITIVE_SERVICES = ("2024-10-01", "2025-06-01", "2025-09-01", "2026-05-15-preview")
 _API_MANAGEMENT = ("2022-08-01", "2024-05-01")
+_NETWORK = ("2024-05-01",)
+_PRIVATE_DNS = ("2024-06-01",)
 _AUTHORIZATION = ("2022-04-01",)
 _ROLE_DEFINITIONS = ("2022-04-01", "2022-05-01-preview")
 _RESOURCES = (
@@ -311,6 +351,8 @@ _TABLE = (
     _part_of_path("Microsoft.CognitiveServices/locations", _COGNITIVE_SERVICES),
     _part_of_path("Microsoft.CognitiveServices/locations/resourceGroups", _COGNITIVE_SERVICES),
     ResourceType(name=DELETED_ACCOUNT, api_versions=_COGNITIVE_SERVICES),
+    _for_reading(MODEL, _COGNITIVE_SERVICES),
+    _for_reading(USAGE, _COGNITIVE_SERVICES),
     _for_reading("Microsoft.CognitiveServices/locations/operationStatuses", _COGNITIVE_SERVICES),
     _for_reading("Microsoft.CognitiveServices/locations/operationResults", _COGNITIVE_SERVICES),
     ResourceType(
@@ -325,6 +367,19 @@ _TABLE = (
         body=bodies.USER_ASSIGNED_IDENTITY,
         build=_user_assigned_identity,
         tracked=True,
+    ),
+    *(
+        ResourceType(
+            name=name, api_versions=versions, body=body, build=_network_part, tracked=tracked
+        )
+        for name, versions, body, tracked in (
+            (VIRTUAL_NETWORK, _NETWORK, bodies.VIRTUAL_NETWORK, True),
+            (SUBNET, _NETWORK, bodies.SUBNET, False),
+            (PRIVATE_ENDPOINT, _NETWORK, bodies.PRIVATE_ENDPOINT, True),
+            (DNS_ZONE_GROUP, _NETWORK, bodies.DNS_ZONE_GROUP, False),
+            (DNS_ZONE, _PRIVATE_DNS, bodies.DNS_ZONE, False),  # its location is `global`
+            (DNS_ZONE_LINK, _PRIVATE_DNS, bodies.DNS_ZONE_LINK, False),
+        )
     ),
     _for_reading(ROLE_DEFINITION, _ROLE_DEFINITIONS),
     ResourceType(

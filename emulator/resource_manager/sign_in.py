@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from emulator.identity import RESOURCE_MANAGER, Reason, TokenError, Tokens
 from emulator.resource_manager.errors import ArmError
@@ -28,8 +28,8 @@ _REFUSALS: Final = {
 }
 
 
-def check(headers: Mapping[str, str], tokens: Tokens, now: float) -> None:
-    """Let a request pass. Raises ArmError, a 401, for a token that is no good."""
+def check(headers: Mapping[str, str], tokens: Tokens, now: float) -> Mapping[str, Any]:
+    """Return what a good token says of who asks. Raises ArmError, a 401, for any other."""
     header = headers.get("Authorization")
     if header is None:
         raise ArmError(
@@ -43,7 +43,7 @@ def check(headers: Mapping[str, str], tokens: Tokens, now: float) -> None:
             "Authentication failed. The 'Authorization' header is provided in an invalid format.",
         )
     try:
-        tokens.claims(token.strip(), *AUDIENCES)
+        return tokens.claims(token.strip(), *AUDIENCES)
     except TokenError as error:
         code, message = _REFUSALS[error.reason]
         known = {

@@ -44,6 +44,9 @@ def soft_delete(transaction: Transaction, resource: Resource, request: Request) 
         "deletionDate": timestamp(request.now),
         "scheduledPurgeDate": timestamp(purged_at),
     }
+    # Role assignments do not come back (Azure Key Vault, "Soft-delete overview"; ? for accounts).
+    for assignment in transaction.list(types.ROLE_ASSIGNMENT, under=resource.id):
+        transaction.delete(assignment.id)
     if resource.type == types.ACCOUNT:
         # Deployments do not come back with an account.
         for deployment in transaction.list(types.DEPLOYMENT, under=resource.id):

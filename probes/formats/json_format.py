@@ -3,8 +3,10 @@
 import json
 import math
 from dataclasses import asdict
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
+from components.contract import ModelPool
+from probes.control_plane import FoundPool
 from probes.report import Report
 from probes.tally import Outcome
 
@@ -15,6 +17,8 @@ SCHEMA_VERSION: Final = 1  # grows when a reader of an older report could misrea
 def render(report: Report) -> str:
     """Return the report as JSON; shares are fractions of 1, times are seconds."""
     tally, reading = report.tally, report.reading
+    found = zip(report.outputs.pools, reading.pools, strict=True) if reading else ()
+    pools = [_pool(*each) for each in found]
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "distribution-probe", "version": VERSION},
@@ -25,6 +29,7 @@ def render(report: Report) -> str:
         "next_step": report.next_step,
         "spread": report.spread,
         "expected": report.expectation.routing,
+        "deployment": report.outputs.deployment,
         "source": {
             "name": report.source.name,
             "gateway": report.outputs.gateway_url,
@@ -50,16 +55,9 @@ def render(report: Report) -> str:
             }
             for name, region in report.outputs.regions.items()
         },
-        "pool": reading
-        and {
-            "id": report.outputs.pool.id,
-            "status": reading.status,
-            "unread": reading.unread or None,
-            "members": [
-                {"name": m.name, "priority": _number(m.priority), "weight": _number(m.weight)}
-                for m in reading.pool.members
-            ],
-        },
+        "pool": pools[0] if pools else None,
+        "further_pools": pools[1:],
+        "policy": _policy(report),
         "evidence": [
             {
                 "backend": trial.backend,
@@ -74,6 +72,32 @@ def render(report: Report) -> str:
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _pool(reference: ModelPool[str], found: FoundPool) -> dict[str, Any]:
+    return {
+        "deployment": reference.deployment,
+        "id": reference.id,
+        "status": found.status,
+        "unread": found.unread or None,
+        "members": [
+            {"name": m.name, "priority": _number(m.priority), "weight": _number(m.weight)}
+            for m in found.pool.members
+        ],
+    }
+
+
+def _policy(report: Report) -> dict[str, Any] | None:
+    declared, found = report.outputs.policy, report.reading and report.reading.policy
+    if not declared or not found:
+        return None
+    return {
+        "id": declared.id,
+        "status": found.status,
+        "unread": found.unread or None,
+        "declared": declared.digest,
+        "live": found.digest or None,
+    }
 
 
 def _number(value: int | str) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from probes.control_plane import Reading
+from probes.control_plane import FoundPool, Reading
 from probes.report import Expectation, Report, attempts, counted, told, values
 from probes.sources import Source
 from probes.tally import Answer
@@ -33,7 +33,7 @@ class Text:
 
     def control_plane(self, reading: Reading | None) -> None:
         """Show the pool as read, or None where it is skipped; then what waited for it."""
-        pool = self._pool(reading) if reading else ["[*] Control plane skipped"]
+        pool = self._read(reading) if reading else ["[*] Control plane skipped"]
         test = f"Testing load balancing across {len(self.outputs.backends)} regions..."
         waiting, self._waiting = self._waiting or [], None
         for line in (*pool, "", test, *waiting):
@@ -50,17 +50,33 @@ class Text:
         for line in _summary(report):
             self._write(line)
 
-    def _pool(self, reading: Reading) -> list[str]:
-        lines = [f"[*] Verification GET status: {reading.status or 'no answer'}"]
-        if reading.unread:
-            return [*lines, f"  [!] Pool not read: {reading.unread}"]
-        pool, expected = reading.pool, self.expectation
+    def waits(self, reason: str) -> None:
+        """Say why the run has not begun yet."""
+        self._write(f"[INFO] Not ready: {reason}")
+
+    def _read(self, reading: Reading) -> list[str]:
+        first, *others = reading.pools
+        lines = self._pool(first)
+        for found in others:
+            problems = self.expectation.problems(found)
+            told_of = found.unread or told(problems) or values(found.pool)
+            lines.append(f"  {_mark(found.unread, problems)} {found.label[4:]}: {told_of}")
+        if policy := reading.policy:
+            words = policy.unread or ("NOT AS DECLARED" if policy.differs else "as declared")
+            lines.append(f"  {_mark(policy.unread, policy.differs)} policy: {words}")
+        return lines
+
+    def _pool(self, found: FoundPool) -> list[str]:
+        lines = [f"[*] Verification GET status: {found.status or 'no answer'}"]
+        if found.unread:
+            return [*lines, f"  [!] Pool not read: {found.unread}"]
+        pool, expected = found.pool, self.expectation
         lines.append(f"  [OK] Pool has {counted(len(pool.members), 'service')}:")
         lines += [f"    - {m.name}: priority={m.priority}, weight={m.weight}" for m in pool.members]
-        if problems := expected.problems(pool):
+        if problems := expected.problems(found):
             wanted = expected.wanted(problems).upper().replace(" ROBIN", "-ROBIN")
             lines.append(f"  ✗ NOT {wanted}: {told(problems)}")
-        elif expected.problems(pool, equal=True):
+        elif expected.problems(found, equal=True):
             lines.append(f"  ✓ AS DECLARED by routing {self.outputs.routing}")
         else:
             return [*lines, f"  ✓ ROUND-ROBIN CONFIRMED: {values(pool)}"]
@@ -69,7 +85,7 @@ class Text:
 
     def _ending(self, answer: Answer) -> str:
         region = self.outputs.regions.get(answer.backend or "")
-        words = [] if answer.outcome == "answered" else [f"{answer.outcome}: {answer.detail}"]
+        words = [f"{answer.outcome}: {answer.detail}"] if answer.detail else []
         if region:
             words += [f"Region: {region}", f"Backend: {answer.backend}"]
         if answer.region and answer.region != region:
@@ -78,6 +94,10 @@ class Text:
             tried = ", ".join(f"{backend} {status}" for backend, status in answer.tried)
             words.append(f"attempts: {answer.attempts}{f' (before: {tried})' if tried else ''}")
         return " - ".join(words)
+
+
+def _mark(unread: str, is_against: object) -> str:
+    return "[!]" if unread else MARKS[not is_against]
 
 
 def _summary(report: Report) -> list[str]:

@@ -12,10 +12,12 @@ from probes.preview.model import SIDES, Change, Preview
 from probes.preview.verdict import Verdict
 
 MARKER: Final = "<!-- openai-gateway: where traffic will go -->"  # by which a later run finds it
+FORK_MARKER: Final = "<!-- openai-gateway: what a fork says of itself -->"
 LIMIT: Final = 60_000  # characters; GitHub refuses comments of more than 65,536
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
 _LONGEST: Final = 300  # characters of one reason, name or line of an error
 _REASONS: Final = 15
+_ROOM: Final = 15_000  # characters for what stands below the reasons
 _POLICY_LINES: Final = 100
 _HEAD: Final = 6  # lines before the first row of a section that has a table
 _PRICE_PAGE: Final = "https://azure.microsoft.com/pricing"
@@ -27,15 +29,17 @@ _PRICES: Final = {
 _END: Final = ["", "</details>"]  # of a folded section
 
 
-def render(preview: Preview | None, verdict: Verdict) -> str:
+def render(preview: Preview | None, verdict: Verdict, marker: str = MARKER) -> str:
     """Return the comment; None is a preview that could not be read."""
     lines = [
-        MARKER,
+        marker,
         f"### {verdict.sign} {_text(verdict.sentence)}",
         "",
         *(f"**{_text(each, 3 * _LONGEST)}**\n" for each in verdict.goes_down[:_REASONS]),
         *(f"- {_text(reason)}" for reason in verdict.reasons[:_REASONS]),
     ]
+    while _length(lines) > LIMIT - _ROOM:  # escaped, a text can be ten times as long
+        lines.pop()
     for how, line in verdict.accept:  # as code, to be copied as it is
         lines += ["", f"{how}:", *fenced([line], "yaml", 10 * _LONGEST)]
     said = {"resources that go down": verdict.goes_down, "reasons": verdict.reasons}
@@ -133,7 +137,8 @@ def _pool(name: str, pool: Mapping[str, Pool], preview: Preview) -> list[str]:
             rows.setdefault(row, {})[side] = cells
             if found.shares and side == "after":
                 bars[row] = bar(float(found.shares[index]))
-    heads = " ".join(f"{side} | share |" for side in sides)
+    told = {"before": "declared"} if "live" in sides else {}  # the state is what was deployed
+    heads = " ".join(f"{told.get(side, side)} | share |" for side in sides)
     return [
         "",
         f"**Pool {_text(name)}**" + ("" if "after" in pool else " would be deleted"),

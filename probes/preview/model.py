@@ -63,6 +63,13 @@ class Change:
         return self.urn.rpartition("::")[2]
 
     @property
+    def drifted(self) -> list[str]:
+        """The properties that a refresh found to be others than the state has."""
+        if self.before is None or self.live is None or self.operation in _UNCHANGED:
+            return []
+        return [*_differing(self.before, self.live)]
+
+    @property
     def described(self) -> str:
         return f"{self.name} ({self.type.rpartition(':')[2]})"
 
@@ -240,6 +247,18 @@ def _change(urn: str, steps: Sequence[Json]) -> Change:
         properties=tuple(sorted(keys)),
         protect=newest.get("protect") is True,
     )
+
+
+def _differing(was: object, now: object, path: str = "", depth: int = 12) -> Iterator[str]:
+    if depth and isinstance(was, dict) and isinstance(now, dict):
+        for key in sorted({*was, *now}):
+            inner = f"{path}.{key}" if path else key
+            yield from _differing(was.get(key), now.get(key), inner, depth - 1)
+    elif depth and isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for index, pair in enumerate(zip(was, now, strict=True)):
+            yield from _differing(*pair, f"{path}[{index}]", depth - 1)
+    elif was != now:
+        yield path
 
 
 def _states(steps: Iterable[Json], side: str) -> list[Json]:

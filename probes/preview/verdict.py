@@ -112,19 +112,26 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
-    found = []
-    for name, pool in preview.pools:
-        if live := pool.get("live"):
-            problems = "; ".join(each.message for each in preview.stack.wrong(live))
-            found.append(f"{name}: {live.forecast(preview.labels('live')) or problems}")
-    gone = (e for e in preview.resources if e.before is not None and e.live is None and e.after)
-    if names := ", ".join(each.described for each in gone):
-        found.append(f"gone, and would be made anew once purged: {names}")
+    """Put first what runs and was not deployed: shares of a pool, and each property by its name."""
+    pools = {name: live for name, pool in preview.pools if (live := pool.get("live"))}
+    found = {each.described: each.drifted for each in preview.resources if each.drifted}
+    for each in preview.resources:
+        if each.type == guardrails.BACKEND and (live := pools.get(each.name)):
+            problems = "; ".join(problem.message for problem in preview.stack.wrong(live))
+            runs = live.forecast(preview.labels("live")) or problems
+            found[each.described] = [*found.get(each.described, ()), f"traffic: {runs}"]
+        elif each.before is not None and each.live is None and each.after:
+            found[each.described] = ["gone, and would be made anew once purged"]
     if not found:
         return verdict
-    remedy = "`pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged"
-    reasons = (*(f"Changed in Azure since the last `up`: {each}" for each in found), remedy)
-    return replace(verdict, reasons=(*reasons, *verdict.reasons), warns=True)
+    reasons = [f"Changed in Azure: {who}: {', '.join(what[-7:])}" for who, what in found.items()]
+    remedy = (
+        "`pulumi up --refresh` puts it right, as the deployment of a merge runs it; a plain "
+        "`pulumi up` takes it for unchanged"
+    )
+    sentence = f"Changed in Azure: {listed([*found][:5])}; then: {verdict.sentence}"
+    reasons = [*reasons, remedy, *verdict.reasons]
+    return replace(verdict, sentence=sentence, reasons=tuple(reasons), warns=True)
 
 
 def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:

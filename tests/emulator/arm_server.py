@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 
+from emulator.gateway.export import exported
+from emulator.gateway.markup import PolicyError
 from emulator.hardening import Site
-from emulator.identity import RESOURCE_MANAGER, Tokens
+from emulator.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from emulator.locations import PUBLIC, Locations
 from emulator.resource_manager import create_app
 from emulator.store import Store
@@ -51,13 +53,14 @@ TOKEN_SECRET = b"secret"
 FOREVER = 1e10  # seconds: tests move the clock
 
 
-def token(resource: str) -> str:
+def token(resource: str, client_id: str = CLIENT_ID) -> str:
     """A token that Resource Manager takes here, at any time."""
-    return Tokens(TOKEN_SECRET).of_application(resource, FOREVER)
+    return Tokens(TOKEN_SECRET).of_application(resource, FOREVER, client_id=client_id)
 
 
 HEADERS = {"Authorization": f"Bearer {token(RESOURCE_MANAGER)}"}
 _VERSIONS = {
+    "Microsoft.Network": "2024-05-01",
     "Microsoft.CognitiveServices": "2025-06-01",
     "Microsoft.ApiManagement": "2024-05-01",
     "Microsoft.Authorization": "2022-04-01",
@@ -68,6 +71,8 @@ _VERSIONS = {
 def version_of(path: str) -> str:
     """Return the api-version the program uses for what a path names."""
     _, provider, rest = path.rpartition("/providers/")
+    if "/privateDnsZones" in rest:
+        return "2024-06-01"
     return _VERSIONS.get(rest.split("/")[0], "2024-03-01") if provider else "2024-03-01"
 
 
@@ -81,15 +86,6 @@ class Clock:
         return self.now
 
 
-class PolicyError(Exception):
-    """What the gateway refuses a policy with."""
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-
-
 def compile_policy(xml, *, named_values, fragments, is_fragment=False) -> object:
     """Stand in for the gateway's compiler, which knows no statement `unknown`."""
     for name, value in named_values.items():
@@ -99,7 +95,7 @@ def compile_policy(xml, *, named_values, fragments, is_fragment=False) -> object
     if "<unknown" in xml:
         line = xml.count("\n", 0, xml.index("<unknown")) + 1
         raise PolicyError("Policy 'unknown' is not known.", line)
-    return object()
+    return exported(xml, given="rawxml")
 
 
 class Arm:

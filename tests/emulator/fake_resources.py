@@ -51,6 +51,11 @@ class FakeResources:
         self.revision += 1
         self._resources[resource_id.lower()] = replace(resource, body=body)
 
+    def made(self, resource_id: str, **operation: Any) -> None:
+        """Say which operation made a resource, and when it ended."""
+        resource = self._resources[resource_id.lower()]
+        self._resources[resource_id.lower()] = replace(resource, **operation)
+
     def remove(self, resource_id: str) -> None:
         self.revision += 1
         for key in [key for key in self._resources if key.startswith(resource_id.lower())]:

@@ -27,6 +27,7 @@ from emulator.faults import Fault, Faults
 from emulator.identity import Tokens
 from emulator.openai_region import answers, create_app
 from emulator.openai_region.limits import Limiter
+from emulator.resource_manager.request import timestamp
 
 AUDIENCE = "https://cognitiveservices.azure.com"
 ACCOUNT = account_id("foundry1")
@@ -45,7 +46,7 @@ class World:
         self.clock = Clock()
         self.asked_latency: list[str] = []
 
-    async def start(self, stack, **account):
+    async def start(self, stack, *, propagation=0.0, **account):
         deploy_account(self.resources, "foundry1", "uksouth", **account)
         self.assignment = grant(self.resources, ACCOUNT)
         app = create_app(
@@ -55,6 +56,8 @@ class World:
             faults=self.faults,
             latency=lambda location: self.asked_latency.append(location) or 0.0,
             clock=self.clock,
+            propagation=propagation,
+            now=self.clock,
         )
         self.url = await serve(stack, app)
         self.session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -368,6 +371,35 @@ def test_the_role_counts_on_the_account_or_above(scope, role, status):
         assert (await world.call()).status == status
 
     in_world(test)
+
+
+def test_a_role_works_once_it_has_spread():
+    async def test(world):
+        world.clock.now = 1_800_000_000.0
+        world.resources.change(world.assignment, createdOn=timestamp(world.clock.now))
+        answer = await world.call()
+        assert (answer.status, answer.json["error"]["code"]) == (401, "PermissionDenied")
+        world.clock.now += 1799
+        assert (await world.call()).status == 401
+        world.clock.now += 1
+        assert (await world.call()).status == 200
+
+    in_world(test, propagation=1800.0)
+
+
+def test_a_new_deployment_is_not_found_until_it_has_spread_and_a_changed_one_is():
+    async def test(world):
+        world.clock.now = 1_800_000_000.0
+        deployment = f"{ACCOUNT}/deployments/chat"
+        world.resources.made(deployment, pending="Creating", ready_at=world.clock.now)
+        answer = await world.call()
+        assert (answer.status, answer.json["error"]["code"]) == (404, "DeploymentNotFound")
+        world.clock.now += 300
+        assert (await world.call()).status == 200
+        world.resources.made(deployment, pending="Accepted", ready_at=world.clock.now)
+        assert (await world.call()).status == 200
+
+    in_world(test, propagation=300.0)
 
 
 def test_tokens_for_others_expired_or_made_up_are_refused():

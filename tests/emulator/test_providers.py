@@ -204,6 +204,21 @@ def test_a_change_in_the_portal_is_seen_by_a_refresh_and_nothing_else_is(engine)
     }
 
 
+@pytest.mark.parametrize("format_", ["xml", "rawxml"])
+def test_a_policy_that_azure_wrote_in_its_own_way_is_no_drift(engine, format_):
+    """What was put is compared with nothing: Azure's answer of then is, with that of now."""
+    api, policy = (f"azure-native:apimanagement:{kind}" for kind in ("Api", "ApiPolicy"))
+    engine.deployed(GROUP, SERVICE)
+    engine.create(api, {**PLACE, "apiId": "a", "displayName": "A", "path": "a"})
+    given = "<policies>\n <inbound> <base/> </inbound></policies>"
+    inputs = {**PLACE, "apiId": "a", "policyId": "policy", "format": format_, "value": given}
+    created = engine.create(policy, inputs)
+    outputs = from_struct(created.properties)
+    assert outputs["value"] != given
+    assert "format" not in outputs
+    assert from_struct(engine.read(policy, created.id, inputs, outputs).inputs) == inputs
+
+
 def test_an_import_gives_inputs_that_make_no_difference(engine):
     engine.deployed(GROUP, SERVICE, BACKEND)
     read = engine.read(BACKEND, BACKEND_ID)
@@ -227,7 +242,13 @@ def test_a_change_of_place_replaces_and_the_old_one_goes_first(engine):
     kind = provider_pb2.PropertyDiff.UPDATE_REPLACE
     assert {path: diff.kind for path, diff in moved.detailedDiff.items()} == {"location": kind}
     renamed = engine.diff(ACCOUNT, account_id, old, {**old, "accountName": "b"})
-    assert (list(renamed.replaces), renamed.deleteBeforeReplace) == (["accountName"], False)
+    assert (list(renamed.replaces), renamed.deleteBeforeReplace) == (["accountName"], True)
+    drawn = {
+        **from_struct(engine.check(ACCOUNT, {"resourceGroupName": "rg"}).inputs),
+        "location": "uksouth",
+    }
+    beside = engine.diff(ACCOUNT, account_id, drawn, {**drawn, "location": "eastus"})
+    assert (list(beside.replaces), beside.deleteBeforeReplace) == (["location"], False)
     same = engine.diff(ACCOUNT, account_id, old, {**old, "location": "UK South"})
     assert same.changes == provider_pb2.DiffResponse.DIFF_NONE
 

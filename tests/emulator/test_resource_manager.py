@@ -341,11 +341,32 @@ def test_an_api_has_azures_defaults(arm):
     }
 
 
-def test_a_policy_is_stored_as_given(arm):
+def test_a_policy_comes_back_as_azure_writes_it(arm):
     arm.deploy(GROUP, SERVICE, BACKEND, API)
-    xml = "<policies>\n<inbound>@(1 < 2)</inbound></policies>"
-    arm.put(POLICY, {"properties": {"format": "rawxml", "value": xml}})
-    assert arm.properties(POLICY) == {"format": "rawxml", "value": xml}
+    raw = """<policies>
+    <inbound>  <base/>
+       <!-- each -->
+       <set-header name='a'
+         exists-action="override">
+         <value>@{
+    return "<" + context.Api.Name;
+  }</value></set-header>
+       <set-variable name="b" value="@(context.Variables["a"] == "x" && 1 < 2)" />
+    </inbound></policies>"""
+    answer = arm.put(POLICY, {"properties": {"format": "rawxml", "value": raw}})
+    as_xml = (
+        "<policies>\r\n\t<inbound>\r\n\t\t<base />\r\n\t\t<!-- each -->\r\n"
+        '\t\t<set-header name="a" exists-action="override">\r\n\t\t\t<value>@{\n'
+        '    return "&lt;" + context.Api.Name;\n  }</value>\r\n\t\t</set-header>\r\n'
+        '\t\t<set-variable name="b" value="@(context.Variables[&quot;a&quot;] == &quot;x&quot;'
+        ' &amp;&amp; 1 &lt; 2)" />\r\n\t</inbound>\r\n</policies>'
+    )
+    assert answer.json()["properties"] == arm.properties(POLICY) == {"value": as_xml}
+    asked = arm.get(POLICY, params={"format": "rawxml"}).json()["properties"]
+    readable = as_xml.replace("&lt;", "<").replace("&quot;", '"').replace("&amp;", "&")
+    assert asked == {"format": "rawxml", "value": readable}
+    arm.put(POLICY, {"properties": {"format": "xml", "value": as_xml}})
+    assert arm.properties(POLICY) == {"value": as_xml}
 
 
 def test_operations_of_one_template_may_differ_in_method(arm):
@@ -467,7 +488,7 @@ def test_a_secret_named_value_is_answered_by_list_value_alone(arm):
 def test_policies_of_every_scope_and_fragments_are_kept(arm):
     arm.deploy(GROUP, SERVICE, API, OPERATION, SERVICE_POLICY, POLICY, OPERATION_POLICY, FRAGMENT)
     for path in (SERVICE_POLICY, POLICY, OPERATION_POLICY):
-        assert arm.properties(path) == {"format": "rawxml", "value": "<policies />"}
+        assert arm.properties(path) == {"value": "<policies />"}
     assert arm.properties(FRAGMENT)["value"] == "<fragment />"
     assert [each["name"] for each in arm.get(f"{SERVICE}/policyFragments").json()["value"]] == [
         "signed-in"
@@ -664,13 +685,14 @@ def test_a_soft_deleted_account_is_restored_with_its_keys(arm):
     assert arm.get(DELETED_ACCOUNT).status_code == 404
 
 
-def test_a_restored_account_has_no_deployments(arm):
-    arm.deploy(GROUP, ACCOUNT, DEPLOYMENT)
+def test_a_restored_account_has_neither_deployments_nor_role_assignments(arm):
+    arm.deploy(GROUP, ACCOUNT, DEPLOYMENT, ASSIGNMENT)
     arm.delete(GROUP)
     arm.deploy(GROUP)
     properties = {**LEAST[ACCOUNT]["properties"], "restore": True}
     assert arm.put(ACCOUNT, {**LEAST[ACCOUNT], "properties": properties}).status_code == 201
     assert arm.get(f"{ACCOUNT}/deployments").json()["value"] == []
+    assert arm.get(ASSIGNMENT).status_code == 404
 
 
 def test_a_restored_service_is_as_it_was(arm):
@@ -687,6 +709,22 @@ def test_a_restored_service_is_as_it_was(arm):
         each[SERVICE].pop("etag")
     assert after == before
     assert arm.store.secrets(KEY) == keys
+
+
+def test_restore_of_a_service_that_is_there_makes_azure_ignore_the_rest(arm):
+    arm.deploy(GROUP, SERVICE)
+    other = {**LEAST[SERVICE]["properties"], "publisherName": "Other"}
+    body = {**LEAST[SERVICE], "properties": {**other, "restore": True}}
+    assert arm.put(SERVICE, body).json()["properties"]["publisherName"] == "Team"
+    body = {**LEAST[SERVICE], "properties": other}
+    assert arm.put(SERVICE, body).json()["properties"]["publisherName"] == "Other"
+
+
+def test_restore_of_an_account_that_is_there_is_refused(arm):
+    arm.deploy(GROUP, ACCOUNT)
+    properties = {**LEAST[ACCOUNT]["properties"], "restore": True}
+    refused = arm.put(ACCOUNT, {**LEAST[ACCOUNT], "properties": properties})
+    assert refused.json()["error"]["code"] == "CanNotRestoreANonSoftDeletedResource"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from arm_server import (
     Arm,
     serving,
 )
+from test_networks import BODIES, ENDPOINT, JOINED, VNET
 
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager import rules
@@ -761,6 +762,15 @@ COGNITIVE_SERVICES = [
         message=SUBDOMAIN_TAKEN,
     ),
     Case(
+        title="its own subdomain for an account that was deleted in another location",
+        there=(GROUP, ACCOUNT),
+        before=delete(ACCOUNT),
+        ask=put(ACCOUNT, {**LEAST[ACCOUNT], "location": "eastus"}),
+        status=409,
+        code="CustomDomainInUse",
+        message=SUBDOMAIN_TAKEN,
+    ),
+    Case(
         title="another subdomain for an account",
         there=(GROUP, ACCOUNT),
         ask=put(ACCOUNT, changed(ACCOUNT, properties__customSubDomainName="foundry1-xyz")),
@@ -778,6 +788,35 @@ COGNITIVE_SERVICES = [
         " delete all nested resources before deleting this resource.",
     ),
     Case(
+        title="a tag whose name has a reserved character",
+        there=(GROUP,),
+        ask=put(ACCOUNT, changed(ACCOUNT, tags={"team": "a", "cost/center": "7"})),
+        code="InvalidTagNameCharacters",
+        message="The tag names 'cost/center' have reserved characters '<,>,%,&,\\,?,/' or control"
+        " characters.",
+    ),
+    Case(
+        title="a tag's value that is too long",
+        ask=put(GROUP, changed(GROUP, tags={"team": "a" * 257})),
+        code="InvalidTag",
+        message=f"The tag value '{'a' * 80}' is too long. The maximum length is '256'.",
+    ),
+    Case(
+        title="more tags than a resource takes",
+        there=(GROUP,),
+        ask=put(ACCOUNT, changed(ACCOUNT, tags={str(n): "" for n in range(51)})),
+        code="TooManyTags",
+        message="Too many tags on the resource/resource group. Requested tag count - '51'. Maximum"
+        " number of tags allowed - '50'.",
+    ),
+    Case(
+        title="more tags than API Management takes",
+        there=(GROUP,),
+        ask=put(SERVICE, changed(SERVICE, tags={str(n): "" for n in range(16)})),
+        code="InvalidParameters",
+        message="Invalid parameter: Tags count out of bound. Maximum count value is 15.",
+    ),
+    Case(
         title="keys of an account without local authentication",
         there=(GROUP, ACCOUNT),
         ask=lambda arm: arm.request("POST", f"{ACCOUNT}/listKeys"),
@@ -791,6 +830,96 @@ COGNITIVE_SERVICES = [
         code="DeploymentModelNotSupported",
         message="The model 'Format:Meta,Name:gpt-5-mini,Version:2025-08-07' of account deployment"
         " is not supported.",
+    ),
+    Case(
+        title="a content filter that the account has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__raiPolicyName="strict")),
+        code="InvalidResourceProperties",
+        message="The RAI policy 'strict' does not exist in the account.",
+    ),
+    Case(
+        title="a deployment type that the region has not got",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="DataZoneStandard")),
+        code="InvalidResourceProperties",
+        message="The specified SKU 'DataZoneStandard' for model 'gpt-5-mini 2025-08-07' is not"
+        " supported in this region 'uksouth'.",
+    ),
+    Case(
+        title="more capacity than the quota has left",
+        there=(GROUP, ACCOUNT, DEPLOYMENT),
+        ask=put(f"{DEPLOYMENT}2", changed(DEPLOYMENT, sku__capacity=991)),
+        code="InsufficientQuota",
+        message="This operation require 991 new capacity in quota Tokens Per Minute (thousands) -"
+        " gpt-5-mini - GlobalStandard, which is bigger than the current available capacity 990."
+        " The current quota usage is 10 and the quota limit is 1000 for quota Tokens Per Minute"
+        " (thousands) - gpt-5-mini - GlobalStandard.",
+    ),
+    Case(
+        title="a network for a tier that reaches none",
+        there=(GROUP,),
+        before=put(VNET, BODIES[VNET]),
+        ask=put(SERVICE, {**JOINED, "sku": {"name": "BasicV2", "capacity": 1}}),
+        code="ValidationError",
+        message=VALIDATION,
+        details=(
+            (
+                "virtualNetworkType",
+                "Virtual network type 'External' is not supported for BasicV2 SKU.",
+            ),
+        ),
+    ),
+    Case(
+        title="an endpoint in a subnet that is not there",
+        there=(GROUP, ACCOUNT),
+        ask=put(ENDPOINT, BODIES[ENDPOINT]),
+        code="InvalidResourceReference",
+        message=f"Resource {VNET}/subnets/endpoints referenced by resource {ENDPOINT} was not"
+        " found. Please make sure that the referenced resource exists, and that both resources are"
+        " in the same region.",
+    ),
+    Case(
+        title="a v2 service in a subnet that is not delegated",
+        there=(GROUP,),
+        before=put(VNET, BODIES[VNET]),
+        ask=put(
+            SERVICE,
+            {
+                **JOINED,
+                "properties": {
+                    **JOINED["properties"],
+                    "virtualNetworkConfiguration": {
+                        "subnetResourceId": f"{VNET}/subnets/endpoints"
+                    },
+                },
+            },
+        ),
+        code="VirtualNetworkSubnetHasIncorrectDelegation",
+        message=f"The subnet {VNET}/subnets/endpoints is not delegated to"
+        " Microsoft.Web/serverFarms.",
+    ),
+    Case(
+        title="an endpoint for a part that an account has not got",
+        there=(GROUP, ACCOUNT),
+        before=put(VNET, BODIES[VNET]),
+        ask=put(
+            ENDPOINT,
+            {
+                **BODIES[ENDPOINT],
+                "properties": {
+                    **BODIES[ENDPOINT]["properties"],
+                    "privateLinkServiceConnections": [
+                        {
+                            "name": "a",
+                            "properties": {"groupIds": ["vault"], "privateLinkServiceId": ACCOUNT},
+                        }
+                    ],
+                },
+            },
+        ),
+        code="PrivateLinkServiceGroupIdInvalid",
+        message="The group ids 'vault' are none of the resource's: account.",
     ),
     Case(
         title="an unknown sku of deployment",
@@ -1226,6 +1355,17 @@ POLICIES = [
         there=(GROUP, SERVICE),
     ),
     invalid(
+        "an expression that is not escaped in a policy put as XML",
+        POLICY,
+        changed(
+            POLICY,
+            properties__format="xml",
+            properties__value='<policies>\n<inbound id="@(1 == 1 && true)" /></policies>',
+        ),
+        ("representation", "xmlParseEntityRef: no name. Line 2, position 24."),
+        there=ALL_CHAT,
+    ),
+    invalid(
         "a policy with an unknown backend",
         POLICY,
         changed(POLICY, properties__value=POLICY_TEXT),
@@ -1527,7 +1667,7 @@ REFUSED_VALUES: Mapping[str, Any] = {
     "properties.format": "openapi",
     "properties.hostnameConfigurations": [{}],
     "properties.isCurrent": False,
-    "properties.networkAcls.defaultAction": "Deny",
+    "properties.networkAcls.virtualNetworkRules": [{}],
     "properties.networkInjections": [{}],
     "properties.parentDeploymentName": "x",
     "properties.policies": "x",

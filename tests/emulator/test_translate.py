@@ -9,6 +9,7 @@ SUBSCRIPTION = "s"
 GROUP = "/subscriptions/s/resourceGroups/rg"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim"
 ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/foundry1"
+NETWORK = ACCOUNT.partition("/providers/")[0] + "/providers/Microsoft.Network"
 IN_SERVICE = {"resourceGroupName": "rg", "serviceName": "apim"}
 
 
@@ -77,6 +78,74 @@ REQUESTS = {
                     "principalType": "ServicePrincipal",
                     "roleDefinitionId": "/r",
                 }
+            },
+        ),
+    ),
+    "network:PrivateEndpoint": (
+        {
+            "resourceGroupName": "rg",
+            "privateEndpointName": "e",
+            "location": "uksouth",
+            "subnet": {"id": "/s"},
+            "privateLinkServiceConnections": [
+                {"name": "account", "groupIds": ["account"], "privateLinkServiceId": "/a"}
+            ],
+        },
+        (
+            f"{NETWORK}/privateEndpoints/e",
+            "2024-05-01",
+            {
+                "location": "uksouth",
+                "properties": {
+                    "subnet": {"id": "/s"},
+                    "privateLinkServiceConnections": [
+                        {
+                            "name": "account",
+                            "properties": {"groupIds": ["account"], "privateLinkServiceId": "/a"},
+                        }
+                    ],
+                },
+            },
+        ),
+    ),
+    "network:PrivateDnsZoneGroup": (
+        {
+            "resourceGroupName": "rg",
+            "privateEndpointName": "e",
+            "privateDnsZoneGroupName": "default",
+            "privateDnsZoneConfigs": [{"name": "openai", "privateDnsZoneId": "/z"}],
+        },
+        (
+            f"{NETWORK}/privateEndpoints/e/privateDnsZoneGroups/default",
+            "2024-05-01",
+            {
+                "properties": {
+                    "privateDnsZoneConfigs": [
+                        {"name": "openai", "properties": {"privateDnsZoneId": "/z"}}
+                    ]
+                }
+            },
+        ),
+    ),
+    "privatedns:PrivateZone": (
+        {"resourceGroupName": "rg", "privateZoneName": "z", "location": "Global"},
+        (f"{NETWORK}/privateDnsZones/z", "2024-06-01", {"location": "Global"}),
+    ),
+    "privatedns:VirtualNetworkLink": (
+        {
+            "resourceGroupName": "rg",
+            "privateZoneName": "z",
+            "virtualNetworkLinkName": "l",
+            "location": "Global",
+            "registrationEnabled": False,
+            "virtualNetwork": {"id": "/v"},
+        },
+        (
+            f"{NETWORK}/privateDnsZones/z/virtualNetworkLinks/l",
+            "2024-06-01",
+            {
+                "location": "Global",
+                "properties": {"registrationEnabled": False, "virtualNetwork": {"id": "/v"}},
             },
         ),
     ),

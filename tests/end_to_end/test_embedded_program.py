@@ -6,7 +6,7 @@ the program does not notice.
 
 import json
 
-from recording import unwrap
+from recording import ROOT, unwrap
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
@@ -62,3 +62,11 @@ def test_a_first_preview_of_the_incident_keeps_unknowns_and_names_the_region_tha
     assert comment.returncode == 1, comment.stderr
     assert comment.stdout.splitlines()[1] == "### ❌ 100 % of traffic to UK South"
     assert "36 to create" in comment.stdout
+
+
+def test_a_mistyped_location_is_looked_up_at_the_local_azure_without_a_server(shell, tmp_path):
+    stack = tmp_path / "mistyped.yaml"
+    stack.write_text((ROOT / "Pulumi.dev.yaml").read_text().replace("uksouth", "uksouh"))
+    preview = shell.emulator("preview", "--config-file", str(stack))
+    assert preview.returncode == 1, preview.stdout + preview.stderr
+    assert preview.stdout.endswith("no such Azure location; did you mean uksouth?\n")

@@ -696,8 +696,9 @@ _PREVIEW_TEXTS: Final = [json.dumps(preview) for preview in _PREVIEWS]
 
 def _comment(document: str) -> None:
     for round_robin in (True, False):
-        comment, code = preview_comment._judged(document, round_robin=round_robin)
-        assert code in (0, 1, 3)
+        preview, verdict = preview_comment._judged(document, round_robin=round_robin)
+        assert verdict.code in (0, 1, 3)
+        comment = preview_comment.render(preview, verdict)
         assert len(comment) <= LIMIT
         comment.encode("utf-8", errors="strict")
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from components.contract import digest
+
 KEY = "k3y-that-must-never-be-shown"
 TOKEN = "t0ken-that-must-never-be-shown"
 REGIONS = [("uksouth", "UK South"), ("eastus", "East US"), ("norwayeast", "Norway East")]
-POOL_ID = (
-    "/subscriptions/0/resourceGroups/rg/providers/Microsoft.ApiManagement/service/apim"
-    "/backends/inference-backend-pool"
-)
+SERVICE = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.ApiManagement/service/apim"
+POOL_ID = f"{SERVICE}/backends/inference-backend-pool"
+POLICY_ID = f"{SERVICE}/apis/inference/policies/policy"
+CLIENTS_ID = f"{SERVICE}/subscriptions/inference-clients"
+POLICY = '<policies><inbound><base /><!-- why --><rewrite-uri template="/x" /></inbound></policies>'
 
 
 @dataclass
@@ -65,9 +68,23 @@ def refusal(status: int, message: str = "", backend: int | None = None, **header
     return Reply(status=status, body=body, headers={**revealed, **headers})
 
 
-class Gateway:
-    """`answer(n)` is the reply to the n-th request (from 0), `pool` that of Resource Manager.
+def as_json(document: object) -> Reply:
+    return Reply(body=json.dumps(document).encode())
 
+
+def found(**properties: object) -> Reply:
+    """What Resource Manager has, by its properties."""
+    return as_json({"properties": properties})
+
+
+def pool_of(members: list[dict]) -> Reply:
+    return found(pool={"services": members})
+
+
+class Gateway:
+    """`answer(n)` is the reply to the n-th request (from 0).
+
+    `pool`, `policy` and `secrets` are those of Resource Manager, which has `further` pools by name.
     `token` is the reply of the managed identity that `environment` points azure-identity at.
     """
 
@@ -76,11 +93,13 @@ class Gateway:
         self.members: list[dict] = [
             {"id": f"/x/backends/foundry{i}", "priority": 1, "weight": 1} for i in (1, 2, 3)
         ]
-        self.pool: Callable[[], Reply] = lambda: Reply(
-            body=json.dumps({"properties": {"pool": {"services": self.members}}}).encode()
-        )
+        self.pool: Callable[[], Reply] = lambda: pool_of(self.members)
+        self.further: dict[str, list[dict]] = {}
+        self.policy_xml = POLICY
+        self.policy: Callable[[], Reply] = lambda: found(value=self.policy_xml)
+        self.secrets = as_json({"primaryKey": KEY})
         token = {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"}
-        self.token: Callable[[], Reply] = lambda: Reply(body=json.dumps(token).encode())
+        self.token: Callable[[], Reply] = lambda: as_json(token)
         self.requests: list[Seen] = []
         self.reads: list[Seen] = []
         self.tokens: list[Seen] = []
@@ -93,6 +112,9 @@ class Gateway:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 seen = Seen(self.command, self.path, dict(self.headers), body)
+                if self.path.startswith("/subscriptions/"):
+                    self.reply(gateway.of_resource_manager(seen))
+                    return
                 with gateway._lock:
                     number = len(gateway.requests)
                     gateway.requests.append(seen)
@@ -100,16 +122,11 @@ class Gateway:
                 self.reply(reply)
 
             def do_GET(self) -> None:
-                seen = Seen(self.command, self.path, dict(self.headers), b"")
-                if self.path.startswith("/msi/token"):
-                    gateway.tokens.append(seen)
-                    self.reply(gateway.token())
-                elif self.path.startswith("/subscriptions/"):
-                    gateway.reads.append(seen)
-                    good = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-                    self.reply(gateway.pool() if good else refusal(401, "who is it?"))
-                else:
+                if not self.path.startswith("/msi/token"):
                     self.do_POST()
+                    return
+                gateway.tokens.append(Seen(self.command, self.path, dict(self.headers), b""))
+                self.reply(gateway.token())
 
             def reply(self, reply: Reply) -> None:
                 if reply.raw is not None:
@@ -136,6 +153,16 @@ class Gateway:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def of_resource_manager(self, seen: Seen) -> Reply:
+        self.reads.append(seen)
+        if seen.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return refusal(401, "who is it?")
+        path = seen.path.partition("?")[0]
+        if (members := self.further.get(path.rpartition("/")[2])) is not None:
+            return pool_of(members)
+        replies = {POOL_ID: self.pool, POLICY_ID: self.policy}
+        return replies[path]() if path in replies else self.secrets
 
     @property
     def environment(self) -> dict[str, str]:
@@ -171,6 +198,15 @@ class Gateway:
             "pool": {"id": POOL_ID, "name": "inference-backend-pool"},
             "routing": "round-robin",
             "backends": backends,
+            "subscription": CLIENTS_ID,
+            "pools": [
+                {"deployment": "chat", "id": POOL_ID, "name": "inference-backend-pool"},
+                *(
+                    {"deployment": n.split("-")[-1], "id": f"{SERVICE}/backends/{n}", "name": n}
+                    for n in self.further
+                ),
+            ],
+            "policy": {"id": POLICY_ID, "digest": digest(POLICY)},
         }
         return {name: v for name, v in {**document, **changes}.items() if v is not ...}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from fake_gateway import KEY, POOL_ID, TOKEN, Reply, completion, refusal, retried
+from fake_gateway import KEY, POLICY_ID, POOL_ID, TOKEN, Reply, completion, refusal, retried
 
 from components import contract
 from probes import distribution, exit_codes, interpretation
@@ -33,7 +33,10 @@ def test_a_strict_rotation_is_balanced_after_exactly_12_requests(gateway, probe)
     result = probe()
     assert (result.code, len(gateway.requests)) == (0, 12)
     assert result.verdict == f"balanced: {SPREAD}"
-    assert len(gateway.reads) == 1
+    assert sorted(seen.path for seen in gateway.reads) == [
+        f"{POLICY_ID}?api-version=2024-05-01",
+        f"{POOL_ID}?api-version=2024-05-01",
+    ]
 
 
 @pytest.mark.parametrize("concurrency", ["1", "3", "10", "50"])
@@ -57,6 +60,7 @@ def test_balanced_output_is_in_the_incidents_format(probe):
     - foundry2: priority=1, weight=1
     - foundry3: priority=1, weight=1
   ✓ ROUND-ROBIN CONFIRMED: all backends have priority=1, weight=1
+  ✓ policy: as declared
 
 Testing load balancing across 3 regions...
 """
@@ -80,6 +84,7 @@ Testing load balancing across 3 regions...
         "  ✓ no region above 70 %: highest is UK South with 33.3 %",
         "  ✓ pool equal: all backends have priority=1, weight=1",
         "  ✓ pool as declared: all backends have priority=1, weight=1",
+        "  ✓ policy as declared: white space aside",
         "  ✓ traffic as expected: proved in 12 answers",
         "",
         "[OK] Load balancing test complete!",
@@ -303,9 +308,7 @@ def test_skipping_the_control_plane_reads_nothing_and_judges_the_traffic(gateway
 
 def test_resource_manager_on_loopback_gets_a_token_as_azure_does(gateway, probe):
     probe()
-    (read,) = gateway.reads
-    assert read.path == f"{POOL_ID}?api-version=2024-05-01"
-    assert read.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert [read.headers["Authorization"] for read in gateway.reads] == [f"Bearer {TOKEN}"] * 2
     (asked,) = gateway.tokens
     assert "resource=https://management.azure.com" in unquote(asked.path)
 
@@ -331,14 +334,12 @@ def test_a_token_that_resource_manager_refuses_leaves_the_pool_unread(gateway, p
 def test_a_request_is_the_shortest_chat_completion_with_the_key_in_api_key(gateway, probe):
     probe("--skip-control-plane")
     for seen in gateway.requests:
-        assert seen.path == (
-            "/inference/openai/deployments/chat/chat/completions?api-version=2024-10-21"
-        )
+        assert seen.path == "/inference/openai/v1/chat/completions"
         headers = {name.lower(): value for name, value in seen.headers.items()}
         assert headers["api-key"] == KEY
         assert "cookie" not in headers
         body = json.loads(seen.body)
-        assert body["max_completion_tokens"] == 16
+        assert (body["model"], body["max_completion_tokens"]) == ("chat", 16)
         assert "max_tokens" not in body
 
 

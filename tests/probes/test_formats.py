@@ -132,7 +132,7 @@ def test_zero_tokens_lists_models_through_the_same_api(gateway, probe):
     result = probe("--zero-tokens")
     assert result.code == 0
     assert {(seen.method, seen.path) for seen in gateway.requests} == {
-        ("GET", "/inference/openai/models?api-version=2024-10-21")
+        ("GET", "/inference/openai/v1/models")
     }
     assert "[INFO] At most 64 requests and no tokens" in result.out
 

@@ -179,7 +179,7 @@ def by_comment(declared, routing, live):
     given = [{key: value for key, value in each.items() if value != 1} for each in declared]
     config = {"openai-gateway:regions": json.dumps(given), "openai-gateway:routing": routing}
     document = {"steps": steps, "changeSummary": {"same": len(steps)}, "config": config}
-    return preview_comment._judged(json.dumps(document), round_robin=False)[1] == 0
+    return preview_comment._judged(json.dumps(document), round_robin=False)[1].code == 0
 
 
 def by_probe(declared, routing, live, monkeypatch):
@@ -187,14 +187,15 @@ def by_probe(declared, routing, live, monkeypatch):
         def __init__(self, **_):
             pass
 
-        def get(self, *_):
-            return json.loads(json.dumps({"properties": {"pool": live}}))
+        def get_all(self, *_):
+            return [json.loads(json.dumps({"properties": {"pool": live}}))]
 
     monkeypatch.setattr(control_plane, "ResourceManager", Azure)
     document = json.dumps(outputs(declared, routing)).encode()
     stack = contract.read(document)
-    reading = control_plane.read_pool(stack, "https://a.example", limit=1)
-    return not reading.unread and not Expectation.of(stack, "declared").problems(reading.pool)
+    reading = control_plane.read(stack, "https://a.example", limit=1)
+    (found,) = reading.pools
+    return not found.unread and not Expectation.of(stack, "declared").problems(found)
 
 
 def readings(pack, monkeypatch):

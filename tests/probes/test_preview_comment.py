@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from components.traffic import SECRET, UNKNOWN
 from probes import preview_comment
 from probes.formats.markdown_text import escape
-from probes.preview.comment import LIMIT, MARKER
+from probes.preview.comment import LIMIT, MARKER, render
 
 PREVIEWS = Path(__file__).with_name("previews")
 TOKEN = "ghs_never-shown"
@@ -85,8 +85,12 @@ def first(text: str) -> str:
         ("fourth", 0, "✅ Round robin, 25\\.0 % of traffic to each region"),
         ("policy", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
         ("refresh", 0, "✅ Round robin, 33\\.3 % of traffic to each region"),
-        ("drift", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
-        ("gone", 0, "⚠️ Round robin, 33\\.3 % of traffic to each region"),
+        (
+            "drift",
+            0,
+            "⚠️ Changed in Azure: inference\\-backend\\-pool \\(Backend\\); then: Round robin",
+        ),
+        ("gone", 0, "(Deployment\\); then: Round robin, 33\\.3 % of traffic to each region"),
         ("incident", 0, "⚠️ 100 % of traffic to UK South \\(declared: routing is priority\\)"),
         ("incident-accepted", 0, "✅ 100 % of traffic to UK South \\(declared: routing is prior"),
         ("refused", 1, "❌ Refused: UK South 50\\.0 %, East US 0\\.0 %, Norway East 50\\.0 %"),
@@ -138,12 +142,17 @@ def test_the_engines_own_previews(comment, file, code, said):
         (
             "drift",
             [
-                "- Changed in Azure since the last `up`: inference-backend-pool: UK South 100.0 %",
-                "- `pulumi up --refresh` puts it right; a plain `pulumi up` takes it for unchanged",
+                "- Changed in Azure: inference-backend-pool (Backend): description, pool.",
+                "services[1].priority, pool.services[2].priority, traffic: UK South 100.0 %, East",
+                "- `pulumi up --refresh` puts it right, as the deployment of a merge runs it; ",
+                "| region | priority / weight declared | share | live | share | after | share | |",
                 "| East US | 1 / 1 | 33.3 % | 2 / 1 | 0.0 % | 1 / 1 | 33.3 % |",
             ],
         ),
-        ("gone", ["made anew once purged: foundry2 (Account), "]),
+        (
+            "gone",
+            ["- Changed in Azure: foundry2 (Account): gone, and would be made anew once purged"],
+        ),
         ("fourth", ["| Sweden Central | - | - | 1 / 1 | 25.0 % |"]),
         (
             "moved",
@@ -485,9 +494,9 @@ def test_a_preview_of_any_shape_ends_in_a_comment(value, place):
     walk(document)
     container, key = places[place % len(places)]
     container[key] = value
-    text, code = preview_comment._judged(json.dumps(document), round_robin=False)
-    assert text.startswith(MARKER)
-    assert code in (0, 1, 3)
+    found, verdict = preview_comment._judged(json.dumps(document), round_robin=False)
+    assert render(found, verdict).startswith(MARKER)
+    assert verdict.code in (0, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -613,9 +622,8 @@ def test_a_comment_keeps_its_structure_whatever_the_names_contain(name, message)
         {"severity": severity, "message": f"{severity}: {message}"}
         for severity in ("warning", "error")
     ]
-    text, _ = preview_comment._judged(
-        json.dumps(preview(pool, backend(f"b{name}"), diagnostics=said)), round_robin=False
-    )
+    document = json.dumps(preview(pool, backend(f"b{name}"), diagnostics=said))
+    text = render(*preview_comment._judged(document, round_robin=False))
     tokens = [
         token
         for each in MARKDOWN.parse(text)
@@ -643,7 +651,7 @@ def github(monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
-    monkeypatch.setattr("probes.preview.github.PAUSE", 0.001)
+    monkeypatch.setattr("probes.github.PAUSE", 0.001)
     yield github
     github.close()
 
@@ -700,7 +708,7 @@ def test_a_comment_whose_answer_was_lost_is_not_written_twice(github, comment):
 
 def test_retry_after_is_waited_for_unless_it_asks_too_much(github, comment, monkeypatch):
     slept = []
-    monkeypatch.setattr("probes.preview.github.time.sleep", slept.append)
+    monkeypatch.setattr("probes.github.time.sleep", slept.append)
     github.failures = [(403, 7), (429, 3), 500]
     assert comment(preview(step(ROUND)), "--post", "--pull-request", "7")[0] == 0
     assert slept[:2] == [7, 3]

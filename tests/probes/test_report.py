@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -10,13 +11,13 @@ from fake_gateway import Gateway
 
 from components import contract
 from components.traffic import Pool
-from probes.control_plane import Reading
+from probes.control_plane import FoundPolicy, FoundPool, Reading, unread
 from probes.report import Expectation, Report
 from probes.sources import Source
 from probes.tally import Answer, Tally
 
 INCIDENT = ((1, 100), (2, 50), (2, 50))
-UNREAD = Reading(status=403, unread="AuthorizationFailed")
+UNREAD = "unread"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def judge(stack):
         live: object = "declared",
         others: Iterable[Answer] = (),
         stopped="",
+        differs=False,
     ) -> Report:
         outputs = outputs or stack()
         expectation = Expectation.of(outputs, expect)
@@ -52,10 +54,13 @@ def judge(stack):
         for answer in others:
             tally.add(answer)
         reading = live
-        if live == "declared":
-            reading = Reading(status=200, pool=outputs.declared)
-        elif isinstance(live, list):
-            reading = Reading(status=200, pool=Pool.read(live))
+        if live == UNREAD:
+            reading = unread(outputs, "AuthorizationFailed")
+        elif live is not None:
+            pool = outputs.declared if live == "declared" else Pool.read(live)
+            found = FoundPool(label="the pool", status=200, declared=outputs.declared, pool=pool)
+            policy = FoundPolicy(label="the policy", status=200, differs=differs)
+            reading = Reading(pools=(found,), policy=policy)
         return Report(
             source=Source(outputs=outputs, name="outputs.json", resource_manager="https://x"),
             expectation=expectation,
@@ -299,6 +304,7 @@ def test_each_criterion_tells_what_it_is_decided_by(judge, stack):
         SEVENTY: "highest is UK South with 33.3 %",
         "pool equal": "all backends have priority=1, weight=1",
         "pool as declared": "all backends have priority=1, weight=1",
+        "policy as declared": "white space aside",
         "traffic as expected": "proved in 12 answers",
     }
     told = details(judge(6, 0, 0, live=members((1, 1), (2, 1), (2, 1))))
@@ -388,3 +394,30 @@ def test_a_region_that_got_too_much_is_not_degraded_though_an_attempt_at_it_fail
     report = judge(40, others=[failed])
     excess = [trial for trial in report.proved if trial.suspicion == "excess"]
     assert [(trial.backend, report.is_degraded(trial)) for trial in excess] == [("foundry1", False)]
+
+
+def test_a_policy_that_differs_is_against_a_pool_that_is_right(judge):
+    report = judge(4, 4, 4, differs=True)
+    assert (report.verdict, report.exit_code) == ("imbalanced", 1)
+    assert report.reasons == ("the policy is not as declared",)
+    assert report.next_step == "put the declared policy back: `pulumi up --refresh` does it"
+    assert passed(report)["policy as declared"] is False
+    report = judge(4, 4, 4, differs=True, live=members((1, 1), (1, 1)))
+    assert len(report.reasons) == 2
+    assert report.next_step == (
+        "add foundry3 to it, put the declared policy back: `pulumi up --refresh` does it"
+    )
+
+
+def test_what_could_not_be_read_is_told_once_for_one_reason(judge):
+    report = judge(4, 4, 4, live=UNREAD)
+    assert report.reasons == ("the pool and the policy could not be read: AuthorizationFailed",)
+    assert passed(report)["policy as declared"] is None
+    assert [c.required for c in report.criteria if c.name.startswith("policy")] == [True]
+
+
+def test_a_stack_that_does_not_tell_its_policy_is_judged_without(judge, stack):
+    outputs = replace(stack(), policy=None)
+    report = judge(4, 4, 4, outputs=outputs, live=UNREAD)
+    assert report.reasons == ("the pool could not be read: AuthorizationFailed",)
+    assert "policy as declared" not in passed(report)

@@ -55,7 +55,7 @@ def test_outputs_that_are_none_are_refused(gateway, probe, outputs, problem):
             {"subscription_key": "[secret]"},
             '`subscription_key` is "[secret]"; use --show-secrets: `pulumi stack output --json',
         ),
-        ({"subscription_key": ...}, "`subscription_key` is missing"),
+        ({"subscription_key": ..., "subscription": ...}, "`subscription_key` is missing"),
         ({"subscription_key": "a\nb"}, "`subscription_key` must be a text of printable characters"),
         ({"subscription_key": "schlüssel"}, "`subscription_key` holds a character that no key has"),
         ({"subscription_key": 7}, "`subscription_key` must be a text, not a whole number"),

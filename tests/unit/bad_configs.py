@@ -10,6 +10,7 @@ REGIONS = [
     {"name": "foundry2", "location": "eastus"},
     {"name": "foundry3", "location": "norwayeast"},
 ]
+VNET = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v/subnets"
 CHAT = {
     "name": "chat",
     "model": "gpt-5.4-mini",
@@ -34,6 +35,7 @@ DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
 E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
 PRIORITY = "write a whole number from 0 to 100"
 WEIGHT = "write a whole number from 1 to 100"
+API_VERSION = 'write a version in quotes, as "2024-10-21" or "2025-04-01-preview"'
 WEIGHT_0 = "Azure does not document weight 0; write 1 to 100, or remove the region"
 A_REGION = "write a mapping with the keys name, location, priority, weight, existing"
 SERVICE_NAME = "write the service's name: 1 to 50 letters, digits and hyphens, a letter first"
@@ -342,12 +344,139 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         ['models[1].name is "Chat": models[0] has this name already; give each its own'],
     ),
     (
+        "tags that Azure refuses",
+        at({"tags": {"a/b": "x", "team": 7, "long": "x" * 257}}),
+        [
+            "tags.team is 7: write a text of 0 to 256 characters, in quotes",
+            f'tags.long is "{"x" * 56}...: write a text of 0 to 256 characters, in quotes',
+            'tags names "a/b": a tag\'s name has 1 to 512 characters, and none of < > % & \\ ? /',
+        ],
+    ),
+    (
+        "more tags than API Management takes",
+        at({"tags": {f"t{n}": "" for n in range(16)}}),
+        ["tags has 16 entries: an API Management service takes 15; remove some"],
+    ),
+    (
+        "tags that are a list",
+        at({"tags": ["a"]}),
+        ['tags is ["a"]: write a mapping of names to texts, as {team: search}'],
+    ),
+    (
         "a deployment's bad name",
         at({"models.0.name": "chat/1"}),
         [
             (
                 'models[0].name is "chat/1": write 1 to 64 letters, digits, `_`, `.` and `-`, '
                 "a letter or digit first"
+            )
+        ],
+    ),
+    (
+        "deployment types that locations have not got",
+        at(
+            {
+                "models": [
+                    {**CHAT, "sku": "DataZoneStandard"},
+                    {**CHAT, "name": "c", "model": "gpt-5.1", "sku": "Standard"},
+                ]
+            }
+        ),
+        [
+            (
+                'models[0].sku is "DataZoneStandard", which is not offered for gpt-5.4-mini in '
+                "uksouth and norwayeast (Microsoft's documentation, April 2026): choose another "
+                "type, as GlobalStandard, or other locations"
+            ),
+            (
+                'models[1].sku is "Standard", which is not offered for gpt-5.1 in uksouth and '
+                "norwayeast (Microsoft's documentation, April 2026): choose another type, as "
+                "GlobalStandard, or other locations"
+            ),
+        ],
+    ),
+    (
+        "a network that names nobody",
+        at({"network": {}}),
+        ["network names nobody: write either allowedIps, or endpointSubnet and gatewaySubnet"],
+    ),
+    (
+        "a network of two minds",
+        at({"network": {"allowedIps": ["203.0.113.7"], "endpointSubnet": f"{VNET}/e"}}),
+        ["network has both: write either allowedIps, or endpointSubnet and gatewaySubnet"],
+    ),
+    (
+        "a network in a word that is none",
+        at({"network": "private"}),
+        [
+            (
+                'network is "private": write public, or a mapping with allowedIps, or one with '
+                "endpointSubnet and gatewaySubnet"
+            )
+        ],
+    ),
+    (
+        "addresses that an account's firewall does not take",
+        at({"network": {"allowedIps": ["10.1.2.3", "203.0.113.7/32", "::1", 7]}}),
+        [
+            f"network.allowedIps[{n}] is {value}: write a public IPv4 address, or a range of them "
+            "as 198.51.100.0/24"
+            for n, value in enumerate(['"10.1.2.3"', '"203.0.113.7/32"', '"::1"', "7"])
+        ],
+    ),
+    (
+        "a network without the gateway's subnet, on a tier that reaches none",
+        at({"network": {"endpointSubnet": f"{VNET}/e"}, "gateway": {"sku": "BasicV2"}}),
+        [
+            "network.gatewaySubnet is missing: write the subnet's id",
+            (
+                'gateway.sku is "BasicV2", and network has subnets: a BasicV2 service reaches no '
+                "network; choose Developer or Premium or StandardV2 or PremiumV2"
+            ),
+        ],
+    ),
+    (
+        "a subnet for a gateway that is there",
+        at(
+            {
+                "network": {"endpointSubnet": f"{VNET}/e", "gatewaySubnet": f"{VNET}/g"},
+                "gateway": {"existing": {"resourceGroup": "rg", "serviceName": "apim"}},
+            }
+        ),
+        [
+            (
+                "network.gatewaySubnet is given: a service that exists keeps its network; leave "
+                "the key out, and join it there"
+            )
+        ],
+    ),
+    (
+        "a network's parts in other words",
+        at({"network": {"endpointSubnet": "endpoints", "dnsZone": "/x/privatelink.a.net"}}),
+        [
+            (
+                'network.endpointSubnet is "endpoints": write a subnet\'s id: '
+                "/subscriptions/.../virtualNetworks/NAME/subnets/NAME"
+            ),
+            (
+                'network.dnsZone is "/x/privatelink.a.net": write the id of a zone '
+                "privatelink.openai.azure.com"
+            ),
+        ],
+    ),
+    (
+        "addresses behind a Consumption gateway",
+        at(
+            {
+                "network": {"allowedIps": ["203.0.113.7"]},
+                "gateway": {"sku": "Consumption"},
+                "breaker": None,
+            }
+        ),
+        [
+            (
+                'network.allowedIps is ["203.0.113.7"]: a Consumption service has no addresses of '
+                "its own; choose another gateway.sku"
             )
         ],
     ),
@@ -619,6 +748,21 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
         "a word for true",
         at({"revealBackend": "on"}),
         ['revealBackend is "on": write true or false'],
+    ),
+    (
+        "an api-version that YAML has read as a date",
+        at({"apiVersion": "2024-10-21T00:00:00Z"}),
+        [f'apiVersion is "2024-10-21T00:00:00Z": {API_VERSION}'],
+    ),
+    (
+        "a made-up api-version",
+        at({"apiVersion": "2024-10-21-beta"}),
+        [f'apiVersion is "2024-10-21-beta": {API_VERSION}'],
+    ),
+    (
+        "a word for whether the key is exported",
+        at({"exportKey": "no"}),
+        ['exportKey is "no": write true or false'],
     ),
     (
         "many mistakes at once",

@@ -1,9 +1,18 @@
 import functools
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 import recording
+
+from components import models
+
+
+@pytest.fixture(autouse=True)
+def on_a_day(monkeypatch):
+    """What retires, and when, is told by the day: for every test it is the same one."""
+    monkeypatch.setattr(models, "today", lambda: date(2026, 11, 1))
 
 
 @functools.cache

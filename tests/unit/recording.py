@@ -10,8 +10,10 @@ import copy
 import functools
 import json
 import logging
+import os
 import runpy
 import sys
+import unittest.mock
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,6 +53,16 @@ PATHS = {
     "/Microsoft.CognitiveServices/accounts/{accountName}/deployments/{deploymentName}",
     "azure-native:authorization:RoleAssignment": "{scope}/providers"
     "/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
+    "azure-native:network:PrivateEndpoint": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateEndpoints/{privateEndpointName}",
+    "azure-native:network:PrivateDnsZoneGroup": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups"
+    "/{privateDnsZoneGroupName}",
+    "azure-native:privatedns:PrivateZone": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateDnsZones/{privateZoneName}",
+    "azure-native:privatedns:VirtualNetworkLink": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks"
+    "/{virtualNetworkLinkName}",
     "azure-native:apimanagement:ApiManagementService": "{apim}",
     "azure-native:apimanagement:Backend": "{apim}/backends/{backendId}",
     "azure-native:apimanagement:Api": "{apim}/apis/{apiId}",
@@ -75,6 +87,7 @@ class Declared:
     property_dependencies: dict[str, set[str]]
     protect: bool = False
     ignore_changes: list[str] = field(default_factory=list)
+    delete_before_replace: bool = False
     id: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -100,6 +113,7 @@ class Azure(mocks.Mocks):
             host = f"{inputs['properties']['customSubDomainName']}.openai.azure.com"
             outputs["properties"] = {**inputs["properties"], "endpoint": f"https://{host}/"}
         if args.typ.endswith(":ApiManagementService"):
+            outputs["publicIPAddresses"] = ["203.0.113.7"]
             outputs["gatewayUrl"] = f"https://{inputs['serviceName']}.azure-api.net"
             outputs["identity"] = {**inputs.get("identity", {}), "principalId": PRINCIPAL}
         return resource_id, outputs
@@ -139,6 +153,7 @@ class Recorder(mocks.MockMonitor):
             },
             protect=request.protect,
             ignore_changes=list(request.ignoreChanges),
+            delete_before_replace=request.deleteBeforeReplace,
             id=answer.id,
             outputs=rpc.deserialize_properties(answer.object) if request.custom else {},
         )
@@ -234,11 +249,17 @@ def declare(config: dict[str, Any], root: Path | None = None) -> Program:
                 for key, value in config.items()
             }
         )
+        settings.SETTINGS.outputs.clear()  # a program that failed leaves some to the next one
         await run_in_stack(lambda: _program(root or ROOT))
 
+    # Nobody outside is asked what is deleted, and port 9 of this machine refuses at once.
+    endpoint = os.environ.get("ARM_ENDPOINT", "http://127.0.0.1:9")
     try:
         # On a thread of its own: the SDK records the stack of every resource's caller.
-        with ThreadPoolExecutor(1) as thread:
+        with (
+            unittest.mock.patch.dict(os.environ, {"ARM_ENDPOINT": endpoint}),
+            ThreadPoolExecutor(1) as thread,
+        ):
             thread.submit(asyncio.run, run()).result()
     finally:
         pulumi.runtime.set_all_config({})

@@ -52,12 +52,17 @@ THERE: dict[str, Any] = {
     **{
         f"{ACCOUNTS}/{name}-ai/deployments/chat": {
             "name": "chat",
-            "properties": {"model": {"format": "OpenAI", "name": CHAT["model"]}},
+            "properties": {
+                "model": {"format": "OpenAI", "name": CHAT["model"], "version": CHAT["version"]}
+            },
         }
         for name in NAMES
     },
 }
 FIRST = f"{ACCOUNTS}/foundry1-ai"
+DELETED_ACCOUNTS = f"{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/deletedAccounts"
+OWN_GROUP = "rg-openai-gateway-abcd1234"
+DELETED_SERVICES = f"{SUBSCRIPTION}/providers/Microsoft.ApiManagement/deletedservices"
 IS_SERVICE = 'gateway.existing.serviceName is "apim-team"'
 IS_FIRST = 'regions[0].existing.accountName is "foundry1-ai"'
 
@@ -215,13 +220,24 @@ def test_a_service_of_its_own_may_have_accounts_that_are_there(azure):
     program = declare(gateway={})
     assert len(program.all("ApiManagementService")) == len(program.all("ResourceGroup")) == 1
     assert program.all("Account") == program.all("Deployment") == []
-    assert {asked.path.split("/")[7] for asked in azure.asked} == {"accounts"}
+    assert {asked.path.split("/")[7] for asked in azure.asked[:-1]} == {"accounts"}
+    assert azure.asked[-1].path == DELETED_SERVICES
 
 
-def test_a_stack_that_makes_all_of_its_own_asks_nothing(azure):
-    regions = [{"name": name, "location": location} for name, location in NAMES.items()]
-    declare(gateway={}, regions=regions)
-    assert azure.asked == []
+OWN: dict[str, Any] = {
+    "gateway": {},
+    "regions": [{"name": name, "location": location} for name, location in NAMES.items()],
+}
+
+
+def test_a_stack_that_makes_all_of_its_own_asks_for_no_more_than_what_is_deleted(azure):
+    declare(**OWN)
+    assert [asked.path for asked in azure.asked] == [DELETED_ACCOUNTS, DELETED_SERVICES]
+
+
+def test_a_stack_that_makes_nothing_of_its_own_has_no_name_to_lose(azure):
+    declare()
+    assert not {asked.path for asked in azure.asked} & {DELETED_ACCOUNTS, DELETED_SERVICES}
 
 
 def test_an_account_of_kind_ai_services_answers_at_its_openai_endpoint(azure):
@@ -377,16 +393,27 @@ MAY_NOT = "AuthorizationFailed: this identity may not read it; give it the role 
             f"{FIRST}/deployments/chat",
             None,
             (
-                f'{IS_FIRST}, whose deployment "chat" is missing: deploy gpt-5.4-mini under that '
-                "name, or change models"
+                f'{IS_FIRST}, whose deployment "chat" is missing: deploy gpt-5.4-mini 2026-03-17 '
+                "under that name, or change models"
             ),
         ),
         (
             f"{FIRST}/deployments/chat",
-            {"name": "chat", "properties": {"model": {"name": "gpt-4o"}}},
+            {"name": "chat", "properties": {"model": {"name": "gpt-4o", "version": "2024-11-20"}}},
             (
-                f'{IS_FIRST}, whose deployment "chat" is of gpt-4o: deploy gpt-5.4-mini under that '
-                "name, or change models"
+                f'{IS_FIRST}, whose deployment "chat" is of gpt-4o 2024-11-20: deploy gpt-5.4-mini '
+                "2026-03-17 under that name, or change models"
+            ),
+        ),
+        (
+            f"{FIRST}/deployments/chat",
+            {
+                "name": "chat",
+                "properties": {"model": {"name": CHAT["model"], "version": "2027-01-01"}},
+            },
+            (
+                f'{IS_FIRST}, whose deployment "chat" is of gpt-5.4-mini 2027-01-01: deploy '
+                "gpt-5.4-mini 2026-03-17 under that name, or change models"
             ),
         ),
         (f"{FIRST}/deployments", DENIED, f"{IS_FIRST}, which cannot be looked up: {MAY_NOT}"),
@@ -409,6 +436,124 @@ def test_no_token_goes_where_others_could_read_it(azure, monkeypatch):
     assert len(lines) == 4
     assert all("http://management.example: is no https URL" in line for line in lines)
     assert azure.asked == []
+
+
+# Names that something deleted keeps
+
+
+def deleted_account(name: str, location: str, subdomain: str = "", group: str = OWN_GROUP):
+    place = f"locations/{location}/resourceGroups/{group}/deletedAccounts/{name}"
+    return {
+        "id": f"{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/{place}",
+        "name": name,
+        "location": location,
+        "properties": {
+            "customSubDomainName": subdomain or name,
+            "scheduledPurgeDate": "2026-11-28T05:41:00.0000000Z",
+        },
+    }
+
+
+def deleted_service(name: str, location: str):
+    service = f"{SUBSCRIPTION}/resourceGroups/{OWN_GROUP}/providers/Microsoft.ApiManagement/service"
+    return {
+        "id": f"{DELETED_SERVICES}/{name}",
+        "name": name,
+        "location": location,
+        "properties": {"serviceId": f"{service}/{name}"},
+    }
+
+
+@pytest.fixture
+def deleted(azure):
+    """What has the names of the stack's first account and of its service, and was deleted."""
+    account = deleted_account("foundry1-abcd1234", "uksouth")
+    azure.there[DELETED_ACCOUNTS] = {"value": [account]}
+    azure.there[DELETED_SERVICES] = {"value": [deleted_service("apim-abcd1234", "UK South")]}
+    return azure.there
+
+
+PURGE_ACCOUNT = (
+    "purge it: az cognitiveservices account purge --location uksouth --resource-group "
+    f"{OWN_GROUP} --name foundry1-abcd1234"
+)
+
+
+@pytest.mark.parametrize("suffix", ["", "abcd1234"])
+def test_a_name_that_something_deleted_keeps_is_told_before_anything_is_created(deleted, suffix):
+    with pytest.raises(pulumi.RunError) as caught:
+        declare(**OWN, resourceSuffix=suffix)
+    assert str(caught.value).split("\n") == [
+        (
+            "the account foundry1-abcd1234 was deleted in uksouth, and keeps its name until "
+            f"2026-11-28: set openai-gateway:restore to true, or {PURGE_ACCOUNT}"
+        ),
+        (
+            "the service apim-abcd1234 was deleted in uksouth, and keeps its name: set "
+            "openai-gateway:restore to true, or purge it: az apim deletedservice purge --location "
+            "uksouth --service-name apim-abcd1234"
+        ),
+    ]
+
+
+def test_nothing_is_created_where_a_name_is_taken(deleted, monkeypatch):
+    created = []
+    new = recording.Azure.new_resource
+    monkeypatch.setattr(
+        recording.Azure,
+        "new_resource",
+        lambda self, args: created.append(args.typ) or new(self, args),
+    )
+    with pytest.raises(pulumi.RunError):
+        declare(**OWN)
+    assert not [kind for kind in created if kind.startswith("azure-native:")]
+
+
+def test_what_is_deleted_comes_back_where_the_config_says_so_and_the_rest_is_new(deleted):
+    program = declare(**OWN, restore=True)
+    restored = {
+        each.name: each.inputs["properties"].get("restore") for each in program.all("Account")
+    }
+    assert restored == {"foundry1": True, "foundry2": None, "foundry3": None}
+    assert program.one("ApiManagementService", "gateway").inputs["restore"] is True
+    warnings = [line for level, line in program.log if level == "WARNING"]
+    assert [line.partition(" comes back as it was deleted;")[0] for line in warnings] == [
+        "foundry1",
+        "gateway",
+    ]
+
+
+def test_a_stack_whose_names_are_free_passes_no_restore(azure):
+    program = declare(**OWN, restore=True)
+    assert all("restore" not in each.inputs["properties"] for each in program.all("Account"))
+    assert "restore" not in program.one("ApiManagementService", "gateway").inputs
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        deleted_account("foundry1-abcd1234", "ukwest"),
+        deleted_account("foundry1-abcd1234", "uksouth", group="rg-of-others"),
+        deleted_account("another", "uksouth", "foundry1-abcd1234"),
+    ],
+)
+def test_what_was_deleted_elsewhere_can_only_be_purged(azure, record):
+    if record["name"] == "another":
+        record = {**record, "id": record["id"].replace(OWN_GROUP, "rg")}
+    azure.there[DELETED_ACCOUNTS] = {"value": [record]}
+    with pytest.raises(pulumi.RunError, match=r"2026-11-28: purge it: az cognitiveservices "):
+        declare(**OWN, restore=True)
+
+
+def test_another_s_deleted_account_of_a_like_name_takes_no_subdomain_of_ours(azure):
+    record = deleted_account("foundry1-abcd1234", "uksouth", "theirs")
+    azure.there[DELETED_ACCOUNTS] = {"value": [record]}
+    declare(**OWN)
+
+
+def test_an_identity_that_may_not_list_what_is_deleted_deploys(azure):
+    azure.there[DELETED_ACCOUNTS] = azure.there[DELETED_SERVICES] = DENIED
+    assert len(declare(**OWN).all("Account")) == 3
 
 
 # Locations that the table does not have

@@ -148,7 +148,15 @@ def pool_with_url(resources):
     of(resources, "Backend", "inference-backend-pool")["url"] = "https://a.example"
 
 
+def newer_in_one_region(resources):
+    of(resources, "Deployment", "foundry2-chat")["properties"]["model"]["version"] = "2027-01-01"
+
+
 MISTAKES = {
+    newer_in_one_region: {
+        "regions-have-the-same-models": "foundry1-chat and foundry3-chat of gpt-5.4-mini 2026-03-17"
+        ", foundry2-chat of gpt-5.4-mini 2027-01-01; deploy one model"
+    },
     encrypted: {"azure-takes-the-backends": "has protocol https; Azure takes http"},
     two_rules: {"azure-takes-the-backends": "has 2 circuit breaker rules; Azure takes one"},
     pool_with_url: {"azure-takes-the-backends": "is a pool and has a url"},

@@ -94,6 +94,7 @@ MUTATIONS = [
     Mutation(
         "protocol on the pool", C + "backend_pool.py", 'type="Pool"', 'type="Pool", protocol="http"'
     ),
+    Mutation("no type", C + "backend_pool.py", 'type="Single",', ""),
     Mutation("type Single", C + "backend_pool.py", 'type="Pool"', 'type="Single"'),
     Mutation("pool renamed", C + "traffic.py", '"inference-backend-pool"', '"pool"'),
     Mutation("one breaker for all models", C + "backend_pool.py", "backend_id=region.name + ending", "backend_id=region.name"),
@@ -107,7 +108,7 @@ MUTATIONS = [
     Mutation("doubled path", C + "inference_api.py", '"/v1/chat', '"/openai/v1/chat'),
     Mutation("subscription to all", C + "inference_api.py", '"/apis/{api_name}"', '"/apis"'),
     Mutation("key in plain", C + "inference_api.py", "pulumi.Output.secret(", "("),
-    Mutation("policy as xml", C + "inference_api.py", '"rawxml"', '"xml"'),
+    Mutation("policy as raw xml", C + "inference_api.py", 'format="xml"', 'format="rawxml"'),
     Mutation("no budget", C + "inference_api.py", "retries=retries.count", "retries=50"),
     Mutation("what may have been executed is repeated", C + "settings.py", "repeat_unanswered: bool = Field(\n        default=False", "repeat_unanswered: bool = Field(\n        default=True"),
     Mutation("policy names no pool", C + "inference_api.py", "        pool=POOL_NAME,", '        pool="pool",'),
@@ -139,8 +140,11 @@ MUTATIONS = [
     Mutation("group moves", C + "load_balanced_openai.py", 'None if settings.location else ["location"]', "None"),
     Mutation("account unprotected", C + "openai_region.py", ", protect=region.name not in settings.unprotected", ""),
     Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
+    Mutation("key unprotected", C + "inference_api.py", 'protect="gateway" not in settings.unprotected', "protect=None"),
+    Mutation("key goes with all else", C + "inference_api.py", "*operations, *regions", "*operations"),
     Mutation("no exception", C + "openai_region.py", "region.name not in settings.unprotected", "True"),
     Mutation("unprotected not told", C + "load_balanced_openai.py", "[*by_name]", "[]"),
+    Mutation("deleted after its replacement", C + "load_balanced_openai.py", "delete_before_replace=True", "delete_before_replace=None"),
     # outputs and messages
     Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
     Mutation("pool id is a name", C + "load_balanced_openai.py", "id=first.pool_id", "id=first.pool_name"),

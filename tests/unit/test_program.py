@@ -83,6 +83,14 @@ def test_a_given_suffix_is_used_and_none_is_generated(custom):
     assert unwrap(program.outputs["resource_group"]) == "rg-openai-gateway-team7"
 
 
+def test_what_takes_tags_has_those_of_the_config_and_none_where_there_are_none(declare, dev):
+    tags = {"team": "search", "cost center": "7/8"}
+    tagged = declare(tags=tags)
+    for kind in ("ResourceGroup", "Account", "ApiManagementService"):
+        assert [each.inputs["tags"] for each in tagged.all(kind)] == [tags] * len(tagged.all(kind))
+        assert all("tags" not in each.inputs for each in dev.all(kind))
+
+
 # Deployments
 
 
@@ -97,10 +105,18 @@ def test_the_deployments_of_an_account_are_made_one_after_another(custom, region
         assert deployment.inputs["deploymentName"] == model["name"]
         assert deployment.inputs["sku"] == {"name": "GlobalStandard", "capacity": model["capacity"]}
         assert deployment.inputs["properties"] == {
-            "model": {"format": "OpenAI", "name": "m", "version": "1"}
+            "model": {"format": "OpenAI", "name": "m", "version": "1"},
+            "versionUpgradeOption": "OnceCurrentVersionExpired",
         }
         before = deployment
     assert len(custom.all("Deployment")) == 9
+
+
+def test_upgrades_and_content_filter_of_a_deployment_come_from_config(declare):
+    model = {**MODELS[0], "versionUpgrade": "NoAutoUpgrade", "raiPolicy": "strict"}
+    for deployment in declare(models=[model]).all("Deployment"):
+        assert deployment.inputs["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
+        assert deployment.inputs["properties"]["raiPolicyName"] == "strict"
 
 
 # Roles
@@ -161,7 +177,7 @@ def test_a_backend_forwards_to_its_own_region(dev, name):
     backend = dev.one("Backend", name).inputs
     assert backend["backendId"] == name
     assert backend["url"] == f"https://{name}-abcd1234.openai.azure.com/openai"
-    assert backend["protocol"] == "http"
+    assert (backend["type"], backend["protocol"]) == ("Single", "http")
     assert backend["serviceName"] == "apim-abcd1234"
     assert backend["resourceGroupName"] == GROUP
     assert "pool" not in backend
@@ -300,9 +316,9 @@ def test_the_subscription_opens_this_api_and_no_other(dev):
 # Policy
 
 
-def test_the_policy_is_raw_xml_on_the_api_and_well_formed(dev):
+def test_the_policy_is_xml_on_the_api(dev):
     policy = dev.one("ApiPolicy", "inference-policy").inputs
-    assert policy["format"] == "rawxml"
+    assert policy["format"] == "xml"
     assert policy["policyId"] == "policy"
     assert policy["apiId"] == "inference"
     assert "${" not in policy["value"]
@@ -540,14 +556,31 @@ def protected(program) -> set[str]:
     return {each.name for each in program.resources if each.protect}
 
 
-def test_accounts_and_service_are_protected_and_nothing_else(declare, dev):
-    assert protected(dev) == {*REGIONS, "gateway"}
+def test_accounts_service_and_the_clients_key_are_protected_and_nothing_else(declare, dev):
+    assert protected(dev) == {*REGIONS, "gateway", "inference-clients"}
     assert all(each.custom for each in dev.resources if each.protect)
     assert protected(declare(protect=False)) == set()
     assert protected(declare(protect={"except": ["foundry2", "gateway"]})) == {
         "foundry1",
         "foundry3",
     }
+
+
+def test_what_has_a_fixed_name_says_so_itself_and_is_deleted_before_it_is_replaced(dev):
+    first = {each.urn for each in dev.resources if each.delete_before_replace}
+    assert first == {each.urn for each in dev.resources if each.type.startswith("azure-native:")}
+
+
+def test_the_clients_key_is_the_first_to_be_deleted(dev):
+    """All else has something that depends on it, so that the engine begins with what is protected.
+
+    Values of `random` are nowhere but in the state.
+    """
+    needed = set()
+    for each in dev.resources:
+        needed |= {each.parent, *each.depends_on}
+    in_azure = [each for each in dev.resources if each.type.startswith("azure-native:")]
+    assert [each.name for each in in_azure if each.urn not in needed] == ["inference-clients"]
 
 
 @pytest.mark.parametrize(
@@ -649,6 +682,14 @@ def test_the_key_is_a_secret_and_stands_nowhere_else(dev):
     assert all(KEY not in line for _, line in dev.log)
 
 
+def test_a_key_that_is_not_exported_is_not_looked_up(declare, monkeypatch):
+    monkeypatch.delitem(recording.ANSWERS, "azure-native:apimanagement:listSubscriptionSecrets")
+    outputs = declare(exportKey=False, apiVersion="2025-01-01-preview").outputs
+    assert "subscription_key" not in outputs
+    assert outputs["subscription"].endswith("/subscriptions/inference-clients")
+    assert outputs["api_version"] == "2025-01-01-preview"
+
+
 # What a user is told
 
 
@@ -660,9 +701,18 @@ def test_the_forecast_is_a_diagnostic(dev):
     assert told(dev) == [
         (
             "INFO",
-            "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)",
+            (
+                "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round "
+                "robin); shares are of accounts: GlobalStandard may be processed elsewhere"
+            ),
         )
     ]
+
+
+def test_a_regional_deployment_type_is_processed_where_its_account_is(declare):
+    regional = {**MODELS[0], "model": "text-embedding-3-large", "sku": "Standard"}
+    ((_, line),) = told(declare(models=[regional]))
+    assert line.endswith("Norway East 33.3 % (round robin)")
 
 
 def test_an_unequal_pool_is_a_warning_with_its_shares(declare):

@@ -30,6 +30,13 @@ NOT_IN_A_SCHEMA = {
     "a pool of a model with a region's name",
     "a model whose pool's name is too long",
     "a model and a region whose backend's name is too long",
+    "more tags than API Management takes",
+    "a network that names nobody",
+    "a network of two minds",
+    "a network without the gateway's subnet, on a tier that reaches none",
+    "a subnet for a gateway that is there",
+    "addresses behind a Consumption gateway",
+    "deployment types that locations have not got",
     "units on Consumption",
     "no units",
     "a service that exists, and what it has already",
@@ -52,7 +59,7 @@ def test_what_is_generated_is_up_to_date():
 
 def test_every_key_has_a_description():
     sections = [reference.config(), *reference.config()["$defs"].values()]
-    assert len(sections) == 9
+    assert len(sections) == 10
     for section in sections:
         for name, key in section["properties"].items():
             assert len(key["description"]) > 8, name

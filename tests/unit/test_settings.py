@@ -139,6 +139,8 @@ def test_every_key_of_a_config_arrives():
                 "acceptRetryAfter": False,
             },
             "revealBackend": False,
+            "apiVersion": "2025-04-01-preview",
+            "exportKey": False,
         }
     )
     assert [(r.name, r.location, r.display_name) for r in settings.regions] == [
@@ -163,6 +165,7 @@ def test_every_key_of_a_config_arrives():
         count=4, interval="PT30S", trip_duration="P1DT2H", accept_retry_after=False
     )
     assert settings.reveal_backend is False
+    assert (settings.api_version, settings.export_key) == ("2025-04-01-preview", False)
 
 
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "Consumption"])
@@ -594,6 +597,7 @@ def test_load_reads_what_parse_reads(stack):
             "breaker": None,
             "gateway.capacity": 2,
             "revealBackend": False,
+            "apiVersion": "2024-06-01",
         },
         routing="weighted",
     )
@@ -752,3 +756,11 @@ def test_the_incident_stack_has_the_incident_s_pool_and_is_else_the_dev_stack():
         "routing": "round-robin",
         **dev,
     }
+
+
+def test_an_existing_service_s_stack_may_have_as_many_tags_as_azure_takes():
+    existing = {"existing": {"resourceGroup": "rg", "serviceName": "apim"}}
+    tags = {str(n): "" for n in range(50)}
+    assert parse({"regions": REGIONS, "gateway": existing, "tags": tags}).tags == tags
+    with pytest.raises(SettingsError, match="tags has 51 entries: Azure takes 50; remove some"):
+        parse({"regions": REGIONS, "gateway": existing, "tags": tags | {"one": "more"}})

@@ -23,6 +23,7 @@ from emulator.resource_manager.rules.every_request import (
     STATE_RULES,
     VALUE_RULES,
 )
+from emulator.resource_manager.rules.networks import NETWORK_RULES
 from emulator.resource_manager.rules.not_built import NOT_BUILT_RULES
 from emulator.resource_manager.rules.policies import POLICY_RULES
 from emulator.resource_manager.rules.rule import VALIDATION, Rule
@@ -38,6 +39,7 @@ STAGES = (
         *COGNITIVE_SERVICES_RULES,
         *AUTHORIZATION_RULES,
         *SERVICE_RULES,
+        *NETWORK_RULES,
         *BACKEND_RULES,
         *API_RULES,
         *POLICY_RULES,

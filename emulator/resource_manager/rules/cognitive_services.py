@@ -2,6 +2,8 @@
 
 import re
 
+from components import models
+from emulator.resource_manager import catalogue
 from emulator.resource_manager import resource_types as types
 from emulator.resource_manager.names import accounts_of_subdomain, subdomain_of
 from emulator.resource_manager.request import Request
@@ -38,7 +40,9 @@ def _subdomain_taken(request: Request) -> Violations:
     if wanted is None:
         return
     owners = accounts_of_subdomain(request.view, wanted)
-    if any(account.id.lower() != request.id.lower() for account in owners):
+    # One that was deleted elsewhere under the same id keeps it too.
+    own = request.existing or record_of(request)
+    if any(not own or account.id.lower() != request.id.lower() for account in owners):
         yield {"subdomain": wanted}
 
 
@@ -80,10 +84,31 @@ _DEPLOYMENT_SKUS = (
 
 
 def _unknown_deployment_sku(request: Request) -> Violations:
-    sku, model = request.body["sku"]["name"], request.properties["model"]
-    if sku not in _DEPLOYMENT_SKUS:
-        where = request.place
+    sku, model, where = request.body["sku"]["name"], request.properties["model"], request.place
+    if sku not in _DEPLOYMENT_SKUS or models.offered(sku, model["name"], where) is False:
         yield {"sku": sku, "model": f"{model['name']} {model.get('version', '')}", "where": where}
+
+
+def _too_little_quota(request: Request) -> Violations:
+    sku, model = request.body["sku"], request.properties["model"]["name"]
+    if not catalogue.has_quota(sku["name"], model):
+        return
+    used = catalogue.used(request, sku["name"], model, request.place)
+    others = catalogue.used(request, sku["name"], model, request.place, besides=request.id)
+    more, left = others + sku.get("capacity", 1) - used, catalogue.LIMIT - used
+    if more > max(left, 0):
+        quota = catalogue.quota_name(sku["name"], model)
+        yield {"more": more, "left": left, "used": used, "quota": quota}
+
+
+# Azure OpenAI, "Content filtering": those that an account has from the start.
+_CONTENT_FILTERS = ("microsoft.default", "microsoft.defaultv2", "microsoft.nil")
+
+
+def _unknown_content_filter(request: Request) -> Violations:
+    name = str(request.properties.get("raiPolicyName", _CONTENT_FILTERS[0]))
+    if name.lower() not in _CONTENT_FILTERS:
+        yield {"filter": name}
 
 
 COGNITIVE_SERVICES_RULES = (
@@ -125,7 +150,7 @@ COGNITIVE_SERVICES_RULES = (
         code="CanNotRestoreANonSoftDeletedResource",
         message="There is no soft-deleted resource with ID '{id}' in location '{location}' to"
         " restore.",
-        source="?",
+        source="? the wording, and that it holds for an account that is there",
     ),
     Rule(
         check=_subdomain_taken,
@@ -136,7 +161,7 @@ COGNITIVE_SERVICES_RULES = (
         " as it's already used by a resource. If the resource using the name was deleted in the"
         " last 48 hours, you may need to purge the deleted resource. Learn more at"
         ' "https://go.microsoft.com/fwlink/?linkid=2215493"',
-        source="M: azuresandbox#164",
+        source="M: azuresandbox#164; ? for the same account in another location",
     ),
     Rule(
         check=_subdomain_changed,
@@ -178,6 +203,24 @@ COGNITIVE_SERVICES_RULES = (
         code="InvalidResourceProperties",
         message="The specified SKU '{sku}' for model '{model}' is not supported in this region"
         " '{where}'.",
-        source="M: azure-search-openai-demo#1840",
+        source="M: azure-search-openai-demo#1840; H: Model region availability. ? a model or a"
+        " location that is not in it is taken",
+    ),
+    Rule(
+        check=_too_little_quota,
+        of=(types.DEPLOYMENT,),
+        code="InsufficientQuota",
+        message="This operation require {more} new capacity in quota {quota}, which is bigger than"
+        " the current available capacity {left}. The current quota usage is {used} and the quota"
+        f" limit is {catalogue.LIMIT} for quota {{quota}}.",
+        source="M: azure-search-openai-demo#2091; ? the limit",
+    ),
+    Rule(
+        check=_unknown_content_filter,
+        of=(types.DEPLOYMENT,),
+        code="InvalidResourceProperties",
+        message="The RAI policy '{filter}' does not exist in the account.",
+        source="? code and wording; H: Cognitive Services 2025-06-01, a filter is a resource of"
+        " the account, and the local Azure builds none",
     ),
 )

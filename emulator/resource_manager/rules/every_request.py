@@ -474,7 +474,12 @@ VALUE_RULES = (
     ),
     Rule(
         check=_value_problems,
-        of=("Microsoft.CognitiveServices/", "Microsoft.Resources/", "Microsoft.Authorization/"),
+        of=(
+            "Microsoft.CognitiveServices/",
+            "Microsoft.Resources/",
+            "Microsoft.Authorization/",
+            "Microsoft.Network/",
+        ),
         code="InvalidRequestContent",
         message="The request content was invalid and could not be deserialized: '{path}: {problem}"
         "'.",
@@ -547,7 +552,65 @@ def _service_busy(request: Request) -> Violations:
         yield {"service": service.id}
 
 
+_RESERVED_IN_TAGS = re.compile(r"[<>%&\\?/\x00-\x1f]")
+_TAGS_OF_A_SERVICE = 15
+
+
+def _tags(request: Request) -> Mapping[str, str]:
+    tags = request.body.get("tags")
+    return tags if isinstance(tags, dict) else {}
+
+
+def _reserved_in_a_tag(request: Request) -> Violations:
+    if bad := [name for name in _tags(request) if _RESERVED_IN_TAGS.search(name)]:
+        yield {"names": ", ".join(bad)}
+
+
+def _long_tag(request: Request) -> Violations:
+    for name, value in _tags(request).items():
+        for what, text, most in (("key", name, 512), ("value", value, 256)):
+            if len(text) > most:
+                yield {"what": what, "text": text[:80], "most": most}
+
+
+def _too_many_tags(request: Request) -> Violations:
+    if (count := len(_tags(request))) > 50:
+        yield {"count": count}
+
+
+def _too_many_for_a_service(request: Request) -> Violations:
+    if len(_tags(request)) > _TAGS_OF_A_SERVICE:
+        yield {"most": _TAGS_OF_A_SERVICE}
+
+
 STATE_RULES = (
+    Rule(
+        check=_reserved_in_a_tag,
+        code="InvalidTagNameCharacters",
+        message="The tag names '{names}' have reserved characters '<,>,%,&,\\,?,/' or control"
+        " characters.",
+        source="H: the limit, Use tags to organize your Azure resources; ? the wording",
+    ),
+    Rule(
+        check=_long_tag,
+        code="InvalidTag",
+        message="The tag {what} '{text}' is too long. The maximum length is '{most}'.",
+        source="H: the limit, Use tags to organize your Azure resources; ? code and wording",
+    ),
+    Rule(
+        check=_too_many_tags,
+        code="TooManyTags",
+        message="Too many tags on the resource/resource group. Requested tag count - '{count}'."
+        " Maximum number of tags allowed - '50'.",
+        source="H: the limit, Use tags to organize your Azure resources; ? code and wording",
+    ),
+    Rule(
+        check=_too_many_for_a_service,
+        of=(types.SERVICE,),
+        code="InvalidParameters",
+        message="Invalid parameter: Tags count out of bound. Maximum count value is {most}.",
+        source="M: hashicorp/terraform#31416, azure-docs#93117",
+    ),
     Rule(
         check=_no_location,
         code="LocationRequired",

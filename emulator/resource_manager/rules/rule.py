@@ -59,5 +59,5 @@ def is_guid(text: str) -> bool:
 
 def nothing_to_restore(request: Request) -> Violations:
     """Check that a PUT with `restore` finds what to restore."""
-    if restores(request) and not request.existing and not record_of(request):
+    if restores(request) and not record_of(request):
         yield {}

@@ -15,6 +15,11 @@ def _name_soft_deleted(request: Request) -> Violations:
             yield {}
 
 
+def _no_service_to_restore(request: Request) -> Violations:
+    if not request.existing:
+        yield from nothing_to_restore(request)
+
+
 def _service_name_taken(request: Request) -> Violations:
     for other in services_of_name(request.view, request.path.name):
         if other.type == types.SERVICE and other.id.lower() != request.id.lower():
@@ -80,7 +85,7 @@ SERVICE_RULES = (
         source="M: terraform-provider-azurerm#12839",
     ),
     Rule(
-        check=nothing_to_restore,
+        check=_no_service_to_restore,
         of=(types.SERVICE,),
         status=404,
         code="ServiceNotFound",
