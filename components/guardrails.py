@@ -290,8 +290,10 @@ def regions_have_the_same_models(stack: Stack) -> Findings:
     for found in by_name.values():
         if len(found) > 1:
             contrast = ", ".join(
-                f"{' and '.join(sorted(each.name for each in those))} of {of}"
-                for of, those in found.items()
+                sorted(
+                    f"{' and '.join(sorted(each.name for each in those))} of {of}"
+                    for of, those in found.items()
+                )
             )
             yield [*found.values()][-1][-1], f"would answer otherwise: {contrast}; deploy one model"
 

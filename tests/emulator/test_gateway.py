@@ -1130,7 +1130,7 @@ def test_an_attempt_waits_for_the_timeout_and_in_the_end_for_all_that_the_deadli
     by_default = own_policy()
     assert waits(by_default, 0, 50, 110, 120, 200, 239) == [100, 100, 100, 120, 40, 1]
     repeated = own_policy(retries={"repeatUnanswered": True})
-    assert waits(repeated, 0, 30, 60, 90, 120) == [30, 30, 30, 30, 120]
+    assert waits(repeated, 0, 20, 40, 60, 120) == [20, 20, 20, 20, 120]
     few = own_policy(retries={"repeatUnanswered": True, "count": 2, "timeout": 10})
     assert waits(few, 0, 10, 20) == [10, 10, 220]
     assert waits(own_policy(retries={"count": 0}), 0) == [100]

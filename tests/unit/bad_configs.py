@@ -471,6 +471,7 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
                 "network": {"allowedIps": ["203.0.113.7"]},
                 "gateway": {"sku": "Consumption"},
                 "breaker": None,
+                "streaming": False,
             }
         ),
         [

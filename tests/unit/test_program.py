@@ -11,7 +11,8 @@ import recording
 from recording import APIM, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
 
 from components.contract import digest
-from components.settings import TIERS
+from components.inference_api import policy_mistakes
+from components.settings import TIERS, parse
 
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
 GROUP = "rg-openai-gateway-abcd1234"
@@ -427,14 +428,17 @@ def test_what_is_kept_of_a_call_is_what_the_tier_can_keep(
 
 def test_a_policy_that_consumption_does_not_take_is_a_mistake_in_the_config(declare):
     models = [{**MODELS[0], "name": f"model{number}"} for number in range(60)]
-    with pytest.raises(pulumi.RunError) as caught:
-        declare(models=models, gateway={"sku": "Consumption"}, breaker=None, streaming=False)
+    config = {"regions": TWO, "models": models, "breaker": None, "streaming": False}
+    (line,) = policy_mistakes(parse(config), "Consumption")
     assert re.fullmatch(
         r"openai-gateway:models is a list of 60, whose policy has \d{5} bytes: a Consumption "
         "service takes 16384; list fewer, or choose another tier",
-        str(caught.value),
+        line,
     )
-    assert declare(models=models).one("ApiPolicy", "inference-policy")
+    assert not [*policy_mistakes(parse(config), "BasicV2")]
+    with pytest.raises(pulumi.RunError) as caught:
+        declare(**config, gateway={"sku": "Consumption"})
+    assert str(caught.value) == line
 
 
 def test_the_policy_signs_in_with_the_gateway_s_identity_and_drops_the_client_s_key(dev):
