@@ -21,6 +21,7 @@ def test_what_was_deleted_in_the_portal_is_told_then_purged_or_restored(shell, t
         cli.deploy()
         group = json.loads(cli("stack output --json"))["resource_group"]
         suffix = group.rpartition("-")[2]
+        cli.drifted = True
         with cli.portal() as portal:
             account = (
                 "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/"
