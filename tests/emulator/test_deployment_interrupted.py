@@ -126,6 +126,7 @@ class Story:
 def _without_chance(text: str, suffix: str) -> str:
     text = text.replace(suffix, "SUFFIX")
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "GUID", text)
+    text = re.sub(r"\b\d+(\.\d+){3}\b", "ADDRESS", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "TIME", text)
     return re.sub(r'"etag": "(\\"|[^"])*"', '"etag": ""', text)
 
