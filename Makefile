@@ -16,7 +16,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(READY) ## the incident, the fix and the proof, on a local Azure
-	@$(BIN)/python -m emulator demo
+	@$(BIN)/python -m demo
 
 test: $(READY) ## every test, shuffled, on all cores
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -8,8 +8,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from emulator import identity
-from emulator.local import outputs_file
+from local_azure import identity
+from local_azure.local import outputs_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,8 +49,8 @@ class Shell:
             timeout=60,
         )
 
-    def emulator(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "emulator", *arguments)
+    def local_azure(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "local_azure", *arguments)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -65,7 +65,7 @@ class Shell:
     @contextmanager
     def serving(self, *flags: str):
         """A server for the length of a `with`: gives its endpoint."""
-        server = self.start("-m", "emulator", "serve", "--port", "0", *flags)
+        server = self.start("-m", "local_azure", "serve", "--port", "0", *flags)
         try:
             line = server.stdout.readline()
             assert "Resource Manager at http://127.0.0.1:" in line, server.stderr.read()

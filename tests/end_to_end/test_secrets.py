@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from emulator.identity import Secrets
-from emulator.store import Store
+from local_azure.identity import Secrets
+from local_azure.store import Store
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
@@ -88,7 +88,7 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
     log = tmp_path / "requests.jsonl"
     forms = {form: tmp_path / f"report.{form}" for form in ("json", "junit", "markdown", "svg")}
     flags = [str(each) for form, path in forms.items() for each in (f"--{form}", path)]
-    shown = deployed.emulator("output", "--show-secrets").stdout
+    shown = deployed.local_azure("output", "--show-secrets").stdout
     outputs = json.loads(shown)
     key = outputs["subscription_key"]
     token = tmp_path / "token"
@@ -100,9 +100,9 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
     with deployed.serving(*serve) as endpoint:
         runs = [
             deployed.run("probes/distribution.py", "--outputs", "-", *flags, text=shown),
-            deployed.emulator("fault", "foundry1", "--status", "500"),
-            deployed.emulator("fault", "foundry2", "--reset"),
-            deployed.emulator("fault", "foundry3", "--down"),
+            deployed.local_azure("fault", "foundry1", "--status", "500"),
+            deployed.local_azure("fault", "foundry2", "--reset"),
+            deployed.local_azure("fault", "foundry3", "--down"),
             deployed.run("probes/distribution.py", "--outputs", "-", *flags[:4], text=shown),
             deployed.run(
                 "probes/distribution.py",
@@ -110,13 +110,13 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
                 "-",
                 text=shown.replace(key, f"{key[:-1]}{'0' if key[-1] != '0' else '1'}"),
             ),
-            deployed.emulator("preview", "--config-file", "Pulumi.incident.yaml"),
-            deployed.emulator("up", "--config-file", "Pulumi.incident.yaml"),
-            deployed.emulator("output"),
+            deployed.local_azure("preview", "--config-file", "Pulumi.incident.yaml"),
+            deployed.local_azure("up", "--config-file", "Pulumi.incident.yaml"),
+            deployed.local_azure("output"),
         ]
         written += provoke(outputs, endpoint, key)
         for shape in ([], ["--show-sames"]):
-            preview = deployed.emulator("preview", "--json", *shape)
+            preview = deployed.local_azure("preview", "--json", *shape)
             runs += [preview, deployed.run("probes/preview_comment.py", "-", text=preview.stdout)]
     written += [run.stdout + run.stderr for run in runs]
     written += [deployed.served, log.read_text("utf-8")]
@@ -135,7 +135,7 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
 def test_a_used_state_folder_is_for_its_owner_alone(deployed):
     """After a deployment, with a server running on it, and everything that a server can open."""
     with deployed.serving("--https-port", "0"):
-        deployed.emulator("env")
+        deployed.local_azure("env")
         paths = [deployed.state, *deployed.state.rglob("*")]
         wanted = {path: 0o700 if path.is_dir() else 0o600 for path in paths}
         modes = {path: stat.S_IMODE(path.stat().st_mode) for path in paths}

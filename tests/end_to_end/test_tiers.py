@@ -19,9 +19,9 @@ def test_every_tier_of_the_config_is_deployed_and_stays_as_it_is(shell, tmp_path
     config.write_text(yaml.safe_dump(stack))
     named = ("--stack", "tier", "--config-file", str(config))
 
-    up = shell.emulator("up", *named)
+    up = shell.local_azure("up", *named)
     assert up.returncode == 0, up.stdout + up.stderr
     with shell.serving():
-        again = shell.emulator("preview", "--refresh", "--json", *named)
+        again = shell.local_azure("preview", "--refresh", "--json", *named)
     assert again.returncode == 0, again.stdout + again.stderr
     assert set(json.loads(again.stdout)["changeSummary"]) == {"same"}

@@ -1,0 +1,589 @@
+"""The request bodies of each resource type, as Azure's specifications define them.
+
+Source: azure-rest-api-specs, Cognitive Services 2025-06-01, API Management 2024-05-01, Resources
+2024-03-01, Authorization 2022-04-01. Where a definition is left out (certificates, say), so is
+the property; `rules.NOT_BUILT` names what is in the specification and not in the local Azure.
+"""
+
+import re
+
+from local_azure.resource_manager.schema import (
+    Anything,
+    Flag,
+    Items,
+    Named,
+    Shape,
+    Text,
+    Whole,
+)
+
+DURATION = Text(
+    form=re.compile(r"P(?=[0-9T])(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?"),
+    form_is="an ISO 8601 duration such as PT1M",
+)
+HTTP_URL = Text(
+    shortest=1,
+    longest=2000,
+    form=re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE),
+    form_is="an absolute http or https URL",
+)
+_TEXT = Text()
+_ENABLED = Text(one_of=("Enabled", "Disabled"))
+_TAGS = Named(of=Text(longest=256))
+_RESOURCE = frozenset({"id", "name", "type", "systemData", "etag"})
+_IDENTITY_TYPE = Text(
+    one_of=("None", "SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned")
+)
+_IDENTITY_READ_ONLY = frozenset({"principalId", "tenantId"})
+
+RESOURCE_GROUP = Shape(
+    name="ResourceGroup",
+    properties={"location": _TEXT, "managedBy": _TEXT, "tags": _TAGS},
+    read_only=_RESOURCE | {"properties"},
+)
+
+USER_ASSIGNED_IDENTITY = Shape(
+    name="Identity",
+    properties={"location": _TEXT, "tags": _TAGS},
+    read_only=_RESOURCE | {"properties"},
+)
+
+_SKU = Shape(
+    name="Sku",
+    properties={
+        "name": Text(shortest=1),
+        "tier": _TEXT,
+        "size": _TEXT,
+        "family": _TEXT,
+        "capacity": Whole(least=1, or_text=True),
+    },
+    required=frozenset({"name"}),
+)
+
+ACCOUNT = Shape(
+    name="Account",
+    properties={
+        "location": _TEXT,
+        "kind": Text(shortest=1),
+        "tags": _TAGS,
+        "sku": _SKU,
+        "identity": Shape(
+            name="Identity",
+            properties={
+                "type": _IDENTITY_TYPE,
+                "userAssignedIdentities": Named(of=Anything()),
+            },
+            read_only=_IDENTITY_READ_ONLY,
+        ),
+        "properties": Shape(
+            name="AccountProperties",
+            properties={
+                "allowProjectManagement": Flag(),
+                "allowedFqdnList": Items(of=_TEXT),
+                "amlWorkspace": Anything(),
+                "apiProperties": Anything(),
+                "associatedProjects": Items(of=_TEXT),
+                "customSubDomainName": _TEXT,
+                "defaultProject": _TEXT,
+                "disableLocalAuth": Flag(),
+                "dynamicThrottlingEnabled": Flag(),
+                "encryption": Anything(),
+                "locations": Anything(),
+                "migrationToken": _TEXT,
+                "networkAcls": Shape(
+                    name="NetworkRuleSet",
+                    properties={
+                        "bypass": _TEXT,
+                        "defaultAction": Text(one_of=("Allow", "Deny")),
+                        "ipRules": Items(of=Anything()),
+                        "virtualNetworkRules": Items(of=Anything()),
+                    },
+                ),
+                "networkInjections": Items(of=Anything()),
+                "publicNetworkAccess": _ENABLED,
+                "raiMonitorConfig": Anything(),
+                "restore": Flag(),
+                "restrictOutboundNetworkAccess": Flag(),
+                "userOwnedStorage": Items(of=Anything()),
+            },
+            read_only=frozenset(
+                {
+                    "abusePenalty",
+                    "callRateLimit",
+                    "capabilities",
+                    "commitmentPlanAssociations",
+                    "dateCreated",
+                    "deletionDate",
+                    "endpoint",
+                    "endpoints",
+                    "internalId",
+                    "isMigrated",
+                    "privateEndpointConnections",
+                    "provisioningState",
+                    "quotaLimit",
+                    "scheduledPurgeDate",
+                    "skuChangeInfo",
+                }
+            ),
+        ),
+    },
+    required=frozenset({"kind", "sku"}),
+    read_only=_RESOURCE,
+)
+
+DEPLOYMENT = Shape(
+    name="Deployment",
+    properties={
+        "tags": _TAGS,
+        "sku": _SKU,
+        "properties": Shape(
+            name="DeploymentProperties",
+            properties={
+                "capacitySettings": Anything(),
+                "currentCapacity": Whole(),
+                "model": Shape(
+                    name="DeploymentModel",
+                    properties={
+                        "format": Text(shortest=1),
+                        "name": Text(shortest=1),
+                        "publisher": _TEXT,
+                        "source": _TEXT,
+                        "sourceAccount": _TEXT,
+                        "version": Text(shortest=1),
+                    },
+                    required=frozenset({"format", "name"}),
+                    read_only=frozenset({"callRateLimit"}),
+                ),
+                "parentDeploymentName": _TEXT,
+                "raiPolicyName": _TEXT,
+                "scaleSettings": Anything(),
+                "spilloverDeploymentName": _TEXT,
+                "versionUpgradeOption": Text(
+                    one_of=(
+                        "OnceNewDefaultVersionAvailable",
+                        "OnceCurrentVersionExpired",
+                        "NoAutoUpgrade",
+                    )
+                ),
+            },
+            required=frozenset({"model"}),
+            read_only=frozenset(
+                {
+                    "callRateLimit",
+                    "capabilities",
+                    "dynamicThrottlingEnabled",
+                    "provisioningState",
+                    "rateLimits",
+                }
+            ),
+        ),
+    },
+    required=frozenset({"properties", "sku"}),
+    read_only=_RESOURCE,
+)
+
+ROLE_ASSIGNMENT = Shape(
+    name="RoleAssignmentCreateParameters",
+    properties={
+        "properties": Shape(
+            name="RoleAssignmentProperties",
+            properties={
+                "condition": _TEXT,
+                "conditionVersion": _TEXT,
+                "delegatedManagedIdentityResourceId": _TEXT,
+                "description": _TEXT,
+                "principalId": _TEXT,
+                "principalType": Text(
+                    one_of=("User", "Group", "ServicePrincipal", "ForeignGroup", "Device")
+                ),
+                "roleDefinitionId": _TEXT,
+            },
+            required=frozenset({"principalId", "roleDefinitionId"}),
+            read_only=frozenset({"createdBy", "createdOn", "scope", "updatedBy", "updatedOn"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+SERVICE = Shape(
+    name="ApiManagementServiceResource",
+    properties={
+        "location": _TEXT,
+        "tags": _TAGS,
+        "zones": Items(of=_TEXT),
+        "sku": Shape(
+            name="ApiManagementServiceSkuProperties",
+            properties={
+                "name": Text(
+                    one_of=(
+                        "Developer",
+                        "Standard",
+                        "Premium",
+                        "Basic",
+                        "Consumption",
+                        "Isolated",
+                        "BasicV2",
+                        "StandardV2",
+                        # ? not in the specification of 2024-05-01, which lets a service add some.
+                        "PremiumV2",
+                    )
+                ),
+                "capacity": Whole(least=0),
+            },
+            required=frozenset({"name", "capacity"}),
+        ),
+        "identity": Shape(
+            name="ApiManagementServiceIdentity",
+            properties={
+                "type": _IDENTITY_TYPE,
+                "userAssignedIdentities": Named(of=Anything()),
+            },
+            required=frozenset({"type"}),
+            read_only=_IDENTITY_READ_ONLY,
+        ),
+        "properties": Shape(
+            name="ApiManagementServiceProperties",
+            properties={
+                "additionalLocations": Items(of=Anything()),
+                "apiVersionConstraint": Anything(),
+                "certificates": Items(of=Anything()),
+                "configurationApi": Anything(),
+                "customProperties": Named(of=_TEXT),
+                "developerPortalStatus": _ENABLED,
+                "disableGateway": Flag(),
+                "enableClientCertificate": Flag(),
+                "hostnameConfigurations": Items(of=Anything()),
+                "legacyPortalStatus": _ENABLED,
+                "natGatewayState": _ENABLED,
+                "notificationSenderEmail": Text(longest=100),
+                "privateEndpointConnections": Items(of=Anything()),
+                "publicIpAddressId": _TEXT,
+                "publicNetworkAccess": _ENABLED,
+                "publisherEmail": Text(shortest=1, longest=100),
+                "publisherName": Text(shortest=1, longest=100),
+                "restore": Flag(),
+                "virtualNetworkConfiguration": Anything(),
+                "virtualNetworkType": Text(one_of=("None", "External", "Internal")),
+            },
+            required=frozenset({"publisherEmail", "publisherName"}),
+            read_only=frozenset(
+                {
+                    "createdAtUtc",
+                    "developerPortalUrl",
+                    "gatewayRegionalUrl",
+                    "gatewayUrl",
+                    "managementApiUrl",
+                    "outboundPublicIPAddresses",
+                    "platformVersion",
+                    "portalUrl",
+                    "privateIPAddresses",
+                    "provisioningState",
+                    "publicIPAddresses",
+                    "scmUrl",
+                    "targetProvisioningState",
+                }
+            ),
+        ),
+    },
+    required=frozenset({"properties", "sku"}),
+    read_only=_RESOURCE,
+)
+
+_POOL = Shape(
+    name="BackendPool",
+    properties={
+        "services": Items(
+            of=Shape(
+                name="BackendPoolItem",
+                properties={
+                    "id": Text(shortest=1),
+                    "priority": Whole(least=0, most=100),
+                    "weight": Whole(least=0, most=100),
+                },
+                required=frozenset({"id"}),
+            ),
+            most=30,
+        )
+    },
+    required=frozenset({"services"}),
+)
+
+_CIRCUIT_BREAKER = Shape(
+    name="BackendCircuitBreaker",
+    properties={
+        "rules": Items(
+            of=Shape(
+                name="CircuitBreakerRule",
+                properties={
+                    "name": _TEXT,
+                    "acceptRetryAfter": Flag(),
+                    "tripDuration": DURATION,
+                    "failureCondition": Shape(
+                        name="CircuitBreakerFailureCondition",
+                        properties={
+                            "count": Whole(least=1),
+                            "percentage": Whole(least=1, most=100),
+                            "interval": DURATION,
+                            "errorReasons": Items(of=Text(longest=200), most=10),
+                            "statusCodeRanges": Items(
+                                of=Shape(
+                                    name="FailureStatusCodeRange",
+                                    properties={
+                                        "min": Whole(least=200, most=599),
+                                        "max": Whole(least=200, most=599),
+                                    },
+                                    required=frozenset({"min", "max"}),
+                                ),
+                                most=10,
+                            ),
+                        },
+                        required=frozenset({"interval"}),
+                    ),
+                },
+                required=frozenset({"failureCondition", "tripDuration"}),
+            )
+        )
+    },
+)
+
+BACKEND = Shape(
+    name="BackendContract",
+    properties={
+        "properties": Shape(
+            name="BackendContractProperties",
+            properties={
+                "circuitBreaker": _CIRCUIT_BREAKER,
+                "credentials": Anything(),
+                "description": Text(shortest=1, longest=2000),
+                "pool": _POOL,
+                "properties": Anything(),
+                "protocol": _TEXT,
+                "proxy": Anything(),
+                "resourceId": Text(shortest=1, longest=2000),
+                "title": Text(shortest=1, longest=300),
+                "tls": Shape(
+                    name="BackendTlsProperties",
+                    properties={
+                        "validateCertificateChain": Flag(),
+                        "validateCertificateName": Flag(),
+                    },
+                ),
+                "type": Text(one_of=("Single", "Pool")),
+                "url": HTTP_URL,
+            },
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+API = Shape(
+    name="ApiCreateOrUpdateParameter",
+    properties={
+        "properties": Shape(
+            name="ApiCreateOrUpdateProperties",
+            properties={
+                "apiRevision": Text(shortest=1, longest=100),
+                "apiRevisionDescription": Text(longest=256),
+                "apiType": _TEXT,
+                "apiVersion": Text(longest=100),
+                "apiVersionDescription": Text(longest=256),
+                "apiVersionSet": Anything(),
+                "apiVersionSetId": _TEXT,
+                "authenticationSettings": Anything(),
+                "contact": Anything(),
+                "description": _TEXT,
+                "displayName": Text(shortest=1, longest=300),
+                "format": _TEXT,
+                "isCurrent": Flag(),
+                "license": Anything(),
+                "path": Text(longest=400),
+                "protocols": Items(of=Text(one_of=("http", "https", "ws", "wss"))),
+                "serviceUrl": Text(longest=2000),
+                "sourceApiId": _TEXT,
+                "subscriptionKeyParameterNames": Shape(
+                    name="SubscriptionKeyParameterNamesContract",
+                    properties={"header": Text(shortest=1), "query": Text(shortest=1)},
+                ),
+                "subscriptionRequired": Flag(),
+                "termsOfServiceUrl": _TEXT,
+                "translateRequiredQueryParameters": _TEXT,
+                "type": _TEXT,
+                "value": _TEXT,
+                "wsdlSelector": Anything(),
+            },
+            required=frozenset({"displayName", "path"}),
+            read_only=frozenset({"isOnline"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+_PARAMETER = Shape(
+    name="ParameterContract",
+    properties={
+        "name": Text(shortest=1),
+        "description": _TEXT,
+        "type": Text(shortest=1),
+        "defaultValue": _TEXT,
+        "required": Flag(),
+        "values": Items(of=_TEXT),
+        "schemaId": _TEXT,
+        "typeName": _TEXT,
+        "examples": Named(of=Anything()),
+    },
+    required=frozenset({"name", "type"}),
+)
+_REPRESENTATION = Shape(
+    name="RepresentationContract",
+    properties={
+        "contentType": Text(shortest=1),
+        "schemaId": _TEXT,
+        "typeName": _TEXT,
+        "formParameters": Items(of=_PARAMETER),
+        "examples": Named(of=Anything()),
+    },
+    required=frozenset({"contentType"}),
+)
+
+OPERATION = Shape(
+    name="OperationContract",
+    properties={
+        "properties": Shape(
+            name="OperationContractProperties",
+            properties={
+                "description": Text(longest=1000),
+                "displayName": Text(shortest=1, longest=300),
+                "method": Text(shortest=1),
+                "policies": _TEXT,
+                "request": Shape(
+                    name="RequestContract",
+                    properties={
+                        "description": _TEXT,
+                        "headers": Items(of=_PARAMETER),
+                        "queryParameters": Items(of=_PARAMETER),
+                        "representations": Items(of=_REPRESENTATION),
+                    },
+                ),
+                "responses": Items(
+                    of=Shape(
+                        name="ResponseContract",
+                        properties={
+                            "statusCode": Whole(least=100, most=599),
+                            "description": _TEXT,
+                            "headers": Items(of=_PARAMETER),
+                            "representations": Items(of=_REPRESENTATION),
+                        },
+                        required=frozenset({"statusCode"}),
+                    )
+                ),
+                "templateParameters": Items(of=_PARAMETER),
+                "urlTemplate": Text(shortest=1, longest=1000),
+            },
+            required=frozenset({"displayName", "method", "urlTemplate"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+POLICY = Shape(
+    name="PolicyContract",
+    properties={
+        "properties": Shape(
+            name="PolicyContractProperties",
+            properties={
+                "format": Text(one_of=("xml", "xml-link", "rawxml", "rawxml-link")),
+                "value": Text(shortest=1),
+            },
+            required=frozenset({"value"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+POLICY_FRAGMENT = Shape(
+    name="PolicyFragmentContract",
+    properties={
+        "properties": Shape(
+            name="PolicyFragmentContractProperties",
+            properties={
+                "description": Text(longest=1000),
+                "format": Text(one_of=("xml", "rawxml")),
+                "value": Text(shortest=1),
+            },
+            required=frozenset({"value"}),
+            read_only=frozenset({"provisioningState"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+NAMED_VALUE = Shape(
+    name="NamedValueCreateContract",
+    properties={
+        "properties": Shape(
+            name="NamedValueCreateContractProperties",
+            properties={
+                "displayName": Text(
+                    shortest=1,
+                    longest=256,
+                    form=re.compile(r"[A-Za-z0-9._-]+"),
+                    form_is="letters, digits, periods, dashes and underscores",
+                ),
+                "keyVault": Anything(),
+                "secret": Flag(),
+                "tags": Items(of=Text(longest=256)),
+                "value": Text(shortest=1, longest=4096),
+            },
+            required=frozenset({"displayName", "value"}),
+            read_only=frozenset({"provisioningState"}),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
+
+SUBSCRIPTION = Shape(
+    name="SubscriptionCreateParameters",
+    properties={
+        "properties": Shape(
+            name="SubscriptionCreateParameterProperties",
+            properties={
+                "allowTracing": Flag(),
+                "displayName": Text(shortest=1, longest=100),
+                "ownerId": _TEXT,
+                "primaryKey": Text(shortest=1, longest=256),
+                "scope": _TEXT,
+                "secondaryKey": Text(shortest=1, longest=256),
+                "state": Text(
+                    one_of=(
+                        "suspended",
+                        "active",
+                        "expired",
+                        "submitted",
+                        "rejected",
+                        "cancelled",
+                    )
+                ),
+            },
+            required=frozenset({"displayName", "scope"}),
+            read_only=frozenset(
+                {
+                    "createdDate",
+                    "endDate",
+                    "expirationDate",
+                    "notificationDate",
+                    "startDate",
+                    "stateComment",
+                }
+            ),
+        ),
+    },
+    required=frozenset({"properties"}),
+    read_only=_RESOURCE,
+)
