@@ -72,8 +72,14 @@ def test_a_form_that_is_none_lacks_what_it_should_have(azure, content_type, cont
     assert "grant_type" in answer.json()["error_description"]
 
 
-def test_the_azure_cli_s_two_slashes_are_one_audience(azure):
-    scope = "https://management.core.windows.net//.default"
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "https://management.core.windows.net//.default",
+        f"{ARM}/.default openid offline_access profile",  # MSAL for Go
+    ],
+)
+def test_a_scope_names_one_resource_as_each_client_writes_it(azure, scope):
     token = azure.post(TOKEN, data=form(azure, scope=scope)).json()["access_token"]
     assert read(azure, f"bearer {token}").status_code == 200
 
@@ -90,6 +96,8 @@ def test_the_azure_cli_s_two_slashes_are_one_audience(azure):
         ({"client_secret": "\udce4".encode("utf-8", "replace")}, 401, "invalid_client", 7000215),
         ({"scope": None}, 400, "invalid_request", 900144),
         ({"scope": ARM}, 400, "invalid_scope", 1002012),
+        ({"scope": "openid profile"}, 400, "invalid_scope", 1002012),
+        ({"scope": f"{ARM}/.default {OPENAI}/.default"}, 400, "invalid_scope", 1002012),
         ({"scope": "https://vault.azure.net/.default"}, 400, "invalid_resource", 500011),
     ],
 )
@@ -110,6 +118,7 @@ def test_discovery_leads_to_the_token_endpoint(azure):
     for path in (f"/{TENANT_ID}/v2.0", f"/{TENANT_ID}"):
         found = azure.get(f"{path}/.well-known/openid-configuration").json()
         assert found["token_endpoint"] == f"{str(azure.base_url).rstrip('/')}{TOKEN}"
+        assert azure.get(found["jwks_uri"]).json() == {"keys": []}
     instance = azure.get("/common/discovery/instance").json()
     assert azure.get(instance["tenant_discovery_endpoint"]).json() == found
     cloud = azure.get("/metadata/endpoints", params={"api-version": "2022-09-01"}).json()

@@ -259,4 +259,3 @@ def fault(options: argparse.Namespace) -> int:
         raise LocalAzureError(answer.json()["error"]["message"])
     print(json.dumps(answer.json() if answer.content else {}, indent=2))
     return 0
-

@@ -28,6 +28,8 @@ from local_azure.resource_manager import sign_in
 _RESOURCES: Final = frozenset({*sign_in.AUDIENCES, access.AUDIENCE})
 _LIFETIME: Final = 3600
 _SCOPE_SUFFIX: Final = "/.default"
+# OpenID Connect's own; MSAL for Go asks for them beside the resource.
+_OF_OPENID: Final = frozenset({"openid", "offline_access", "profile", "email"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,7 @@ def routes(tokens: Tokens, secrets: Secrets) -> list[web.RouteDef]:
         web.get(f"/{{tenant}}{found}", _answering(entra.discovery)),
         web.get(f"/{{tenant}}/v2.0{found}", _answering(entra.discovery)),
         web.get("/common/discovery/instance", _answering(entra.instance)),
+        web.get("/{tenant}/discovery/v2.0/keys", _answering(entra.keys)),
         web.post("/{tenant}/oauth2/v2.0/token", _answering(entra.token)),
         web.post("/{tenant}/oauth2/token", _answering(entra.token_of_resource)),
         web.get(MANAGED_IDENTITY_PATH, entra.managed_identity),
@@ -148,16 +151,22 @@ class _Entra:
         self._secrets = secrets
 
     async def discovery(self, request: web.Request) -> Mapping[str, Any]:
-        """Describe the tenant (OpenID Connect Discovery 1.0); no key: what signs is a secret."""
+        """Describe the tenant (OpenID Connect Discovery 1.0)."""
         tenant = _tenant(request)
         base = f"{request.scheme}://{request.host}/{tenant}"
         return {
             "issuer": ISSUER,
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
             "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "jwks_uri": f"{base}/discovery/v2.0/keys",
             "token_endpoint_auth_methods_supported": ["client_secret_post"],
             "grant_types_supported": ["client_credentials"],
         }
+
+    async def keys(self, request: web.Request) -> Mapping[str, Any]:
+        """List the public keys (RFC 7517): none, for what signs is a secret."""
+        _tenant(request)
+        return {"keys": []}
 
     async def instance(self, request: web.Request) -> Mapping[str, Any]:
         """Say that the authority that is asked for is this one."""
@@ -173,9 +182,10 @@ class _Entra:
         """Issue a token for a scope, as version 2 of the endpoint does."""
         form = await self._signed_in(request)
         scope = _parameter(form, "scope")
-        if not scope.endswith(_SCOPE_SUFFIX):
+        resources = [each for each in scope.split() if each not in _OF_OPENID]
+        if len(resources) != 1 or not resources[0].endswith(_SCOPE_SUFFIX):
             raise _RefusalError("scope", scope)
-        return self._issue(scope.removesuffix(_SCOPE_SUFFIX))
+        return self._issue(resources[0].removesuffix(_SCOPE_SUFFIX))
 
     async def token_of_resource(self, request: web.Request) -> Mapping[str, Any]:
         """Issue a token for a resource, as version 1 of the endpoint does: numbers are texts."""

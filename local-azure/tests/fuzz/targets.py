@@ -203,7 +203,10 @@ _FILTER: Final = (
     *("name", "eq", "ne", "'x'", "and", "or", "(", ")", "contains(name,'x')", "properties/url"),
     *("tagName", "principalId", "atScope()", "assignedTo('x')", "substringof('x',name)", "''"),
 )
-_BODIES: Final = {**arm_server.LEAST, "/_local-azure/faults/foundry1": {"latency": 1, "status": 429}}
+_BODIES: Final = {
+    **arm_server.LEAST,
+    "/_local-azure/faults/foundry1": {"latency": 1, "status": 429},
+}
 
 
 def _arm_path(rng: Random, path: str) -> str:

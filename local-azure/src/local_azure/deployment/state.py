@@ -302,9 +302,7 @@ def unprotect(state_dir: Path, stack: str) -> int:
 
 
 def _not_deployed(stack: str) -> StateError:
-    return StateError(
-        f"stack {stack} is not deployed here: run `local-azure up --stack {stack}`"
-    )
+    return StateError(f"stack {stack} is not deployed here: run `local-azure up --stack {stack}`")
 
 
 def _outputs_of(checkpoint: Checkpoint) -> dict[str, Json] | None:

@@ -226,7 +226,8 @@ def _delete(transaction: Transaction, request: Request, base_url: str) -> web.Re
     if resource is None:
         return web.Response(status=204)
     kind = _known(request)
-    is_long = bool(kind.creating) or kind.name == RESOURCE_GROUP
+    # An API's is long since api-version 2024-05-01: 202 or 204, and no 200.
+    is_long = bool(kind.creating) or kind.name in (RESOURCE_GROUP, types.API)
     location = request.place or request.location
     for soft in (types.ACCOUNT, types.SERVICE):
         for deleted in transaction.list(soft, under=request.id):

@@ -5,7 +5,13 @@ import re
 from local_azure.resource_manager import resource_types as types
 from local_azure.resource_manager.names import accounts_of_subdomain, subdomain_of
 from local_azure.resource_manager.request import Request
-from local_azure.resource_manager.rules.rule import DELETE, POST, Rule, Violations, nothing_to_restore
+from local_azure.resource_manager.rules.rule import (
+    DELETE,
+    POST,
+    Rule,
+    Violations,
+    nothing_to_restore,
+)
 from local_azure.resource_manager.soft_delete import record_of, restores
 
 
