@@ -39,6 +39,7 @@ from arm_server import (
     serving,
 )
 
+from local_azure.identity import PRINCIPAL_ID
 from local_azure.locations import Locations
 
 HOURS = 3600.0
@@ -367,11 +368,26 @@ def test_the_role_can_be_read(arm, scope):
     assert arm.properties(f"{scope}{OPENAI_USER}")["roleName"] == "Cognitive Services OpenAI User"
 
 
-def test_a_known_principal_needs_no_type(arm):
+@pytest.mark.parametrize("who", ["the gateway", "who signs in"])
+def test_a_known_principal_needs_no_type(arm, who):
     arm.deploy(GROUP, ACCOUNT, SERVICE)
-    principal = arm.get(SERVICE).json()["identity"]["principalId"]
+    gateway = arm.get(SERVICE).json()["identity"]["principalId"]
+    principal = gateway if who == "the gateway" else PRINCIPAL_ID
     body = {"properties": {"roleDefinitionId": OPENAI_USER, "principalId": principal}}
     assert arm.put(ASSIGNMENT, body).json()["properties"]["principalType"] == "ServicePrincipal"
+
+
+def test_the_azure_cli_finds_the_api_versions_of_a_type_by_its_provider(arm):
+    listed = arm.get(f"{SUBSCRIPTION}/providers").json()["value"]
+    assert {each["registrationState"] for each in listed} == {"Registered"}
+    provider = arm.get(f"{SUBSCRIPTION}/providers/microsoft.apimanagement").json()
+    assert provider in listed
+    versions = {each["resourceType"]: each["apiVersions"] for each in provider["resourceTypes"]}
+    assert versions["service"][0] == "2024-05-01"
+    assert "service/backends" in versions
+    register = f"{SUBSCRIPTION}/providers/Microsoft.ApiManagement/register"
+    registered = arm.request("POST", register, params={"api-version": "2024-11-01"})
+    assert registered.json() == provider
 
 
 def test_the_subscription_is_there(arm):

@@ -141,31 +141,46 @@ PROTOCOL = [
         code="SubscriptionNotFound",
         message="The subscription '00000000-0000-0000-0000-000000000009' could not be found.",
     ),
+    *(
+        Case(
+            title=f"a resource type of Azure that is not built, to {method}",
+            there=(GROUP, SERVICE),
+            ask=lambda arm, method=method: arm.request(
+                method, f"{SERVICE}/products/starter", json={"properties": {}}
+            ),
+            code="NotSupportedByLocalAzure",
+            message="The local Azure does not have the resource type"
+            " 'Microsoft.ApiManagement/service/products'.",
+        )
+        for method in ("GET", "PUT", "DELETE")
+    ),
     Case(
-        title="an unknown resource type",
+        title="what is in a resource of a type that is not built",
         there=(GROUP, SERVICE),
-        ask=put(f"{SERVICE}/products/starter", {"properties": {}}),
-        status=404,
-        code="InvalidResourceType",
-        message="The resource type 'service/products' could not be found in the namespace"
-        " 'Microsoft.ApiManagement' for api version '2024-05-01'.",
+        ask=put(f"{SERVICE}/products/starter/policies/policy", LEAST[POLICY]),
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not have the resource type"
+        " 'Microsoft.ApiManagement/service/products'.",
     ),
     Case(
-        title="an unknown type to list",
+        title="a list that is not built",
         ask=get(f"{GROUP}/providers/Microsoft.Storage/storageAccounts"),
-        status=404,
-        code="InvalidResourceType",
-        message="The resource type 'storageAccounts' could not be found in the namespace"
-        " 'Microsoft.Storage' for api version '2024-03-01'.",
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not have the list of 'Microsoft.Storage/storageAccounts'.",
     ),
     Case(
-        title="an unknown action",
+        title="an action that is not built",
         there=(GROUP, SERVICE),
         ask=lambda arm: arm.request("POST", f"{SERVICE}/backup"),
-        status=404,
-        code="InvalidResourceType",
-        message="The resource type 'service/backup' could not be found in the namespace"
-        " 'Microsoft.ApiManagement' for api version '2024-05-01'.",
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not have the action"
+        " 'Microsoft.ApiManagement/service/backup'.",
+    ),
+    Case(
+        title="a namespace that is not there",
+        ask=get(f"{SUBSCRIPTION}/providers/Microsoft.Storage"),
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not have the namespace 'Microsoft.Storage'.",
     ),
     Case(
         title="an api-version of another time, of a provider",
@@ -1412,6 +1427,52 @@ APIS = [
             ),
         ),
         there=(GROUP, SERVICE, API),
+    ),
+    invalid(
+        "neither a named value's value nor its place in a key vault",
+        NAMED_VALUE,
+        changed(NAMED_VALUE, properties__value=ABSENT),
+        ("value", "'value' should not be empty"),
+    ),
+    Case(
+        title="a named value of a key vault alone",
+        there=(GROUP, SERVICE),
+        ask=put(
+            NAMED_VALUE,
+            changed(
+                NAMED_VALUE,
+                properties__value=ABSENT,
+                properties__keyVault={"secretIdentifier": "https://v.vault.azure.net/secrets/s"},
+            ),
+        ),
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not support this value of 'properties.keyVault' of a"
+        " 'Microsoft.ApiManagement/service/namedValues'.",
+    ),
+    invalid(
+        "an API without a title",
+        API,
+        changed(API, properties__displayName=ABSENT),
+        ("displayName", "'displayName' should not be empty"),
+    ),
+    Case(
+        title="an API to be imported, as the Azure CLI asks for it",
+        there=(GROUP, SERVICE),
+        ask=put(
+            API,
+            {"properties": {"path": "x", "format": "openapi+json", "value": "{}"}},
+        ),
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not support this value of 'properties.format' of a"
+        " 'Microsoft.ApiManagement/service/apis'.",
+    ),
+    Case(
+        title="a backend of Service Fabric",
+        there=(GROUP, SERVICE),
+        ask=put(BACKEND, changed(BACKEND, properties__url="fabric:/mytestapp/mytestservice")),
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not support this value of 'properties.url' of a"
+        " 'Microsoft.ApiManagement/service/backends'.",
     ),
     Case(
         title="a revision in the name",

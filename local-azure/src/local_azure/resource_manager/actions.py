@@ -33,6 +33,13 @@ def _nothing(_: Request) -> None:
     return None
 
 
+def _registered(request: Request) -> Mapping[str, Any]:
+    """Answer with the provider: every one is registered."""
+    namespace = request.path.tail.partition("/")[0]
+    provider = request.find(f"{request.id}/providers/{namespace}")
+    return provider.body if provider else {}
+
+
 def _named_key(request: Request) -> tuple[str, ...]:
     keys = {"key1": "key1", "key2": "key2"}
     name = _sent(request, "keyName")
@@ -84,6 +91,7 @@ ACTIONS: Mapping[str, Action] = {
     ),
     f"{types.ACCOUNT}/listKeys": Action(answer=_keys("key1", "key2")),
     f"{types.ACCOUNT}/regenerateKey": Action(answer=_keys("key1", "key2"), renews=_named_key),
+    **{f"{namespace}/register": Action(answer=_registered) for namespace in types.REGISTERED},
     types.CHECK_SUBDOMAIN: Action(answer=_subdomain_availability),
     types.CHECK_SERVICE_NAME: Action(answer=_service_name_availability),
 }

@@ -24,7 +24,8 @@ DURATION = Text(
 HTTP_URL = Text(
     shortest=1,
     longest=2000,
-    form=re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE),
+    # `fabric:` is Azure's for a service of Service Fabric, and refused by name.
+    form=re.compile(r"https?://[^\s/?#]+[^\s]*|fabric:/.*", re.IGNORECASE),
     form_is="an absolute http or https URL",
 )
 _TEXT = Text()
@@ -413,7 +414,7 @@ API = Shape(
                 "value": _TEXT,
                 "wsdlSelector": Anything(),
             },
-            required=frozenset({"displayName", "path"}),
+            required=frozenset({"path"}),
             read_only=frozenset({"isOnline"}),
         ),
     },
@@ -540,7 +541,7 @@ NAMED_VALUE = Shape(
                 "tags": Items(of=Text(longest=256)),
                 "value": Text(shortest=1, longest=4096),
             },
-            required=frozenset({"displayName", "value"}),
+            required=frozenset({"displayName"}),
             read_only=frozenset({"provisioningState"}),
         ),
     },

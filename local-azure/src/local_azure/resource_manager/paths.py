@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
+PROVIDER = "Microsoft.Resources/providers"
 RESOURCE_GROUP = "Microsoft.Resources/resourceGroups"
 OPERATION_RESULT = "Microsoft.Resources/operationResults"
 
@@ -76,7 +77,7 @@ def parse(raw_path: str, spelling: Mapping[str, str]) -> ArmPath | None:
         following = next(rest, None)
         if segment.lower() == "providers":
             if following is None:
-                return None
+                return ArmPath(steps=tuple(steps), tail=PROVIDER) if steps else None
             provider, named = spelling.get(following.lower(), following), False
             resource_id += f"/providers/{provider}"
             continue
@@ -86,6 +87,9 @@ def parse(raw_path: str, spelling: Mapping[str, str]) -> ArmPath | None:
         resource_id += f"/{word}/{following}"
         steps.append(Step(type=full_type, name=following, id=resource_id))
         provider, named = full_type if provider else "", True
+    if not named and steps and steps[-1].type == SUBSCRIPTION:
+        steps.append(Step(type=PROVIDER, name=provider, id=resource_id))
+        named = True
     return ArmPath(steps=tuple(steps)) if named else None
 
 

@@ -2,11 +2,16 @@
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local_azure.resource_manager import bodies
-from local_azure.resource_manager.paths import OPERATION_RESULT, RESOURCE_GROUP, SUBSCRIPTION
+from local_azure.resource_manager.paths import (
+    OPERATION_RESULT,
+    PROVIDER,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+)
 from local_azure.resource_manager.request import Azure, Built, Request, ResourceType
 from local_azure.store import Resource
 
@@ -32,6 +37,12 @@ NAMED_VALUE = "Microsoft.ApiManagement/service/namedValues"
 APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
 CHECK_SUBDOMAIN = "Microsoft.CognitiveServices/checkDomainAvailability"
 CHECK_SERVICE_NAME = "Microsoft.ApiManagement/checkNameAvailability"
+REGISTERED = (
+    "Microsoft.ApiManagement",
+    "Microsoft.Authorization",
+    "Microsoft.CognitiveServices",
+    "Microsoft.ManagedIdentity",
+)
 
 # What a list of all resources shows when asked by `$expand`, and the properties it is had from.
 EXPANDED: Mapping[str, tuple[str, ...]] = {
@@ -278,6 +289,7 @@ _TABLE = (
     _for_reading(SUBSCRIPTION, _RESOURCES),
     _for_reading(OPERATION_RESULT, _RESOURCES),
     _for_reading(LOCATION, _RESOURCES),
+    _for_reading(PROVIDER, _RESOURCES),
     _for_reading(ANY_RESOURCE, _RESOURCES),
     ResourceType(
         name=RESOURCE_GROUP,
@@ -366,6 +378,7 @@ _TABLE = (
     ),
     _part_of_path(CHECK_SUBDOMAIN, _COGNITIVE_SERVICES),
     _part_of_path(CHECK_SERVICE_NAME, _API_MANAGEMENT),
+    *(_part_of_path(f"{namespace}/register", _RESOURCES) for namespace in REGISTERED),
 )
 # Soft-deleted resources are listed for all locations at once.
 _ALIASES = {
@@ -388,6 +401,29 @@ def location(name: str, azure: Azure) -> Resource:
     return Resource(id=body["id"], type=LOCATION, body=body, etag="")
 
 
+def _providers(azure: Azure) -> Iterator[Resource]:
+    """Give the namespaces with their types: clients look there for the api-versions of one."""
+    locations = [azure.locations.display_name(each) for each in azure.locations]
+    for namespace in (*REGISTERED, "Microsoft.Resources"):
+        provider_id = f"/subscriptions/{azure.subscription_id}/providers/{namespace}"
+        body = {
+            "id": provider_id,
+            "namespace": namespace,
+            "registrationPolicy": "RegistrationRequired",
+            "registrationState": "Registered",
+            "resourceTypes": [
+                {
+                    "resourceType": kind.name.partition("/")[2],
+                    "locations": locations,
+                    "apiVersions": sorted(kind.api_versions, reverse=True),
+                }
+                for kind in _TABLE
+                if kind.namespace == namespace and not kind.name.endswith("/register")
+            ],
+        }
+        yield Resource(id=provider_id, type=PROVIDER, body=body, etag="")
+
+
 def given_resources(azure: Azure) -> list[Resource]:
     """Return what is there before anything is deployed: the subscription and the built-in roles."""
     subscription_id = f"/subscriptions/{azure.subscription_id}"
@@ -398,7 +434,10 @@ def given_resources(azure: Azure) -> list[Resource]:
         "displayName": "Local Azure",
         "state": "Enabled",
     }
-    resources = [Resource(id=subscription_id, type=SUBSCRIPTION, body=subscription, etag="")]
+    resources = [
+        Resource(id=subscription_id, type=SUBSCRIPTION, body=subscription, etag=""),
+        *_providers(azure),
+    ]
     for role, title in ROLES.items():
         properties = {
             "roleName": title,

@@ -1,5 +1,6 @@
 """Rules for role assignments."""
 
+from local_azure.identity import PRINCIPAL_ID
 from local_azure.resource_manager import resource_types as types
 from local_azure.resource_manager.request import Request
 from local_azure.resource_manager.rules.rule import Rule, Violations, is_guid
@@ -19,8 +20,8 @@ def _unknown_role(request: Request) -> Violations:
 
 
 def _principals(request: Request) -> set[str]:
-    """Return the principals that exist: identities of services and accounts, and assigned ones."""
-    assigned = {
+    """Return the principals that exist: who signs in, identities of resources, assigned ones."""
+    assigned = {PRINCIPAL_ID} | {
         resource.body["properties"]["principalId"].lower()
         for resource in request.view.list(types.IDENTITY)
     }

@@ -9,6 +9,7 @@ from local_azure.resource_manager.filters import FilterError, compiled
 from local_azure.resource_manager.operations import is_pending, operation_of
 from local_azure.resource_manager.paths import (
     OPERATION_RESULT,
+    PROVIDER,
     RESOURCE_GROUP,
     SUBSCRIPTION,
     ArmPath,
@@ -47,14 +48,17 @@ def _unknown_subscription(request: Request) -> Violations:
 
 
 def _unknown_type(request: Request) -> Violations:
-    if request.path.tail in ACTIONS and request.method == "POST":
-        return
-    wanted = [step.type for step in request.path.steps] + [request.path.type]
-    for type_name in wanted:
-        if type_name.lower() not in RESOURCE_TYPES:
-            namespace, _, name = type_name.partition("/")
-            yield {"namespace": namespace, "type_in_namespace": name}
+    path = request.path
+    for step in path.steps:
+        if step.type.lower() not in RESOURCE_TYPES:
+            yield {"what": f"resource type '{step.type}'"}
             return
+        if step.type == PROVIDER and not request.find(step.id):
+            yield {"what": f"namespace '{step.name}'"}
+            return
+    if path.tail and not (path.tail in ACTIONS or path.tail.lower() in RESOURCE_TYPES):
+        what = "action" if request.method == "POST" else "list of"
+        yield {"what": f"{what} '{path.tail}'"}
 
 
 def _unsupported_version(request: Request) -> Violations:
@@ -187,11 +191,9 @@ REQUEST_RULES = (
     Rule(
         check=_unknown_type,
         methods=ANY,
-        status=404,
-        code="InvalidResourceType",
-        message="The resource type '{type_in_namespace}' could not be found in the namespace"
-        " '{namespace}' for api version '{api_version}'.",
-        source="M: azure-rest-api-specs#14807",
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not have the {what}.",
+        source="local Azure",
     ),
     Rule(
         check=_outside_resource_manager,
@@ -353,6 +355,19 @@ def _value_problems(request: Request) -> Violations:
         yield {"path": problem.path.removeprefix("properties."), "problem": problem.message}
 
 
+# What a body has to name, unless it names where to get it.
+_OR_ELSE: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    types.API: ("displayName", ("format", "sourceApiId")),
+    types.NAMED_VALUE: ("value", ("keyVault",)),
+}
+
+
+def _not_given(request: Request) -> Violations:
+    name, or_else = _OR_ELSE[request.path.type]
+    if "properties" in request.body and request.properties.keys().isdisjoint((name, *or_else)):
+        yield {"missing": name}
+
+
 _GROUP_NAME = re.compile(r"[-\w.()]*[-\w()]")
 _ACCOUNT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,63}")
 _SERVICE_NAME = re.compile(r"(?=.{1,50}$)[a-zA-Z](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?")
@@ -471,6 +486,13 @@ VALUE_RULES = (
         message="{problem}",
         target="{path}",
         source="M: azure-powershell#26837 for an empty property; ? other wordings",
+    ),
+    Rule(
+        check=_not_given,
+        of=tuple(_OR_ELSE),
+        message="'{missing}' should not be empty",
+        target="{missing}",
+        source="M: azure-powershell#26837; ? for an API, whose specification has no such rule",
     ),
     Rule(
         check=_value_problems,

@@ -93,6 +93,11 @@ def _revision_in_name(request: Request) -> Violations:
         yield {"path": "name"}
 
 
+def _service_fabric(request: Request) -> Violations:
+    if str(request.properties.get("url", "")).lower().startswith("fabric:"):
+        yield {"path": "properties.url"}
+
+
 def _percentage(request: Request) -> Violations:
     breaker = request.properties.get("circuitBreaker") or {}
     for rule in breaker.get("rules", []):
@@ -108,5 +113,5 @@ NOT_BUILT_RULES = tuple(
         message="The local Azure does not support this value of '{path}' of a '{type}'.",
         source="local Azure",
     )
-    for check in (_not_built, _revision_in_name, _percentage)
+    for check in (_not_built, _revision_in_name, _service_fabric, _percentage)
 )
