@@ -402,6 +402,82 @@ LINES = """<policies>
         ("<set-variable name='a' value='b'>", "not well-formed", 5),
         ("&undefined;", "not well-formed", 4),
         ("stray", "takes no text", 2),
+        # API Management refuses each of these.
+        (
+            "<validate-jwt><issuers><issuer>i</issuer></issuers>\n<audiences/></validate-jwt>",
+            (
+                "'validate-jwt': has invalid child element 'audiences'. List of possible elements"
+                " expected: 'required-claims'."
+            ),
+            4,
+        ),
+        (
+            (
+                '<validate-azure-ad-token tenant-id="t"><audiences/>'
+                "<client-application-ids/></validate-azure-ad-token>"
+            ),
+            "has invalid child element 'client-application-ids'",
+            4,
+        ),
+        (
+            (
+                "<cors><allowed-headers><header>*</header></allowed-headers>"
+                "<allowed-origins><origin>*</origin></allowed-origins></cors>"
+            ),
+            (
+                "has invalid child element 'allowed-origins'. List of possible elements expected:"
+                " 'expose-headers'."
+            ),
+            4,
+        ),
+        *(
+            (
+                f"<validate-jwt>{part}</validate-jwt>",
+                problem,
+                4,
+            )
+            for part, problem in (
+                ('<audiences any="1"><audience>a</audience></audiences>', "attribute 'any'"),
+                ("<issuers>stray<issuer>i</issuer></issuers>", "'issuers': takes no text"),
+                ("<required-claims>stray</required-claims>", "takes no text"),
+                ("<issuer-signing-keys a='1'/>", "attribute 'a' is not known"),
+                (
+                    "<issuer-signing-keys><key><b/></key></issuer-signing-keys>",
+                    "'b': not allowed in 'key'",
+                ),
+                (
+                    '<openid-config url="https://login.microsoftonline.com/">x</openid-config>',
+                    "no text",
+                ),
+            )
+        ),
+        (
+            '<emit-metric name="a">'
+            + "".join(f'<dimension name="d{n}" value="1"/>' for n in range(11))
+            + "</emit-metric>",
+            "has 11 dimensions, and at most 10 are allowed",
+            4,
+        ),
+        (
+            '<quota calls="1" renewal-period="300"/>',
+            "'quota': Policy is not allowed in the specified scope",
+            4,
+        ),
+        (
+            '<quota-by-key calls="1" renewal-period="299" counter-key="a"/>',
+            "'299' is no number from 300",
+            4,
+        ),
+        (
+            '<quota-by-key calls="@(1)" renewal-period="300" counter-key="a"/>',
+            "attribute 'calls': an expression is not allowed",
+            4,
+        ),
+        (
+            '<llm-token-limit counter-key="a" tokens-per-minute="1"/>',
+            "attribute 'estimate-prompt-tokens' is missing",
+            4,
+        ),
     ],
 )
 def test_what_is_not_known_is_refused_by_name_and_line(inbound, message, line):
@@ -412,9 +488,20 @@ def test_what_is_not_known_is_refused_by_name_and_line(inbound, message, line):
     assert f"line {line}" in str(refusal.value)
 
 
+def test_the_backend_section_has_one_statement():
+    compile_policy(LINES.format(inbound="", backend="<!-- one --><base/>"))
+    backend = '<set-variable name="a" value="1"/><base/>'
+    with pytest.raises(PolicyError, match="'backend': backend section allows only one policy"):
+        compile_policy(LINES.format(inbound="", backend=backend))
+
+
 @pytest.mark.parametrize(
     ("backend", "message"),
     [
+        (
+            '<authentication-managed-identity resource="x"/>',
+            "'authentication-managed-identity': not allowed in the section 'backend'",
+        ),
         ('<forward-request timeout="0"/>', "'0' is no number from 1 to 86400"),
         ('<forward-request timeout="1" timeout-ms="1"/>', "takes one of timeout and timeout-ms"),
         ('<forward-request http-version="2"/>', "'2' is none of 1, 2or1"),

@@ -95,9 +95,23 @@ def test_a_quota_is_a_403():
     inbound(xml, services=services)
     refusal = refused(xml, services=services)
     assert (refusal.status, refusal.reason) == (403, "QuotaExceeded")
+
+
+def test_a_quota_without_a_period_is_for_ever():
+    xml = '<quota-by-key calls="1" renewal-period="0" counter-key="a" />'
+    services = Services(200)
+    inbound(xml, services=services)
+    services.clock.now += 1e9
+    refusal = refused(xml, services=services)
+    assert (refusal.status, refusal.headers) == (403, {})
+
+
+def test_a_quota_is_a_product_s_and_may_stand_in_a_fragment_for_one():
     quota = '<quota calls="1" renewal-period="86400" />'
-    inbound(quota, services=services, **subscribed())
-    assert refused(quota, services=services, **subscribed()).status == 403
+    fragment = f"<fragment>{quota}</fragment>"
+    compile_fragment(fragment)
+    with pytest.raises(PolicyError, match="not allowed in the specified scope"):
+        inbound('<include-fragment fragment-id="f" />', library=Library(fragments={"f": fragment}))
 
 
 def test_no_client_can_make_the_counters_grow():
@@ -478,8 +492,7 @@ def test_no_identity_has_the_client_id_that_is_asked_for():
     assert "none of 'abc'" in refused(xml.format("")).message
     context = inbound(xml.format('ignore-error="true" output-token-variable-name="t"'))
     assert context.variables == {"t": None}
-    plain = xml.replace('client-id="abc"', "")
-    context, _ = backend(plain.format(""))
+    context = inbound(xml.replace('client-id="abc"', "").format(""))
     assert context.request.headers["Authorization"] == "Bearer token for https://x"
 
 
@@ -693,9 +706,14 @@ def test_base_is_what_the_outer_scope_does():
         ('<rate-limit calls="0" renewal-period="60"/>', "'0' is no number from 1 to"),
         ('<rate-limit calls="1" renewal-period="301"/>', "no number from 1 to 300"),
         ('<rate-limit calls="1" renewal-period="60"><api name="a"/></rate-limit>', "'api': not"),
-        ('<llm-token-limit counter-key="a"/>', "needs tokens-per-minute, or token-quota"),
-        ('<llm-token-limit counter-key="a" token-quota="5"/>', "'' is none of hourly, daily"),
-        ('<llm-token-limit counter-key="a" tokens-per-minute="1.5"/>', "no whole number"),
+        *(
+            (f'<llm-token-limit counter-key="a" estimate-prompt-tokens="true" {limit}/>', problem)
+            for limit, problem in (
+                ("", "needs tokens-per-minute, or token-quota"),
+                ('token-quota="5"', "'' is none of hourly, daily"),
+                ('tokens-per-minute="1.5"', "no whole number"),
+            )
+        ),
         ('<emit-metric name="a"/>', "needs a dimension"),
         ('<emit-metric name="a"><dimension name="Team"/></emit-metric>', "'Team' needs a value"),
         ('<ip-filter action="allow"/>', "needs an address"),

@@ -11,6 +11,7 @@ from local_azure.gateway.exchange import ProxyError
 from local_azure.gateway.markup import Element, PolicyError, parse
 from local_azure.gateway.statements import (
     FORWARD,
+    ITSELF,
     REFUSED,
     SECTIONS,
     STATEMENTS,
@@ -18,6 +19,7 @@ from local_azure.gateway.statements import (
     Place,
     check_shape,
     compile_block,
+    refuse,
 )
 
 __all__ = ["GLOBAL", "Library", "Policy", "PolicyError", "compile_policy", "unusable"]
@@ -96,6 +98,9 @@ def _compile(
             raise PolicyError(f"Error in element '{child.name}': it is there twice", child.line)
         check_shape(child, children=True)
         sections[child.name] = child
+    if "backend" in sections and len(sections["backend"].children) > 1:
+        # M: as public repositories quote API Management.
+        refuse(sections["backend"], "backend section allows only one policy to be specified")
     place = _place(
         "inbound", {name: _parse_fragment(text, dict(values)) for name, text in fragments}
     )
@@ -141,7 +146,7 @@ def compile_fragment(xml: str, *, library: Library = _EMPTY) -> None:
     refusal: PolicyError | None = None
     for section in SECTIONS:
         try:
-            compile_block(fragment.children, replace(_place(section, {}), fragment="itself"))
+            compile_block(fragment.children, replace(_place(section, {}), fragment=ITSELF))
         except PolicyError as error:
             refusal = refusal or error
         else:

@@ -19,16 +19,19 @@ from local_azure.gateway.statements.messages import MESSAGES
 from local_azure.gateway.statements.passed_over import PASSED_OVER
 from local_azure.gateway.statements.routing import FORWARD, ROUTING
 from local_azure.gateway.statements.statement import (
+    ITSELF,
     SECTIONS,
     Action,
     Place,
     Statement,
     check_shape,
     compile_block,
+    refuse,
 )
 
 __all__ = [
     "FORWARD",
+    "ITSELF",
     "REFUSED",
     "SECTIONS",
     "STATEMENTS",
@@ -37,6 +40,7 @@ __all__ = [
     "Statement",
     "check_shape",
     "compile_block",
+    "refuse",
 ]
 
 _THEMES: Final = {

@@ -174,6 +174,7 @@ def _validate_jwt(element: Element, _: Place) -> Action:
     found = parts(
         element,
         ("openid-config", "issuer-signing-keys", "audiences", "issuers", "required-claims"),
+        {"openid-config": ("url",)},
     )
     choice(element, "require-scheme", ("bearer",), "bearer")
     choice(element, "require-signed-tokens", ("true",), "true")
@@ -211,6 +212,7 @@ def _by_keys(element: Element, skew: float) -> Verify:
     for child in element.children:
         if set(child.attributes) - {"id"}:
             refuse(child, "the local Azure knows symmetric keys alone")
+        check_shape(child, optional=("id",), text=True)
     keys = [
         value(child, child.text)
         for child in element.children

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from local_azure.gateway.exchange import Exchange, ProxyError
@@ -22,6 +22,7 @@ Condition = Callable[[Exchange], bool]
 
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 EXISTS_ACTIONS: Final = ("override", "skip", "append", "delete")
+_NONE: Final[Mapping[str, tuple[str, ...]]] = {}
 # As many as a policy's longest document could hold.
 _compiled = functools.lru_cache(maxsize=2048)(
     lambda text, block: compile_block(text) if block else compile_expression(text)
@@ -168,14 +169,29 @@ def texts(element: Element, child_name: str = "value") -> list[Value]:
     return [value(child, child.text) for child in element.children]
 
 
-def parts(element: Element, names: tuple[str, ...]) -> dict[str, Element]:
-    """Return the children by name; each may be there once."""
+def parts(
+    element: Element, names: tuple[str, ...], attributes: Mapping[str, tuple[str, ...]] = _NONE
+) -> dict[str, Element]:
+    """Return the children by name; each may be there once, in the order of `names`.
+
+    They hold nothing but children, and by their name the `attributes`.
+    """
     found: dict[str, Element] = {}
+    left = names
     for child in element.children:
         if child.name not in names:
             refuse(child, f"not allowed in '{element.name}'")
         if child.name in found:
             refuse(child, f"is twice in '{element.name}'")
+        if child.name not in left:
+            expected = ", ".join(f"'{name}'" for name in left)
+            refuse(
+                element,
+                f"has invalid child element '{child.name}'. List of possible elements expected:"
+                f" {expected}.",
+            )
+        check_shape(child, optional=attributes.get(child.name, ()), children=True)
+        left = left[left.index(child.name) + 1 :]
         found[child.name] = child
     return found
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from local_azure.gateway.exchange import Exchange, ProxyError
-from local_azure.gateway.markup import Element
+from local_azure.gateway.markup import Element, ExpressionSource
 from local_azure.gateway.statements.attributes import (
+    Number,
     attribute,
     choice,
     condition,
@@ -17,7 +18,14 @@ from local_azure.gateway.statements.attributes import (
     header_name,
     whole_number,
 )
-from local_azure.gateway.statements.statement import INBOUND, Action, Place, Statement, refuse
+from local_azure.gateway.statements.statement import (
+    INBOUND,
+    ITSELF,
+    Action,
+    Place,
+    Statement,
+    refuse,
+)
 
 _MOST: Final = 2**31 - 1
 _PERIODS: Final = {
@@ -62,15 +70,15 @@ class _Refusal:
 
     def error(self, exchange: Exchange, seconds: float) -> ProxyError:
         """Return the error to raise; sets the variable that tells how long to wait."""
-        seconds = max(1, math.ceil(seconds))
-        if self.wait.variable:
-            exchange.variables[self.wait.variable] = seconds
+        waits = {} if seconds == math.inf else {"seconds": max(1, math.ceil(seconds))}
+        if self.wait.variable and waits:
+            exchange.variables[self.wait.variable] = waits["seconds"]
         return ProxyError(
-            self.message.format(seconds=seconds),
+            self.message.format(**waits) if waits else "Out of call volume quota.",
             source=self.source,
             reason="RateLimitExceeded" if self.status == 429 else "QuotaExceeded",
             status=self.status,
-            headers={self.wait.header: str(seconds)} if self.wait.header else {},
+            headers={self.wait.header: str(waits["seconds"])} if self.wait.header and waits else {},
         )
 
 
@@ -94,8 +102,12 @@ def _rate_limit_by_key(element: Element, _: Place) -> Action:
     return _limit_calls(element, attribute(element, "counter-key"))
 
 
-def _quota(element: Element, _: Place) -> Action:
-    return _limit_calls(element, _by_subscription, is_quota=True)
+def _quota(element: Element, place: Place) -> Action:
+    action = _limit_calls(element, _by_subscription, is_quota=True)
+    if place.fragment != ITSELF:
+        # It is a product's, of which the local Azure has none. M: azure-docs#17825 for the wording.
+        refuse(element, "Policy is not allowed in the specified scope")
+    return action
 
 
 def _quota_by_key(element: Element, _: Place) -> Action:
@@ -104,7 +116,10 @@ def _quota_by_key(element: Element, _: Place) -> Action:
 
 def _limit_calls(element: Element, key: _Key, *, is_quota: bool = False) -> Action:
     calls = whole_number(element, "calls", "", 1, _MOST)
-    period = whole_number(element, "renewal-period", "", 1, _MOST if is_quota else 300)
+    if is_quota:
+        period = _quota_period(element)
+    else:
+        period = whole_number(element, "renewal-period", "", 1, 300)
     increment = whole_number(element, "increment-count", "1", 0, _MOST)
     has_condition = "increment-condition" in element.attributes
     counts = condition(element, "increment-condition") if has_condition else None
@@ -147,6 +162,16 @@ def _limit_calls(element: Element, key: _Key, *, is_quota: bool = False) -> Acti
         exchange.on_response.append(answered)
 
     return limit
+
+
+def _quota_period(element: Element) -> Number:
+    """Return the seconds of a quota, which are known when the policy is compiled; 0 has no end."""
+    for name in ("calls", "renewal-period"):
+        if isinstance(element.attributes[name], ExpressionSource):
+            refuse(element, f"attribute '{name}': an expression is not allowed")
+    if element.attributes["renewal-period"] == "0":
+        return lambda _: math.inf
+    return whole_number(element, "renewal-period", "", 300, _MOST)
 
 
 # --- tokens ------------------------------------------------------------------------------------
@@ -327,12 +352,11 @@ _CALLS: Final = (
 _BY_KEY: Final = ("increment-condition", "increment-count")
 _TOKEN_LIMIT: Final = Statement(
     compile=_token_limit,
-    required=("counter-key",),
+    required=("counter-key", "estimate-prompt-tokens"),
     optional=(
         "tokens-per-minute",
         "token-quota",
         "token-quota-period",
-        "estimate-prompt-tokens",
         "retry-after-header-name",
         "retry-after-variable-name",
         "remaining-tokens-header-name",
@@ -354,7 +378,7 @@ LIMITING: Final[Mapping[str, Statement]] = {
         compile=_quota,
         required=("calls", "renewal-period"),
         sections=INBOUND,
-        note="calls only, no bandwidth; by subscription",
+        note="in a fragment alone: it is for products, and there are none",
     ),
     "quota-by-key": Statement(
         compile=_quota_by_key,

@@ -15,7 +15,6 @@ from local_azure.gateway.statements.attributes import (
     attribute,
     constant,
     expression,
-    parts,
     value,
 )
 from local_azure.gateway.statements.statement import (
@@ -41,6 +40,7 @@ _DEFAULT_DIMENSIONS: Final = (
     "Subscription ID",
     "User ID",
 )
+_MOST_DIMENSIONS: Final = 10  # the same page, "Limits"
 _said: set[str] = set()
 
 
@@ -70,6 +70,8 @@ def _emit_metric(element: Element, _: Place) -> Action:
             refuse(child, f"the dimension '{name}' needs a value")
     if not element.children:
         refuse(element, "needs a dimension")
+    if (count := len(element.children)) > _MOST_DIMENSIONS:
+        refuse(element, f"has {count} dimensions, and at most {_MOST_DIMENSIONS} are allowed")
     return _passed_over(element, values, "no metric is recorded")
 
 
@@ -104,7 +106,9 @@ def _cache_lookup(element: Element, _: Place) -> Action:
 
 def _semantic_cache_lookup(element: Element, _: Place) -> Action:
     values = [attribute(element, name) for name in element.attributes if name != "id"]
-    for child in parts(element, ("vary-by",)).values():
+    for child in element.children:
+        if child.name != "vary-by":
+            refuse(child, f"not allowed in '{element.name}'")
         check_shape(child, text=True)
         values.append(value(child, child.text))
     return _passed_over(element, values, "nothing is cached, each look-up misses")

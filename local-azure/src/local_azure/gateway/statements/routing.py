@@ -18,6 +18,7 @@ from local_azure.gateway.statements.attributes import (
 )
 from local_azure.gateway.statements.statement import (
     BEFORE,
+    INBOUND,
     Action,
     Place,
     Statement,
@@ -164,7 +165,7 @@ ROUTING: Final[Mapping[str, Statement]] = {
         compile=_authentication_managed_identity,
         required=("resource",),
         optional=("output-token-variable-name", "ignore-error", "client-id"),
-        sections=BEFORE,
+        sections=INBOUND,
     ),
     "forward-request": Statement(
         compile=_forward_request,

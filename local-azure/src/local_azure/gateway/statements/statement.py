@@ -13,6 +13,8 @@ SECTIONS: Final = ("inbound", "backend", "outbound", "on-error")
 EVERYWHERE: Final = frozenset(SECTIONS)
 BEFORE: Final = frozenset({"inbound", "backend"})
 INBOUND: Final = frozenset({"inbound"})
+ITSELF: Final = "itself"
+"""The name of the fragment that is compiled when it is no part of a policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
