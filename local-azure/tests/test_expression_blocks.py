@@ -135,7 +135,11 @@ def test_the_type_of_a_block_is_that_of_what_it_returns():
         ("return new List<int>().Add(1);", "The call has no value", 1),
         ('return int.TryParse("1", out missing);', "out missing", 1),
         ("switch (1) { case 1: var a = 2; } return 1;", "Control cannot fall through", 1),
-        ("foreach (var x in 5) { } return 1;", "'int' is no collection", 1),
+        (
+            "foreach (var x in 5) { } return 1;",
+            "'int' is no collection that the local Azure knows",
+            1,
+        ),
         ("return 1", "the end of the expression was not expected", 1),
         ("void f() { } return 1;", "was not expected", 1),
         (

@@ -265,8 +265,20 @@ def test_failures_are_dotnets(source, message):
         ('JsonConvert.DeserializeObject<Guid>("")', "has no 'DeserializeObject<Guid>'"),
         ('$"{foo}"', "The name 'foo' does not exist"),
         ("new [] { 1 }.Where(context => true)", "'context' is already defined"),
-        ('System.IO.File.ReadAllText("x")', "The name 'System' does not exist"),
-        ('context.Request.Body.As<JObject>(true)["n"] == 1', "Operator '==' cannot be applied"),
+        # Valid in C#, and a limit of the local Azure: that is said.
+        ('System.IO.File.ReadAllText("x")', "The local Azure does not know the name 'System'"),
+        ('Regex.IsMatch("a", "b")', "The local Azure does not know the name 'Regex'"),
+        (
+            'context.Request.Body.As<JObject>(true)["n"] == 1',
+            "Operator '==' cannot be applied to operands of type 'JToken' and 'int' in the local",
+        ),
+        (
+            '"a".Contains(1, 2, 3)',
+            "'Contains' takes 3 arguments; the local Azure knows Contains(string, [StringC",
+        ),
+        ('"a".Contains(true)', "'bool' to 'string'; the local Azure knows Contains("),
+        ("context.Timestamp[0]", "type 'DateTime' in the local Azure"),
+        ('new string[] { "b" }.Contains(x => true)', "No lambda is taken here by the local Azure"),
     ],
 )
 def test_what_is_unknown_is_refused_when_it_is_compiled(source, message):

@@ -202,7 +202,9 @@ class _Blocks(Compiler):
         values = self._value(node.values)
         inner = element_type(values.type)
         if inner is None:
-            raise ExpressionError(f"foreach: '{values.type}' is no collection", node.line)
+            raise ExpressionError(
+                f"foreach: '{values.type}' is no collection that the local Azure knows", node.line
+            )
         with self._scope():
             kind = node.type or inner
             slot = self.declare(node.name, kind, node.line)

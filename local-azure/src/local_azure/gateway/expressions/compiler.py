@@ -234,8 +234,12 @@ class Compiler:
             return Expression("Context", lambda context: context)
         variable = self._look_up(node.name)
         if variable is None:
+            # .NET's types begin so: Azure knows more of them.
             raise ExpressionError(
-                f"The name '{node.name}' does not exist in the current context", node.line
+                f"The local Azure does not know the name '{node.name}'"
+                if node.name[0].isupper()
+                else f"The name '{node.name}' does not exist in the current context",
+                node.line,
             )
         slot = variable.slot
         return Expression(variable.type, lambda frame: frame.locals[slot])
@@ -278,7 +282,9 @@ class Compiler:
         found = by_type(INDEXERS, target.type)
         if found is None:
             raise ExpressionError(
-                f"Cannot apply indexing with [] to an expression of type '{target.type}'", node.line
+                f"Cannot apply indexing with [] to an expression of type '{target.type}' in the"
+                " local Azure",
+                node.line,
             )
         wanted, result, look_up = found
         key = convert(self._value(node.key), filled(wanted, target.type), node.line)
@@ -395,11 +401,15 @@ class Compiler:
                 return candidate, *self._bind(candidate, given, names, (name, node.line), owner)
             except ExpressionError as error:
                 refusal = refusal or error
-        raise refusal or ExpressionError(f"'{name}' cannot be called", node.line)
+        known = ", ".join(f"{name}{each.signature}" for each in overloads)
+        raise ExpressionError(
+            f"{refusal or 'No overload'}; the local Azure knows {known}",
+            refusal.line if refusal else node.line,
+        )
 
     def _argument(self, node: Node) -> Expression:
         if isinstance(node, syntax.Lambda):
-            raise ExpressionError("No lambda is taken here", node.line)
+            raise ExpressionError("No lambda is taken here by the local Azure", node.line)
         return self._value(node.value if isinstance(node, syntax.Named) else node)
 
     def _bind(

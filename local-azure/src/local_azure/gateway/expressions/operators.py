@@ -177,10 +177,15 @@ _TIMES: Final = ("DateTime", "DateTimeOffset", "TimeSpan")
 _TOKENS: Final = ("JToken", *BASES)
 
 
+# Of these the local Azure has every operator; of others C# may have more.
+_COMPLETE: Final = frozenset({"string", "int", "long", "double", "bool", "null"})
+
+
 def _cannot_apply(node: syntax.Binary, left: Expression, right: Expression) -> ExpressionError:
+    is_limit = not {left.type, right.type} <= _COMPLETE
     return ExpressionError(
         f"Operator '{node.operator}' cannot be applied to operands of type '{left.type}' and"
-        f" '{right.type}'",
+        f" '{right.type}'{' in the local Azure' if is_limit else ''}",
         node.line,
     )
 

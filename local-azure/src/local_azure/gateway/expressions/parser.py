@@ -454,7 +454,9 @@ class _Builder(lark.Transformer[lark.Token, Node]):
         body, *caught, handler = parts
         for kind in caught[:1]:
             if type_name(kind, _line(kind)) != "Exception":
-                raise ExpressionError(f"catch: '{kind}' is no exception", _line(kind))
+                raise ExpressionError(
+                    f"catch: '{kind}' is no exception that the local Azure knows", _line(kind)
+                )
         name = str(caught[1]) if len(caught) == 2 else None
         return Try(body=body, name=name, handler=handler, **_at(body, body, handler))
 

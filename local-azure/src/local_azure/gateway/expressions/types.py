@@ -192,6 +192,15 @@ class Method:
     result: str
     run: Callable[..., Any]
 
+    @property
+    def signature(self) -> str:
+        """What it takes: `(string, [int])`, in brackets what may be left out."""
+        kinds = [
+            f"[{each.type}]" if each.optional else f"{'out ' if each.out else ''}{each.type}"
+            for each in self.parameters
+        ]
+        return f"({', '.join(kinds + ([f'params {self.rest}[]'] if self.rest else []))})"
+
 
 def method(signature: str, result: str, run: Callable[..., Any]) -> Method:
     """Return a method; this module's docstring has the form of a signature."""
