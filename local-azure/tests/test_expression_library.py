@@ -265,7 +265,7 @@ def test_failures_are_dotnets(source, message):
         ('JsonConvert.DeserializeObject<Guid>("")', "has no 'DeserializeObject<Guid>'"),
         ('$"{foo}"', "The name 'foo' does not exist"),
         ("new [] { 1 }.Where(context => true)", "'context' is already defined"),
-        # Valid in C#, and a limit of the local Azure: that is said.
+        # Each is valid in C# and beyond the local Azure, which says so.
         ('System.IO.File.ReadAllText("x")', "The local Azure does not know the name 'System'"),
         ('Regex.IsMatch("a", "b")', "The local Azure does not know the name 'Regex'"),
         (

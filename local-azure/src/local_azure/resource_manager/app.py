@@ -304,7 +304,7 @@ def _list(request: Request, base_url: str) -> web.Response:
         found = [body for body in found if passes(body, request.id)]
     top, skip = _number(request, "$top", PAGE_SIZE, least=1), _number(request, "$skip", 0, least=0)
     page: dict[str, Any] = {"value": found[skip : skip + top]}
-    if kind.namespace == "Microsoft.ApiManagement":
+    if kind.entity_tags:  # what is in a service; lists of services have no count
         page["count"] = len(found)
     if skip + top < len(found):
         query = {**request.query, "$skip": str(skip + top), "$top": str(top)}

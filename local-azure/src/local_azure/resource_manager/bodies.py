@@ -29,6 +29,7 @@ HTTP_URL = Text(
     form_is="an absolute http or https URL",
 )
 _TEXT = Text()
+_OBJECT = Named(of=Anything())  # of a definition that is left out
 _ENABLED = Text(one_of=("Enabled", "Disabled"))
 _TAGS = Named(of=Text(longest=256))
 _RESOURCE = frozenset({"id", "name", "type", "systemData", "etag"})
@@ -53,7 +54,7 @@ _SKU = Shape(
     name="Sku",
     properties={
         "name": Text(shortest=1),
-        "tier": _TEXT,
+        "tier": Text(one_of=("Free", "Basic", "Standard", "Premium", "Enterprise")),
         "size": _TEXT,
         "family": _TEXT,
         "capacity": Whole(least=1, or_text=True),
@@ -72,7 +73,7 @@ ACCOUNT = Shape(
             name="Identity",
             properties={
                 "type": _IDENTITY_TYPE,
-                "userAssignedIdentities": Named(of=Anything()),
+                "userAssignedIdentities": Named(of=_OBJECT),
             },
             read_only=_IDENTITY_READ_ONLY,
         ),
@@ -81,31 +82,32 @@ ACCOUNT = Shape(
             properties={
                 "allowProjectManagement": Flag(),
                 "allowedFqdnList": Items(of=_TEXT),
-                "amlWorkspace": Anything(),
-                "apiProperties": Anything(),
+                "amlWorkspace": _OBJECT,
+                "apiProperties": _OBJECT,
                 "associatedProjects": Items(of=_TEXT),
                 "customSubDomainName": _TEXT,
                 "defaultProject": _TEXT,
                 "disableLocalAuth": Flag(),
                 "dynamicThrottlingEnabled": Flag(),
-                "encryption": Anything(),
-                "locations": Anything(),
+                "encryption": _OBJECT,
+                "locations": _OBJECT,
                 "migrationToken": _TEXT,
                 "networkAcls": Shape(
                     name="NetworkRuleSet",
                     properties={
-                        "bypass": _TEXT,
+                        "bypass": Text(one_of=("AzureServices", "None")),
                         "defaultAction": Text(one_of=("Allow", "Deny")),
-                        "ipRules": Items(of=Anything()),
-                        "virtualNetworkRules": Items(of=Anything()),
+                        "ipRules": Items(of=_OBJECT),
+                        "virtualNetworkRules": Items(of=_OBJECT),
                     },
                 ),
-                "networkInjections": Items(of=Anything()),
+                "networkInjections": Items(of=_OBJECT),
                 "publicNetworkAccess": _ENABLED,
-                "raiMonitorConfig": Anything(),
+                "raiMonitorConfig": _OBJECT,
                 "restore": Flag(),
                 "restrictOutboundNetworkAccess": Flag(),
-                "userOwnedStorage": Items(of=Anything()),
+                "storedCompletionsDisabled": Flag(),
+                "userOwnedStorage": Items(of=_OBJECT),
             },
             read_only=frozenset(
                 {
@@ -140,7 +142,7 @@ DEPLOYMENT = Shape(
         "properties": Shape(
             name="DeploymentProperties",
             properties={
-                "capacitySettings": Anything(),
+                "capacitySettings": _OBJECT,
                 "currentCapacity": Whole(),
                 "model": Shape(
                     name="DeploymentModel",
@@ -157,7 +159,7 @@ DEPLOYMENT = Shape(
                 ),
                 "parentDeploymentName": _TEXT,
                 "raiPolicyName": _TEXT,
-                "scaleSettings": Anything(),
+                "scaleSettings": _OBJECT,
                 "spilloverDeploymentName": _TEXT,
                 "versionUpgradeOption": Text(
                     one_of=(
@@ -238,7 +240,7 @@ SERVICE = Shape(
             name="ApiManagementServiceIdentity",
             properties={
                 "type": _IDENTITY_TYPE,
-                "userAssignedIdentities": Named(of=Anything()),
+                "userAssignedIdentities": Named(of=_OBJECT),
             },
             required=frozenset({"type"}),
             read_only=_IDENTITY_READ_ONLY,
@@ -246,25 +248,25 @@ SERVICE = Shape(
         "properties": Shape(
             name="ApiManagementServiceProperties",
             properties={
-                "additionalLocations": Items(of=Anything()),
-                "apiVersionConstraint": Anything(),
-                "certificates": Items(of=Anything()),
-                "configurationApi": Anything(),
+                "additionalLocations": Items(of=_OBJECT),
+                "apiVersionConstraint": _OBJECT,
+                "certificates": Items(of=_OBJECT),
+                "configurationApi": _OBJECT,
                 "customProperties": Named(of=_TEXT),
                 "developerPortalStatus": _ENABLED,
                 "disableGateway": Flag(),
                 "enableClientCertificate": Flag(),
-                "hostnameConfigurations": Items(of=Anything()),
+                "hostnameConfigurations": Items(of=_OBJECT),
                 "legacyPortalStatus": _ENABLED,
                 "natGatewayState": _ENABLED,
                 "notificationSenderEmail": Text(longest=100),
-                "privateEndpointConnections": Items(of=Anything()),
+                "privateEndpointConnections": Items(of=_OBJECT),
                 "publicIpAddressId": _TEXT,
                 "publicNetworkAccess": _ENABLED,
                 "publisherEmail": Text(shortest=1, longest=100),
                 "publisherName": Text(shortest=1, longest=100),
                 "restore": Flag(),
-                "virtualNetworkConfiguration": Anything(),
+                "virtualNetworkConfiguration": _OBJECT,
                 "virtualNetworkType": Text(one_of=("None", "External", "Internal")),
             },
             required=frozenset({"publisherEmail", "publisherName"}),
@@ -343,7 +345,8 @@ _CIRCUIT_BREAKER = Shape(
                     ),
                 },
                 required=frozenset({"failureCondition", "tripDuration"}),
-            )
+            ),
+            most=15,
         )
     },
 )
@@ -355,12 +358,12 @@ BACKEND = Shape(
             name="BackendContractProperties",
             properties={
                 "circuitBreaker": _CIRCUIT_BREAKER,
-                "credentials": Anything(),
+                "credentials": _OBJECT,
                 "description": Text(shortest=1, longest=2000),
                 "pool": _POOL,
-                "properties": Anything(),
+                "properties": _OBJECT,
                 "protocol": _TEXT,
-                "proxy": Anything(),
+                "proxy": _OBJECT,
                 "resourceId": Text(shortest=1, longest=2000),
                 "title": Text(shortest=1, longest=300),
                 "tls": Shape(
@@ -379,6 +382,27 @@ BACKEND = Shape(
     read_only=_RESOURCE,
 )
 
+_API_TYPE = Text(one_of=("http", "soap", "websocket", "graphql", "odata", "grpc"))
+_API_FORMAT = Text(
+    one_of=(
+        "wadl-xml",
+        "wadl-link-json",
+        "swagger-json",
+        "swagger-link-json",
+        "wsdl",
+        "wsdl-link",
+        "openapi",
+        "openapi+json",
+        "openapi-link",
+        "openapi+json-link",
+        "graphql-link",
+        "odata",
+        "odata-link",
+        "grpc",
+        "grpc-link",
+    )
+)
+
 API = Shape(
     name="ApiCreateOrUpdateParameter",
     properties={
@@ -387,18 +411,18 @@ API = Shape(
             properties={
                 "apiRevision": Text(shortest=1, longest=100),
                 "apiRevisionDescription": Text(longest=256),
-                "apiType": _TEXT,
+                "apiType": _API_TYPE,
                 "apiVersion": Text(longest=100),
                 "apiVersionDescription": Text(longest=256),
-                "apiVersionSet": Anything(),
+                "apiVersionSet": _OBJECT,
                 "apiVersionSetId": _TEXT,
-                "authenticationSettings": Anything(),
-                "contact": Anything(),
+                "authenticationSettings": _OBJECT,
+                "contact": _OBJECT,
                 "description": _TEXT,
                 "displayName": Text(shortest=1, longest=300),
-                "format": _TEXT,
+                "format": _API_FORMAT,
                 "isCurrent": Flag(),
-                "license": Anything(),
+                "license": _OBJECT,
                 "path": Text(longest=400),
                 "protocols": Items(of=Text(one_of=("http", "https", "ws", "wss"))),
                 "serviceUrl": Text(longest=2000),
@@ -409,13 +433,13 @@ API = Shape(
                 ),
                 "subscriptionRequired": Flag(),
                 "termsOfServiceUrl": _TEXT,
-                "translateRequiredQueryParameters": _TEXT,
-                "type": _TEXT,
+                "translateRequiredQueryParameters": Text(one_of=("template", "query")),
+                "type": _API_TYPE,
                 "value": _TEXT,
-                "wsdlSelector": Anything(),
+                "wsdlSelector": _OBJECT,
             },
             required=frozenset({"path"}),
-            read_only=frozenset({"isOnline"}),
+            read_only=frozenset({"isOnline", "provisioningState"}),
         ),
     },
     required=frozenset({"properties"}),
@@ -433,7 +457,7 @@ _PARAMETER = Shape(
         "values": Items(of=_TEXT),
         "schemaId": _TEXT,
         "typeName": _TEXT,
-        "examples": Named(of=Anything()),
+        "examples": Named(of=_OBJECT),
     },
     required=frozenset({"name", "type"}),
 )
@@ -444,7 +468,7 @@ _REPRESENTATION = Shape(
         "schemaId": _TEXT,
         "typeName": _TEXT,
         "formParameters": Items(of=_PARAMETER),
-        "examples": Named(of=Anything()),
+        "examples": Named(of=_OBJECT),
     },
     required=frozenset({"contentType"}),
 )
@@ -536,9 +560,9 @@ NAMED_VALUE = Shape(
                     form=re.compile(r"[A-Za-z0-9._-]+"),
                     form_is="letters, digits, periods, dashes and underscores",
                 ),
-                "keyVault": Anything(),
+                "keyVault": _OBJECT,
                 "secret": Flag(),
-                "tags": Items(of=Text(longest=256)),
+                "tags": Items(of=Text(longest=256), most=32),
                 "value": Text(shortest=1, longest=4096),
             },
             required=frozenset({"displayName"}),

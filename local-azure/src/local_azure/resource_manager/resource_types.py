@@ -307,6 +307,7 @@ _TABLE = (
         patched=True,
         recovered=True,
         tracked=True,
+        newer=dict.fromkeys(_COGNITIVE_SERVICES[:2], frozenset({"storedCompletionsDisabled"})),
         creating="Accepted",
         updating="Accepted",
         record=DELETED_ACCOUNT,
