@@ -498,6 +498,8 @@ def test_a_subscriptions_scope_is_answered_in_full_and_its_state_is_submitted(ar
     assert properties["state"] == "submitted"
     arm.put(KEY, {"properties": {"displayName": "Client", "scope": API}})
     assert arm.properties(KEY)["scope"] == API
+    body = {"properties": {"displayName": "Client", "scope": f"{SERVICE.upper()}/apis/inference"}}
+    assert arm.put(KEY, body).status_code == 200
     arm.put(KEY, {"properties": {"displayName": "Client", "scope": "/apis"}})
     assert arm.properties(KEY)["scope"] == f"{SERVICE}/apis"
 

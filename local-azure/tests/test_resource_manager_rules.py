@@ -956,6 +956,20 @@ SERVICES = [
             ),
         ),
     ),
+    *(
+        invalid(
+            f"{units} units of {tier}",
+            SERVICE,
+            changed(SERVICE, sku={"name": tier, "capacity": units}),
+            ("sku.capacity", f"A service of tier '{tier}' has at most {most}."),
+        )
+        for tier, units, most in (
+            ("Developer", 2, "1 unit"),
+            ("Basic", 3, "2 units"),
+            ("BasicV2", 11, "10 units"),
+            ("PremiumV2", 31, "30 units"),
+        )
+    ),
     invalid(
         "a change from a v2 tier to a classic one",
         SERVICE,
@@ -1223,6 +1237,23 @@ POLICIES = [
             "set-backend-service",
             (
                 "Error in element 'set-backend-service' on line 6, column 33: Backend with id"
+                " 'foundry9' could not be found."
+            ),
+        ),
+        there=ALL_CHAT,
+    ),
+    invalid(
+        "a policy with an unknown backend of embeddings",
+        POLICY,
+        changed(
+            POLICY,
+            properties__value="<policies>\n<llm-semantic-cache-lookup score-threshold='0.1'"
+            "\n embeddings-backend-id='foundry9' /></policies>",
+        ),
+        (
+            "llm-semantic-cache-lookup",
+            (
+                "Error in element 'llm-semantic-cache-lookup' on line 3, column 2: Backend with id"
                 " 'foundry9' could not be found."
             ),
         ),

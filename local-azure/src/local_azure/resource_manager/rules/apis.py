@@ -47,7 +47,9 @@ def _operation_taken(request: Request) -> Violations:
 
 def _scope_api(request: Request) -> str | None:
     """Return the API a subscription is for: '' for all of them, None for no valid scope."""
-    scope = request.properties["scope"].removeprefix(request.parent_id).rstrip("/")
+    scope = request.properties["scope"].rstrip("/")
+    if scope.lower().startswith(request.parent_id.lower()):
+        scope = scope[len(request.parent_id) :]
     if scope == "/apis":
         return ""
     _, prefix, api = scope.rpartition("/apis/")

@@ -73,16 +73,21 @@ def _refused(request: Request) -> Violations:
 
 # One that does not end goes to the end: looked for at each beginning, it would take for ever.
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_BACKEND_REFERENCE = re.compile(r"""\bbackend-id\s*=\s*(["'])([^@"'{][^"']*)\1""")
+_BACKEND_REFERENCE = re.compile(
+    r"""(?<![\w-])(embeddings-)?backend-id\s*=\s*(["'])([^@"'{][^"']*)\2"""
+)
+_CACHE_LOOKUP = re.compile(r"<((?:azure-openai|llm)-semantic-cache-lookup)\b")
 
 
 def _unknown_backend(request: Request) -> Violations:
     policy = _COMMENT.sub(_blank, request.properties["value"])
     for reference in _BACKEND_REFERENCE.finditer(policy):
-        if not request.find(f"{_service_id(request)}/backends/{reference[2]}"):
+        if not request.find(f"{_service_id(request)}/backends/{reference[3]}"):
             line_start = policy.rfind("\n", 0, reference.start()) + 1
+            lookups = _CACHE_LOOKUP.findall(policy, 0, reference.start()) if reference[1] else []
             yield {
-                "backend": reference[2],
+                "element": lookups[-1] if lookups else "set-backend-service",
+                "backend": reference[3],
                 "line": policy.count("\n", 0, reference.start()) + 1,
                 "column": reference.start() - line_start + 1,
             }
@@ -159,9 +164,9 @@ POLICY_RULES = (
     Rule(
         check=_unknown_backend,
         of=types.POLICIES,
-        message="Error in element 'set-backend-service' on line {line}, column {column}: Backend"
+        message="Error in element '{element}' on line {line}, column {column}: Backend"
         " with id '{backend}' could not be found.",
-        target="set-backend-service",
+        target="{element}",
         source="M: apiops#565",
     ),
     Rule(

@@ -27,6 +27,26 @@ def _wrong_capacity(request: Request) -> Violations:
         yield {"sku": sku["name"], "capacity": sku["capacity"]}
 
 
+# Units that a tier has at most. H: Azure API Management v2 tiers, key capabilities; Upgrade and
+# scale, for Developer. ? the others, as API Management pricing has them.
+MOST_UNITS = {
+    "Developer": 1,
+    "Basic": 2,
+    "Standard": 4,
+    "Premium": 31,
+    "BasicV2": 10,
+    "StandardV2": 10,
+    "PremiumV2": 30,
+}
+
+
+def _too_many_units(request: Request) -> Violations:
+    sku = request.body["sku"]
+    most = MOST_UNITS.get(sku["name"])
+    if most is not None and sku["capacity"] > most:
+        yield {"sku": sku["name"], "most": most, "units": "unit" if most == 1 else "units"}
+
+
 def tier_family(sku: str) -> str:
     """Return `Consumption`, `v2` or `classic`."""
     return sku if sku == "Consumption" else "v2" if sku.endswith("V2") else "classic"
@@ -102,6 +122,14 @@ SERVICE_RULES = (
         " least 1 for others.",
         target="sku.capacity",
         source="? the wording; H: API Management 2024-05-01, sku",
+    ),
+    Rule(
+        check=_too_many_units,
+        of=(types.SERVICE,),
+        message="A service of tier '{sku}' has at most {most} {units}.",
+        target="sku.capacity",
+        source="? the wording, and the units of Basic, Standard and Premium; H: Azure API Management"
+        " v2 tiers; Upgrade and scale an API Management instance",
     ),
     Rule(
         check=_tier_changed,
