@@ -157,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what it opens (default: %(default)s)",
     )
 
+    rules = _command(commands, "rules", "list the rules of Azure that it enforces, with sources")
+    rules.add_argument("--assumed", action="store_true", help="those that are not confirmed")
+
     fault = _command(commands, "fault", "make a region fail, or list what fails")
     fault.add_argument("region", nargs="?", help="a backend or account, such as foundry2")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")

@@ -223,6 +223,23 @@ def token(options: argparse.Namespace) -> int:
     return 0
 
 
+def rules(options: argparse.Namespace) -> int:
+    """List the rules of Resource Manager: what is refused, in which words, known from where."""
+    from local_azure.resource_manager.rules import STAGES
+
+    every = [rule for stage in STAGES for rule in stage]
+    assumed = sum(rule.is_assumed for rule in every)
+    for rule in every:
+        if options.assumed and not rule.is_assumed:
+            continue
+        methods = ", ".join(sorted(rule.methods)) or "every method"
+        print(f"{rule.status} {rule.code} | {methods} | {', '.join(rule.of) or 'every type'}")
+        print(f"    {rule.message.replace(chr(13) + chr(10), ' ')}")
+        print(f"    {'assumed: ' if rule.is_assumed else ''}{rule.source}")
+    print(f"{len(every)} rules, {assumed} of them assumed in part: what follows the ? of a source.")
+    return 0
+
+
 def fault(options: argparse.Namespace) -> int:
     """Set, clear or list the faults of the running server."""
     import httpx

@@ -78,7 +78,7 @@ AUTHORIZATION_RULES = (
         of=(types.ROLE_ASSIGNMENT,),
         code="InvalidPrincipalId",
         message="A valid principal ID must be provided for role assignment.",
-        source="? the code; M: the wording",
+        source="M: the wording; ? the code",
     ),
     Rule(
         check=_unknown_role,

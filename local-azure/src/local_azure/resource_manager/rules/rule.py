@@ -39,6 +39,17 @@ class Rule:
     alone: bool = False
     source: str
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether anything of it is not confirmed."""
+        return "?" in self.source
+
+    @property
+    def wording_is_assumed(self) -> bool:
+        """Whether the message is not Azure's: nobody should read it by a program."""
+        guessed = self.source.partition("?")[2].partition(";")[0].strip()
+        return self.is_assumed and (not guessed or "wording" in guessed)
+
     def applies(self, method: str, type_name: str) -> bool:
         """Tell whether the rule has a say in such a request."""
         if self.methods and method not in self.methods:

@@ -128,7 +128,7 @@ SERVICE_RULES = (
         of=(types.SERVICE,),
         message="A service of tier '{sku}' has at most {most} {units}.",
         target="sku.capacity",
-        source="? the wording, and the units of Basic, Standard and Premium; H: Azure API Management"
+        source="? the wording, and the units of Basic, Standard and Premium; H: API Management"
         " v2 tiers; Upgrade and scale an API Management instance",
     ),
     Rule(
