@@ -165,7 +165,8 @@ def test_a_streamed_completion_says_the_same(include_usage):
         assert [choice["finish_reason"] for choice in choices[-2:]] == [None, "stop"]
         whole = await world.call()
         usages = [chunk["usage"] for chunk in chunks if "usage" in chunk]
-        assert usages == ([whole.json["usage"]] if include_usage else [])
+        nulls = [None] * (len(chunks) - 1)
+        assert usages == ([*nulls, whole.json["usage"]] if include_usage else [])
 
     in_world(test)
 

@@ -5,13 +5,14 @@ Every function that reads a request raises ApiError where Azure OpenAI refuses i
 
 import base64
 import hashlib
+import json
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local_azure.openai_region import errors
+from local_azure.openai_region import asked, errors, messages, parameters
 
 # About four characters a token, as OpenAI's own rule of thumb has it; the pieces join to the text.
 _TOKEN = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
@@ -24,11 +25,16 @@ _MAX_CHOICES: Final = 128
 _DIMENSIONS: Final = {"text-embedding-3-large": 3072}
 _DEFAULT_DIMENSIONS: Final = 1536
 _MAX_INPUTS: Final = 2048
+_SURE: Final = -0.01  # natural logarithm of a probability
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """A chat completion request, read and checked."""
+    """A chat completion request, read and checked.
+
+    `schema` is what the answer has to fit, `tool` the one it calls and `top_logprobs` how many
+    alternatives are told of each token; None where that was not asked.
+    """
 
     prompt_tokens: int
     said: str
@@ -36,6 +42,10 @@ class Chat:
     choices: int
     stream: bool
     include_usage: bool
+    stop: Sequence[str] = ()
+    schema: Any = None
+    tool: Mapping[str, Any] | None = None
+    top_logprobs: int | None = None
 
     @property
     def expected_tokens(self) -> int:
@@ -45,12 +55,17 @@ class Chat:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """An answer: its tokens in order, why it ends, and how often it is given."""
+    """An answer: its tokens in order, why it ends, and how often it is given.
+
+    With `tool`, the name of one, they are the arguments of its call.
+    """
 
     tokens: Sequence[str]
     finish_reason: str
     choices: int
     prompt_tokens: int
+    tool: str = ""
+    top_logprobs: int | None = None
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -64,6 +79,39 @@ class Completion:
             "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
         }
 
+    def call(self, arguments: str) -> dict[str, Any]:
+        """Return the call of the tool; its id is the same for the same call."""
+        digest = hashlib.sha256(f"{self.tool}{''.join(self.tokens)}".encode()).hexdigest()
+        return {
+            "id": f"call_{digest[:24]}",
+            "type": "function",
+            "function": {"name": self.tool, "arguments": arguments},
+        }
+
+    def logprobs(self, tokens: Sequence[str]) -> dict[str, Any] | None:
+        """Say how sure a model was of some tokens: as sure of each, and of none beside it."""
+        if self.top_logprobs is None:
+            return None
+
+        def told(token: str, logprob: float) -> dict[str, Any]:
+            return {
+                "token": token,
+                "logprob": logprob,
+                "bytes": list(token.encode("utf-8", "replace")),
+            }
+
+        content = [
+            {
+                **told(token, _SURE),
+                "top_logprobs": [
+                    told(token if n == 0 else f"{token}{n}", _SURE - 5 * n)
+                    for n in range(self.top_logprobs)
+                ],
+            }
+            for token in tokens
+        ]
+        return {"content": content, "refusal": None}
+
 
 def tokens(text: str) -> list[str]:
     """Cut a text into pieces that stand for tokens."""
@@ -75,44 +123,83 @@ def read_chat(body: Mapping[str, Any], model: str) -> Chat:
     # Reasoning models count what they think against the limit, and so renamed it.
     if "max_tokens" in body and re.match(r"gpt-5|o\d", model):
         raise errors.unsupported_parameter("max_tokens", "max_completion_tokens")
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise errors.invalid_request(
-            "Invalid 'messages': expected an array with at least one message.", "messages"
-        )
-    texts = [_message_text(message, index) for index, message in enumerate(messages)]
+    parameters.check(body, parameters.CHAT, model)
+    said = messages.read(body.get("messages"))
     limits = [
         _integer(body, name, 1, 1_000_000) for name in ("max_completion_tokens", "max_tokens")
     ]
     options = body.get("stream_options") or {}
     if not isinstance(options, Mapping):
         raise errors.invalid_request("Invalid 'stream_options': expected an object.")
+    if options and not body.get("stream"):
+        raise errors.invalid_request(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            "stream_options",
+        )
+    stop = body.get("stop") or ()
+    listed_tools = asked.tools(body)
+    shown = json.dumps([tool["function"] for tool in listed_tools]) if listed_tools else ""
     return Chat(
         prompt_tokens=_TOKENS_PER_REPLY
-        + sum(_TOKENS_PER_MESSAGE + 1 + count for _, count in texts),
-        said=texts[-1][0],
+        + sum(
+            _TOKENS_PER_MESSAGE + 1 + len(tokens(each.text)) + each.images * _TOKENS_PER_IMAGE
+            for each in said
+        )
+        + len(tokens(shown)),
+        said=said[-1].text,
         max_tokens=limits[0] if limits[0] is not None else limits[1],
         choices=_integer(body, "n", 1, _MAX_CHOICES) or 1,
         stream=_boolean(body, "stream"),
         include_usage=_boolean(options, "include_usage"),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        schema=asked.schema(body, [each.text for each in said]),
+        tool=asked.tool(body, listed_tools, last_role=said[-1].role),
+        top_logprobs=_top_logprobs(body),
     )
 
 
+def _top_logprobs(body: Mapping[str, Any]) -> int | None:
+    most = _integer(body, "top_logprobs", 0, 20)
+    if most is not None and not body.get("logprobs"):
+        raise errors.invalid_request(
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+            "top_logprobs",
+        )
+    return (most or 0) if body.get("logprobs") else None
+
+
 def complete(chat: Chat, region: str) -> Completion:
-    """Answer, from a region by its display name."""
-    answer = tokens(f"Hello from {region}. You said: {chat.said}")
+    """Answer, from a region by its display name. Raises ApiError for a schema nothing fits."""
+    greeting = f"Hello from {region}."
+    text, reason = f"{greeting} You said: {chat.said}", "stop"
+    if chat.tool is not None:
+        text = asked.fitting(chat.tool["parameters"], greeting, "tools")
+        # A call that was asked for by its name ends as any text does (API reference).
+        reason = "stop" if chat.tool["by_name"] else "tool_calls"
+    elif chat.schema is not None:
+        text = asked.fitting(chat.schema, greeting, "response_format")
+    elif chat.stop:
+        ends = [text.find(each) for each in chat.stop if each]
+        text = text[: min((end for end in ends if end >= 0), default=len(text))]
+    answer = tokens(text)
     limit = chat.max_tokens
     cut = limit is not None and len(answer) > limit
     return Completion(
         tokens=answer[:limit] if cut else answer,
-        finish_reason="length" if cut else "stop",
+        finish_reason="length" if cut else reason,
         choices=chat.choices,
         prompt_tokens=chat.prompt_tokens,
+        tool=chat.tool["name"] if chat.tool is not None else "",
+        top_logprobs=chat.top_logprobs,
     )
 
 
 def completion_body(completion: Completion, envelope: Mapping[str, Any]) -> dict[str, Any]:
     """Return the whole `chat.completion`; `envelope` has id, model and creation time."""
+    text = "".join(completion.tokens)
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if completion.tool:
+        message |= {"content": None, "tool_calls": [completion.call(text)]}
     return {
         **envelope,
         "object": "chat.completion",
@@ -120,12 +207,8 @@ def completion_body(completion: Completion, envelope: Mapping[str, Any]) -> dict
             {
                 "index": index,
                 "finish_reason": completion.finish_reason,
-                "logprobs": None,
-                "message": {
-                    "role": "assistant",
-                    "content": "".join(completion.tokens),
-                    "refusal": None,
-                },
+                "logprobs": None if completion.tool else completion.logprobs(completion.tokens),
+                "message": message,
                 "content_filter_results": {},
             }
             for index in range(completion.choices)
@@ -140,10 +223,16 @@ def completion_chunks(
 ) -> Iterator[dict[str, Any]]:
     """Give the `chat.completion.chunk`s of a streamed answer, one token each."""
     base = {**envelope, "object": "chat.completion.chunk"}
+    if include_usage:
+        # API reference, `stream_options`: all chunks have the field, and but for the last a null.
+        base["usage"] = None
 
-    def chunk(index: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
-        choice = {"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
-        return {**base, "choices": [choice]}
+    def chunk(
+        index: int, delta: dict[str, Any], finish_reason: str | None, token: str | None = None
+    ) -> dict[str, Any]:
+        logprobs = completion.logprobs([token]) if token is not None else None
+        choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
+        return {**base, "choices": [choice | {"logprobs": logprobs}]}
 
     yield {
         **base,
@@ -151,9 +240,17 @@ def completion_chunks(
         "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}],
     }
     for index in range(completion.choices):
-        yield chunk(index, {"role": "assistant", "content": ""}, None)
+        if completion.tool:
+            call = {"index": 0, **completion.call("")}
+            yield chunk(index, {"role": "assistant", "content": None, "tool_calls": [call]}, None)
+        else:
+            yield chunk(index, {"role": "assistant", "content": ""}, None)
         for token in completion.tokens:
-            yield chunk(index, {"content": token}, None)
+            if completion.tool:
+                more = {"index": 0, "function": {"arguments": token}}
+                yield chunk(index, {"tool_calls": [more]}, None)
+            else:
+                yield chunk(index, {"content": token}, None, token)
         yield chunk(index, {}, completion.finish_reason)
     if include_usage:
         yield {**base, "choices": [], "usage": completion.usage}
@@ -171,6 +268,7 @@ class Embeddings:
 
 def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     """Read an embeddings request: a text, texts, token ids, or lists of them."""
+    parameters.check(body, parameters.EMBEDDINGS, model)
     given = body.get("input")
     if isinstance(given, str) or (isinstance(given, list) and given and _is_token(given[0])):
         given = [given]
@@ -230,26 +328,6 @@ def _vector(text: bytes, dimensions: int, *, as_base64: bool) -> list[float] | s
 
 def _is_token(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _message_text(message: object, index: int) -> tuple[str, int]:
-    """Return a message's text and its number of tokens."""
-    where = f"messages[{index}]"
-    if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
-        raise errors.invalid_request(f"Invalid '{where}': expected an object with a role.", where)
-    content = message.get("content")
-    if content is None and message["role"] == "assistant":
-        return "", 0
-    if isinstance(content, str):
-        return content, len(tokens(content))
-    if not isinstance(content, list) or not all(isinstance(part, Mapping) for part in content):
-        raise errors.invalid_request(
-            f"Invalid '{where}.content': expected a string or an array of parts.",
-            f"{where}.content",
-        )
-    text = "".join(part["text"] for part in content if isinstance(part.get("text"), str))
-    images = sum(part.get("type") == "image_url" for part in content)
-    return text, len(tokens(text)) + images * _TOKENS_PER_IMAGE
 
 
 def _integer(body: Mapping[str, Any], name: str, low: int, high: int) -> int | None:

@@ -1,5 +1,6 @@
 """Every error a regional endpoint answers with, as Azure OpenAI words it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -121,11 +122,40 @@ def invalid_request(
     )
 
 
-def unsupported_parameter(name: str, instead: str) -> ApiError:
-    """Refuse a parameter that the model no longer takes."""
+def unsupported_parameter(name: str, instead: str = "") -> ApiError:
+    """Refuse a parameter that the model does not take."""
+    remedy = f" Use '{instead}' instead." if instead else ""
     return invalid_request(
-        f"Unsupported parameter: '{name}' is not supported with this model."
-        f" Use '{instead}' instead.",
+        f"Unsupported parameter: '{name}' is not supported with this model.{remedy}",
         name,
         "unsupported_parameter",
+    )
+
+
+def unsupported_value(name: str, value: Any, default: Any) -> ApiError:
+    """Refuse a value of a parameter that can only be what it is anyway."""
+    return invalid_request(
+        f"Unsupported value: '{name}' does not support {value} with this model. Only the default"
+        f" ({default}) value is supported.",
+        name,
+        "unsupported_value",
+    )
+
+
+def invalid_value(name: str, value: Any, values: Sequence[str]) -> ApiError:
+    """Refuse a word that is none of those there are."""
+    supported = ", ".join(f"'{each}'" for each in values)
+    return invalid_request(
+        f"Invalid value: {str(value)[:80]!r}. Supported values are: {supported}.",
+        name,
+        "invalid_value",
+    )
+
+
+def not_supported_here(name: str, why: str = "") -> ApiError:
+    """Refuse what Azure has and the local Azure has not."""
+    return invalid_request(
+        f"The local Azure does not support this value of '{name}'{': ' if why else ''}{why}.",
+        name,
+        "not_supported_by_local_azure",
     )
