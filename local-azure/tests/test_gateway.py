@@ -1232,3 +1232,35 @@ def test_the_programs_policy_in_front_of_the_regional_endpoints():
         assert b"PermissionDenied" in denied.body
 
     run(test)
+
+
+def test_a_backend_s_credentials_go_to_it_alone():
+    """Source of the shapes: API Management 2024-05-01, BackendCredentialsContract."""
+    policy = """<policies><inbound><set-backend-service backend-id="foundry1"/></inbound><backend>
+<retry condition="@(context.Response.StatusCode == 500)" count="1" interval="0">
+<choose><when condition="@(context.Variables.ContainsKey("again"))">
+<set-backend-service backend-id="foundry2"/></when></choose>
+<set-variable name="again" value="1"/><forward-request buffer-request-body="true"/></retry>
+</backend><outbound/><on-error/></policies>"""
+
+    async def test(world):
+        world.resources.change(
+            f"{SERVICE}/backends/foundry1",
+            credentials={
+                "header": {"x-team": ["a", "b"], "api-key": ["secret"]},
+                "query": {"code": ["1 2"]},
+                "authorization": {"scheme": "Basic", "parameter": "abc"},
+            },
+        )
+        world.regions["foundry1"].status = 500
+        await world.call(headers={"Authorization": "Bearer client"})
+        [first], [second] = (world.regions[f"foundry{n}"].requests for n in (1, 2))
+        assert first.headers.getall("x-team") == ["a", "b"]
+        assert first.headers["Authorization"] == "Basic abc"
+        assert first.headers["api-key"] == "secret"
+        assert first.path.endswith("?api-version=2024-10-21&code=1%202")
+        assert second.headers["Authorization"] == "Bearer client"
+        assert "x-team" not in second.headers
+        assert second.path.endswith("?api-version=2024-10-21")
+
+    in_world(test, policy=policy)

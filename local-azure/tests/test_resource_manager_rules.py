@@ -1493,6 +1493,31 @@ APIS = [
         message="The local Azure does not support this value of 'properties.format' of a"
         " 'Microsoft.ApiManagement/service/apis'.",
     ),
+    invalid(
+        "credentials that are none of Azure's",
+        BACKEND,
+        changed(BACKEND, properties__credentials={"authorization": {"scheme": "Bearer"}}),
+        ("credentials.authorization.parameter", "'parameter' should not be empty"),
+    ),
+    Case(
+        title="a text in the place of credentials",
+        there=(GROUP, SERVICE),
+        ask=put(BACKEND, changed(BACKEND, properties__credentials="secret")),
+        code="InvalidRequestContent",
+        message=f'{UNREADABLE}\'Error converting value "secret" to type'
+        " 'BackendCredentialsContract'. Path 'properties.credentials'.'.",
+    ),
+    Case(
+        title="a named value in credentials",
+        there=(GROUP, SERVICE),
+        ask=put(
+            BACKEND,
+            changed(BACKEND, properties__credentials={"header": {"api-key": ["{{key}}"]}}),
+        ),
+        code="NotSupportedByLocalAzure",
+        message="The local Azure does not support this value of 'properties.credentials' of a"
+        " 'Microsoft.ApiManagement/service/backends'.",
+    ),
     Case(
         title="a backend of Service Fabric",
         there=(GROUP, SERVICE),
@@ -1580,6 +1605,9 @@ REFUSED_VALUES: Mapping[str, Any] = {
     "properties.apiType": "soap",
     "properties.apiVersion": "v1",
     "properties.certificates": [{}],
+    "properties.credentials.certificate": ["x"],
+    "properties.credentials.certificateIds": ["x"],
+    "properties.proxy": {"url": "http://proxy"},
     "properties.condition": "true",
     "properties.delegatedManagedIdentityResourceId": "x",
     "properties.disableGateway": True,

@@ -270,12 +270,16 @@ READ = (
 )
 
 
+def deploy(arm):
+    arm.deploy(*(path for path, _ in DEPLOYED))
+    second = {"location": "uksouth", "kind": "OpenAI", "sku": {"name": "S0"}, "properties": {}}
+    arm.put(f"{ACCOUNT}2", second)
+
+
 @pytest.fixture(scope="module")
 def arm(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("arm")) as arm:
-        arm.deploy(*(path for path, _ in DEPLOYED))
-        second = {"location": "uksouth", "kind": "OpenAI", "sku": {"name": "S0"}, "properties": {}}
-        arm.put(f"{ACCOUNT}2", second)
+        deploy(arm)
         yield arm
 
 
@@ -315,4 +319,4 @@ def test_what_can_only_be_read_has_what_its_model_has(arm, path, model):
         assert misfits(answer.json(), described(model)) == []
     finally:
         arm.reset()
-        arm.deploy(*(path for path, _ in DEPLOYED))
+        deploy(arm)

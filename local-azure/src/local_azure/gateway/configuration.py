@@ -3,14 +3,14 @@
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from local_azure.gateway import policy
 from local_azure.gateway.balancer import Member
 from local_azure.gateway.breaker import Rule
-from local_azure.gateway.exchange import Api, Deployment, Operation, Subscription, Url
+from local_azure.gateway.exchange import Api, Deployment, Operation, Request, Subscription, Url
 from local_azure.gateway.policy import GLOBAL, Library, Policy, PolicyError
 from local_azure.locations import PUBLIC, Locations
 from local_azure.store import Resource, Resources
@@ -21,12 +21,42 @@ _PARAMETER = re.compile(r"\{(\*?)([^{}]+)\}|(\*)$")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What a backend is sent besides the request: headers and parameters of the query."""
+
+    headers: Sequence[tuple[str, Sequence[str]]] = ()
+    query: Sequence[tuple[str, Sequence[str]]] = ()
+
+    @classmethod
+    def of(cls, properties: Mapping[str, Any]) -> "Credentials":
+        """Read a backend's properties (API Management 2024-05-01, BackendCredentialsContract)."""
+        given = properties.get("credentials") or {}
+        headers = dict(given.get("header") or {})
+        if signed := given.get("authorization"):
+            headers["Authorization"] = [f"{signed['scheme']} {signed['parameter']}"]
+        return cls(headers=tuple(headers.items()), query=tuple((given.get("query") or {}).items()))
+
+    def added(self, request: Request) -> Request:
+        """Return the request with them: it stays as it is, for an attempt at another backend."""
+        if not (self.headers or self.query):
+            return request
+        headers = request.headers.copy()
+        for name, values in self.headers:
+            headers.popall(name, None)
+            headers.extend((name, value) for value in values)
+        more = urlencode(self.query, doseq=True, quote_via=quote)
+        query = "&".join(filter(None, (request.url.query, more)))
+        return replace(request, headers=headers, url=replace(request.url, query=query))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A backend with a url, and the rule of its circuit breaker."""
+    """A backend with a url, the rule of its circuit breaker and its credentials."""
 
     name: str
     url: Url
     rule: Rule | None
+    credentials: Credentials = Credentials()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,7 +335,12 @@ def _separator(path: str, position: int) -> str:
 def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool | Unusable:
     if (properties.get("type") or "Single").lower() != "pool":
         try:
-            return Backend(name=name, url=Url.parse(properties["url"]), rule=Rule.of(properties))
+            return Backend(
+                name=name,
+                url=Url.parse(properties["url"]),
+                rule=Rule.of(properties),
+                credentials=Credentials.of(properties),
+            )
         except ValueError as error:
             return Unusable(name=name, reason=str(error))
     return Pool(

@@ -223,7 +223,8 @@ class Exchange:
     """`context`: one request and everything known about it.
 
     `backend_id` names the backend or pool that a policy chose, `base_url` one it gave as a url;
-    without either the API's own service url is used. What is in `on_response` is called once the
+    without either the API's own service url is used. `credentials` adds what the backend that was
+    picked asks of a request. What is in `on_response` is called once the
     backend has answered.
     """
 
@@ -240,6 +241,7 @@ class Exchange:
     backend_id: str | None = None
     base_url: str | None = None
     body_sent: bool = False
+    credentials: "Callable[[Request], Request] | None" = None
     on_response: list[Callable[["Exchange"], None]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic

@@ -90,7 +90,8 @@ class PolicyServices:
         )
         try:
             async with asyncio.timeout(header_timeout):
-                response = await self._wire.send(request, buffer=buffer_response)
+                sent = exchange.credentials(request) if exchange.credentials else request
+                response = await self._wire.send(sent, buffer=buffer_response)
         except TimeoutError:
             failure = ProxyError(
                 f"No response within {header_timeout:g} seconds",
@@ -112,6 +113,7 @@ class PolicyServices:
         raise failure
 
     def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None]:
+        exchange.credentials = None
         if exchange.backend_id is None:
             base = exchange.base_url or exchange.api.service_url
             try:
@@ -135,4 +137,5 @@ class PolicyServices:
                 reason="BackendUnavailable",
                 status=503,
             )
+        exchange.credentials = backend.credentials.added
         return backend.url, self._unit.breaker(backend)

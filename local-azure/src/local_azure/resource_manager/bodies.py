@@ -358,12 +358,36 @@ BACKEND = Shape(
             name="BackendContractProperties",
             properties={
                 "circuitBreaker": _CIRCUIT_BREAKER,
-                "credentials": _OBJECT,
+                "credentials": Shape(
+                    name="BackendCredentialsContract",
+                    properties={
+                        "authorization": Shape(
+                            name="BackendAuthorizationHeaderCredentials",
+                            properties={
+                                "scheme": Text(shortest=1, longest=100),
+                                "parameter": Text(shortest=1, longest=300),
+                            },
+                            required=frozenset({"scheme", "parameter"}),
+                        ),
+                        "certificate": Items(of=_TEXT, most=32),
+                        "certificateIds": Items(of=_TEXT, most=32),
+                        "header": Named(of=Items(of=_TEXT)),
+                        "query": Named(of=Items(of=_TEXT)),
+                    },
+                ),
                 "description": Text(shortest=1, longest=2000),
                 "pool": _POOL,
                 "properties": _OBJECT,
                 "protocol": _TEXT,
-                "proxy": _OBJECT,
+                "proxy": Shape(
+                    name="BackendProxyContract",
+                    properties={
+                        "url": Text(shortest=1, longest=2000),
+                        "username": _TEXT,
+                        "password": _TEXT,
+                    },
+                    required=frozenset({"url"}),
+                ),
                 "resourceId": Text(shortest=1, longest=2000),
                 "title": Text(shortest=1, longest=300),
                 "tls": Shape(

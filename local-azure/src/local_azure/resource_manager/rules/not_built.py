@@ -50,7 +50,8 @@ NOT_BUILT = (
     NotBuilt(of=types.SERVICE, path="properties.publicNetworkAccess", taken=("Enabled",)),
     NotBuilt(of=types.SERVICE, path="properties.virtualNetworkConfiguration"),
     NotBuilt(of=types.SERVICE, path="properties.virtualNetworkType", taken=("None",)),
-    NotBuilt(of=types.BACKEND, path="properties.credentials"),
+    NotBuilt(of=types.BACKEND, path="properties.credentials.certificate", taken=([],)),
+    NotBuilt(of=types.BACKEND, path="properties.credentials.certificateIds", taken=([],)),
     NotBuilt(of=types.BACKEND, path="properties.properties", taken=({},)),
     NotBuilt(of=types.BACKEND, path="properties.proxy"),
     NotBuilt(of=types.BACKEND, path="properties.resourceId"),
@@ -98,6 +99,12 @@ def _service_fabric(request: Request) -> Violations:
         yield {"path": "properties.url"}
 
 
+def _named_value_in_credentials(request: Request) -> Violations:
+    credentials = request.properties.get("credentials") or {}
+    if "{{" in str(credentials):
+        yield {"path": "properties.credentials"}
+
+
 def _percentage(request: Request) -> Violations:
     breaker = request.properties.get("circuitBreaker") or {}
     for rule in breaker.get("rules", []):
@@ -113,5 +120,11 @@ NOT_BUILT_RULES = tuple(
         message="The local Azure does not support this value of '{path}' of a '{type}'.",
         source="local Azure",
     )
-    for check in (_not_built, _revision_in_name, _service_fabric, _percentage)
+    for check in (
+        _not_built,
+        _revision_in_name,
+        _service_fabric,
+        _named_value_in_credentials,
+        _percentage,
+    )
 )
