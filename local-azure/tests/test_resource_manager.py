@@ -1001,3 +1001,29 @@ def test_a_killed_server_keeps_what_it_answered_and_nothing_half_written(tmp_pat
         assert len(listed) - (len(answered) - 3) in (0, 1)
         for subscription in listed:
             assert set(arm.store.secrets(subscription["id"])) == {"primaryKey", "secondaryKey"}
+
+
+def test_a_deployment_without_a_version_gets_one(arm):
+    arm.deploy(GROUP, ACCOUNT)
+    body = changed_model(version=None)
+    assert arm.put(DEPLOYMENT, body).status_code == 201
+    assert arm.properties(DEPLOYMENT)["model"]["version"] == "2025-08-07"
+
+
+def changed_model(**changes):
+    least = LEAST[DEPLOYMENT]
+    return {**least, "properties": {"model": {**least["properties"]["model"], **changes}}}
+
+
+@pytest.mark.parametrize(
+    "tier",
+    [
+        "Consumption",
+        *("Developer", "Basic", "Standard", "Premium"),
+        *("BasicV2", "StandardV2", "PremiumV2"),
+    ],
+)
+def test_every_tier_can_be_had(arm, tier):
+    arm.deploy(GROUP)
+    sku = {"name": tier, "capacity": 0 if tier == "Consumption" else 1}
+    assert arm.put(SERVICE, {**LEAST[SERVICE], "sku": sku}).status_code == 201

@@ -812,6 +812,23 @@ COGNITIVE_SERVICES = [
         " is not supported.",
     ),
     Case(
+        title="a model that is none",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__model__name="gpt-5-mni")),
+        code="DeploymentModelNotSupported",
+        message="The model 'Format:OpenAI,Name:gpt-5-mni,Version:2025-08-07' of account deployment"
+        " is not supported. The local Azure knows by the table of 2026-08-26 the models gpt-4.1,",
+    ),
+    Case(
+        title="a version that a model has not",
+        there=(GROUP, ACCOUNT),
+        ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__model__version="2025-08-08")),
+        code="DeploymentModelNotSupported",
+        message="The model 'Format:OpenAI,Name:gpt-5-mini,Version:2025-08-08' of account deployment"
+        " is not supported. The local Azure knows by the table of 2026-08-26 the versions"
+        " 2025-08-07.",
+    ),
+    Case(
         title="an unknown sku of deployment",
         there=(GROUP, ACCOUNT),
         ask=put(DEPLOYMENT, changed(DEPLOYMENT, sku__name="Gold")),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local_azure.resource_manager import bodies
+from local_azure.resource_manager.known_models import VERSIONS
 from local_azure.resource_manager.paths import (
     OPERATION_RESULT,
     PROVIDER,
@@ -132,10 +133,11 @@ def new_keys(*names: str) -> Mapping[str, str]:
 
 
 def _deployment(request: Request) -> Built:
-    sku = {"capacity": 1, **request.body["sku"]}
+    sku, model = {"capacity": 1, **request.body["sku"]}, request.properties["model"]
     properties = {
         "versionUpgradeOption": "OnceNewDefaultVersionAvailable",
         **request.properties,
+        "model": {"version": VERSIONS.get(model["name"], ("1",))[0], **model},
         "currentCapacity": sku["capacity"],
         # A unit of capacity is 1,000 tokens a minute, and with them one request in ten seconds
         # (Azure OpenAI, "Manage quota").

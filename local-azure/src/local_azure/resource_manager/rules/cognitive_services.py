@@ -3,6 +3,7 @@
 import re
 
 from local_azure.resource_manager import resource_types as types
+from local_azure.resource_manager.known_models import READ_ON, VERSIONS
 from local_azure.resource_manager.names import accounts_of_subdomain, subdomain_of
 from local_azure.resource_manager.request import Request
 from local_azure.resource_manager.rules.rule import (
@@ -70,6 +71,21 @@ def _unknown_model_format(request: Request) -> Violations:
     model = request.properties["model"]
     if model["format"] != "OpenAI":
         yield {**model, "version": model.get("version", "")}
+
+
+def _unknown_model(request: Request) -> Violations:
+    model = request.properties["model"]
+    versions = VERSIONS.get(model["name"])
+    if model["format"] != "OpenAI" or model.get("version", "") in (versions or ()):
+        return
+    if versions is None:
+        yield {
+            **model,
+            "version": model.get("version", ""),
+            "known": f"models {', '.join(VERSIONS)}",
+        }
+    elif "version" in model:
+        yield {**model, "known": f"versions {', '.join(versions)}"}
 
 
 _DEPLOYMENT_SKUS = (
@@ -177,6 +193,14 @@ COGNITIVE_SERVICES_RULES = (
         message="The model 'Format:{format},Name:{name},Version:{version}' of account deployment"
         " is not supported.",
         source="M: Cognitive Services, error DeploymentModelNotSupported",
+    ),
+    Rule(
+        check=_unknown_model,
+        of=(types.DEPLOYMENT,),
+        code="DeploymentModelNotSupported",
+        message="The model 'Format:{format},Name:{name},Version:{version}' of account deployment"
+        f" is not supported. The local Azure knows by the table of {READ_ON} the {{known}}.",
+        source="M: Cognitive Services, error DeploymentModelNotSupported; ? that its table is whole",
     ),
     Rule(
         check=_unknown_deployment_sku,
