@@ -200,7 +200,8 @@ COGNITIVE_SERVICES_RULES = (
         code="DeploymentModelNotSupported",
         message="The model 'Format:{format},Name:{name},Version:{version}' of account deployment"
         f" is not supported. The local Azure knows by the table of {READ_ON} the {{known}}.",
-        source="M: Cognitive Services, error DeploymentModelNotSupported; ? that its table is whole",
+        source="M: Cognitive Services, error DeploymentModelNotSupported; ? whether the table is"
+        " whole",
     ),
     Rule(
         check=_unknown_deployment_sku,
