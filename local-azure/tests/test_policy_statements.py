@@ -764,3 +764,13 @@ def test_what_a_statement_does_not_take_is_refused_by_name(xml, message):
 def test_every_statement_may_have_an_id_and_none_is_known_and_refused_at_once():
     compile_policy(document(inbound='<set-method id="x">GET</set-method>'))
     assert not set(STATEMENTS) & set(REFUSED)
+
+
+def test_applications_of_a_token_may_be_named_in_either_order():
+    ids = [
+        f"<{name}-application-ids><application-id>a</application-id></{name}-application-ids>"
+        for name in ("client", "backend")
+    ]
+    for order in (ids, ids[::-1]):
+        xml = f'<validate-azure-ad-token tenant-id="t">{"".join(order)}</validate-azure-ad-token>'
+        compile_policy(document(inbound=xml))

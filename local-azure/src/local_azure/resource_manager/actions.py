@@ -91,7 +91,7 @@ ACTIONS: Mapping[str, Action] = {
     ),
     f"{types.ACCOUNT}/listKeys": Action(answer=_keys("key1", "key2")),
     f"{types.ACCOUNT}/regenerateKey": Action(answer=_keys("key1", "key2"), renews=_named_key),
-    **{f"{namespace}/register": Action(answer=_registered) for namespace in types.REGISTERED},
+    **{each: Action(answer=_registered) for each in types.REGISTRATIONS},
     types.CHECK_SUBDOMAIN: Action(answer=_subdomain_availability),
     types.CHECK_SERVICE_NAME: Action(answer=_service_name_availability),
 }

@@ -38,12 +38,6 @@ NAMED_VALUE = "Microsoft.ApiManagement/service/namedValues"
 APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
 CHECK_SUBDOMAIN = "Microsoft.CognitiveServices/checkDomainAvailability"
 CHECK_SERVICE_NAME = "Microsoft.ApiManagement/checkNameAvailability"
-REGISTERED = (
-    "Microsoft.ApiManagement",
-    "Microsoft.Authorization",
-    "Microsoft.CognitiveServices",
-    "Microsoft.ManagedIdentity",
-)
 
 # What a list of all resources shows when asked by `$expand`, and the properties it is had from.
 EXPANDED: Mapping[str, tuple[str, ...]] = {
@@ -381,14 +375,18 @@ _TABLE = (
     ),
     _part_of_path(CHECK_SUBDOMAIN, _COGNITIVE_SERVICES),
     _part_of_path(CHECK_SERVICE_NAME, _API_MANAGEMENT),
-    *(_part_of_path(f"{namespace}/register", _RESOURCES) for namespace in REGISTERED),
 )
+_NAMESPACES = tuple(sorted({kind.namespace for kind in _TABLE}))
+REGISTRATIONS = tuple(f"{each}/register" for each in _NAMESPACES)
 # Soft-deleted resources are listed for all locations at once.
 _ALIASES = {
     "Microsoft.CognitiveServices/deletedAccounts": DELETED_ACCOUNT,
     "Microsoft.ApiManagement/deletedservices": DELETED_SERVICE,
 }
-RESOURCE_TYPES: Mapping[str, ResourceType] = {kind.name.lower(): kind for kind in _TABLE} | {
+RESOURCE_TYPES: Mapping[str, ResourceType] = {
+    kind.name.lower(): kind
+    for kind in (*_TABLE, *(_part_of_path(each, _RESOURCES) for each in REGISTRATIONS))
+} | {
     alias.lower(): kind for alias, name in _ALIASES.items() for kind in _TABLE if kind.name == name
 }
 
@@ -407,7 +405,7 @@ def location(name: str, azure: Azure) -> Resource:
 def _providers(azure: Azure) -> Iterator[Resource]:
     """Give the namespaces with their types: clients look there for the api-versions of one."""
     locations = [azure.locations.display_name(each) for each in azure.locations]
-    for namespace in (*REGISTERED, "Microsoft.Resources"):
+    for namespace in _NAMESPACES:
         provider_id = f"/subscriptions/{azure.subscription_id}/providers/{namespace}"
         body = {
             "id": provider_id,
@@ -421,7 +419,7 @@ def _providers(azure: Azure) -> Iterator[Resource]:
                     "apiVersions": sorted(kind.api_versions, reverse=True),
                 }
                 for kind in _TABLE
-                if kind.namespace == namespace and not kind.name.endswith("/register")
+                if kind.namespace == namespace
             ],
         }
         yield Resource(id=provider_id, type=PROVIDER, body=body, etag="")

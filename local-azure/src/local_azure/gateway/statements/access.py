@@ -135,15 +135,11 @@ _ENTRA: Final = re.compile(
 
 
 def _validate_azure_ad_token(element: Element, _: Place) -> Action:
-    found = parts(
-        element,
-        (
-            "client-application-ids",
-            "backend-application-ids",
-            "audiences",
-            "required-claims",
-        ),
-    )
+    applications = ["client-application-ids", "backend-application-ids"]
+    # Microsoft's pages have these two in either order.
+    if [child.name for child in element.children[:1]] == applications[1:]:
+        applications.reverse()
+    found = parts(element, (*applications, "audiences", "required-claims"))
     tenant = attribute(element, "tenant-id")
     checks = _claim_checks(found.get("required-claims"))
     if "client-application-ids" in found:
