@@ -10,7 +10,8 @@ import pytest
 
 from local_azure.identity import PRINCIPAL_ID
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+DOCUMENT = (ROOT / "local-azure" / "docs" / "clients.md").read_text(encoding="utf-8")
 POOL = "inference-backend-pool"
 
 pytestmark = [
@@ -159,12 +160,36 @@ def test_an_api_and_a_backend_live_and_die(az):
     assert "(ResourceNotFound)" in az(f"az apim api show {api}", expected=3)
 
 
+def test_a_resource_is_shown_by_its_id_and_its_provider(az):
+    namespace = "--namespace Microsoft.ApiManagement"
+    registered = az(f"az provider show {namespace} --query registrationState")
+    assert registered == "Registered"
+    az(f"az provider register {namespace}")
+    listed = az('az provider list --query "[].namespace"')
+    assert {"Microsoft.ApiManagement", "Microsoft.CognitiveServices"} <= set(listed)
+    shown = az("az resource show --ids $POOL")
+    assert shown["properties"]["type"] == "Pool"
+
+
+def test_an_import_is_refused_for_what_it_is(az, tmp_path):
+    file = tmp_path / "api.json"
+    file.write_text('{"openapi": "3.0.1", "info": {"title": "x", "version": "1"}, "paths": {}}')
+    az._words["FILE"] = str(file)
+    refused = az(
+        "az apim api import --resource-group $GROUP --service-name $SERVICE --path scratch"
+        " --specification-format OpenApiJson --specification-path $FILE",
+        expected=1,
+    )
+    assert "The local Azure does not support this value of 'properties.format'" in refused
+
+
 def test_roles(az):
     role = '--name "Cognitive Services OpenAI User"'
     (found,) = az(f"az role definition list {role}")
     scope = "--scope /subscriptions/$ARM_SUBSCRIPTION_ID/resourceGroups/$GROUP"
     principal = f"--assignee-object-id {PRINCIPAL_ID} --assignee-principal-type ServicePrincipal"
     made = az(f"az role assignment create {principal} --role {found['name']} {scope}")
+    assert made["principalType"] == "ServicePrincipal"
     assert made["scope"].endswith(az.azure.group)
     listed = az(f"az role assignment list {scope} --fill-principal-name false")
     assert [each["name"] for each in listed] == [made["name"]]

@@ -226,8 +226,10 @@ def _delete(transaction: Transaction, request: Request, base_url: str) -> web.Re
     if resource is None:
         return web.Response(status=204)
     kind = _known(request)
-    # An API's is long since api-version 2024-05-01: 202 or 204, and no 200.
-    is_long = bool(kind.creating) or kind.name in (RESOURCE_GROUP, types.API)
+    # The SDKs of each api-version raise at what the other one answers for an API: 200 until
+    # 2022-08-01, 202 from 2024-05-01 on.
+    is_long = bool(kind.creating) or kind.name == RESOURCE_GROUP
+    is_long |= kind.name == types.API and request.api_version >= "2024-05-01"
     location = request.place or request.location
     for soft in (types.ACCOUNT, types.SERVICE):
         for deleted in transaction.list(soft, under=request.id):
