@@ -11,12 +11,12 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Many short processes run here: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test production lint fuzz bench drill sweep catch-table docs clean
+.PHONY: help demo test production lint fuzz bench drill sweep catch-table docs clients clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(READY) ## the incident, the fix and the proof, on a local Azure
-	@$(BIN)/python -m emulator demo
+	@$(BIN)/python -m demo
 
 test: $(READY) ## every test, shuffled, on all cores
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -48,6 +48,11 @@ catch-table: $(READY) ## which stage catches which mistake first: prints it, and
 docs: $(READY) ## the reference of the config, and the README's pictures from real runs
 	@$(BIN)/python -m docs.reference
 	@$(BIN)/python docs/picture.py
+
+clients: $(READY) ## download Microsoft's SDKs for Go and JavaScript, and run them against it
+	@go mod download -C local-azure/tests/clients/go
+	@npm ci --silent --prefix local-azure/tests/clients/javascript
+	@$(BIN)/python -m pytest local-azure/tests/test_other_languages.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

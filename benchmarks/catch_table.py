@@ -35,11 +35,11 @@ sys.path[0] = str(ROOT)
 
 from components import contract, guardrails  # noqa: E402 - a script finds the root first
 from components.traffic import Pool  # noqa: E402
-from emulator import deployment, server  # noqa: E402
-from emulator.deployment import translate  # noqa: E402
-from emulator.deployment.values import plain  # noqa: E402
-from emulator.identity import authorization  # noqa: E402
-from emulator.local import SUBSCRIPTION_ID  # noqa: E402
+from local_azure import deployment, server  # noqa: E402
+from local_azure.deployment import translate  # noqa: E402
+from local_azure.deployment.values import plain  # noqa: E402
+from local_azure.identity import authorization  # noqa: E402
+from local_azure.local import SUBSCRIPTION_ID  # noqa: E402
 from probes.control_plane import FoundPool  # noqa: E402
 from probes.exit_codes import AS_DECLARED  # noqa: E402
 from probes.preview import model, verdict  # noqa: E402
@@ -710,7 +710,7 @@ def main() -> int:
         with server.running(state, server.Options(port=0, provisioning_seconds=0)) as endpoint:
             environment = {"LOCAL_AZURE_STATE": str(state), "ARM_ENDPOINT": endpoint}
             subprocess.run(
-                [sys.executable, "-m", "emulator", "up", "--stack", "dev"],
+                [sys.executable, "-m", "local_azure", "up", "--stack", "dev"],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 check=True,

@@ -24,8 +24,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path[0] = str(ROOT)
 
-from emulator import demo, server  # noqa: E402
-from emulator.local import pulumi_variables  # noqa: E402
+import demo  # noqa: E402
+from local_azure import server  # noqa: E402
+from local_azure.environment import pulumi_variables  # noqa: E402
 
 ROUNDS = 9
 PROJECT = "name: {}\nruntime: {{name: python, options: {{virtualenv: .venv}}}}\n"

@@ -20,7 +20,7 @@ IMPORT = [
     "-c",
     "import pulumi, pulumi_azure_native; from pydantic import BaseModel, Field",
 ]
-PREVIEW = [sys.executable, "-m", "emulator", "preview", "--stack", "dev"]
+PREVIEW = [sys.executable, "-m", "local_azure", "preview", "--stack", "dev"]
 
 
 def seconds(command: list[str], state: str) -> float:

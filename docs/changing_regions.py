@@ -20,8 +20,9 @@ from typing import Any, Final
 
 import yaml
 
-from emulator import demo, server
-from emulator.local import pulumi_variables
+import demo
+from local_azure import server
+from local_azure.environment import pulumi_variables
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENT: Final = Path(__file__).with_name("changing-regions.md")

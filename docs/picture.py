@@ -21,7 +21,7 @@ from rich.text import Text
 ROOT = Path(__file__).parents[1]
 sys.path[0] = str(ROOT)
 
-from emulator.demo import LATENCY  # noqa: E402 - a script finds the repository first
+from demo import LATENCY  # noqa: E402 - a script finds the repository first
 
 PICTURE = ROOT / "docs" / "demo.svg"
 WIDTH = 100
@@ -36,8 +36,8 @@ STYLES = (
 )
 # As a user judges a stack of the local Azure.
 JUDGE = """
-eval "$(python -m emulator env)"
-python -m emulator output --stack dev --show-secrets | python probes/distribution.py --outputs -"""
+eval "$(local-azure env)"
+local-azure output --stack dev --show-secrets | python probes/distribution.py --outputs -"""
 # Blocks that are folded: from the line that begins one to the line before the one that ends it.
 FOLDED = ((r"^\s+Type\s+Name", r"^Diagnostics:"), (r"^Outputs:", r"^Resources:"))
 
@@ -45,7 +45,7 @@ FOLDED = ((r"^\s+Type\s+Name", r"^Diagnostics:"), (r"^Outputs:", r"^Resources:")
 def run() -> list[str]:
     """Return the lines of one run of the demo. Raises CalledProcessError when it fails."""
     result = subprocess.run(
-        [sys.executable, "-m", "emulator", "demo"],
+        [sys.executable, "-m", "demo"],
         cwd=ROOT,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": str(WIDTH)},
         check=True,
@@ -94,7 +94,7 @@ def probe(docs: Path) -> None:
         environment = {**os.environ, "LOCAL_AZURE_STATE": state, "PATH": path}
         run = partial(subprocess.run, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
         with subprocess.Popen(
-            [*python, "-m", "emulator", "serve", "--port", "0", *latency],
+            [*python, "-m", "local_azure", "serve", "--port", "0", *latency],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -104,7 +104,7 @@ def probe(docs: Path) -> None:
                     server.stdout.readline()  # it is ready
                 for name, config in (("incident", "Pulumi.incident.yaml"), ("fixed", None)):
                     flags = ["--config-file", config] if config else []
-                    run([*python, "-m", "emulator", "up", "--stack", "dev", *flags], check=True)
+                    run([*python, "-m", "local_azure", "up", "--stack", "dev", *flags], check=True)
                     picture = docs / f"probe-{name}.svg"
                     judge = f"{JUDGE} --expect round-robin --svg '{picture}'"
                     code = run(["bash", "-c", judge], check=False).returncode

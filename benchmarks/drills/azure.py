@@ -16,13 +16,13 @@ import yaml
 
 from benchmarks.drills.scenarios import Drill
 from components import settings
-from emulator.demo import LATENCY
-from emulator.identity import authorization
-from emulator.local import STATE_VARIABLE, SUBSCRIPTION_ID
+from demo import LATENCY
+from local_azure.identity import authorization
+from local_azure.local import STATE_VARIABLE, SUBSCRIPTION_ID
 
 ROOT = Path(__file__).parents[2]
 # Enough that no drill meets the models' own limits: those are no fault of a region.
-CAPACITY = 1000  # all of the quota
+CAPACITY = 5000
 _ROLES = "Microsoft.Authorization/roleAssignments"
 
 
@@ -44,13 +44,13 @@ class Azure:
         if drill.role_lost:
             return [await self._take_role(session, region) for region in drill.regions]
         for region in drill.regions:
-            url = f"{self.endpoint}/_emulator/faults/{region}"
+            url = f"{self.endpoint}/_local-azure/faults/{region}"
             await self._send(session, "PUT", url, dict(drill.fault))
         return []
 
     async def end(self, session: aiohttp.ClientSession, taken: Any) -> None:
         """Heal every region."""
-        await self._send(session, "DELETE", f"{self.endpoint}/_emulator/faults")
+        await self._send(session, "DELETE", f"{self.endpoint}/_local-azure/faults")
         for url, assignment in taken:
             await self._send(session, "PUT", url, assignment)
 
@@ -127,7 +127,7 @@ async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "emulator",
+        "local_azure",
         *arguments,
         cwd=ROOT,
         env={**os.environ, STATE_VARIABLE: str(folder / "state"), "PYTHONUNBUFFERED": "1"},
@@ -139,8 +139,7 @@ async def _run(folder: Path, *arguments: str) -> str:
     process = await _start(folder, *arguments)
     output, _ = await process.communicate()
     if process.returncode:
-        command = f"emulator {' '.join(arguments)}"
-        raise SystemExit(f"{output.decode()}{command} ended with {process.returncode}")
+        raise SystemExit(f"local-azure {' '.join(arguments)} ended with {process.returncode}")
     return output.decode()
 
 

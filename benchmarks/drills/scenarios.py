@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from emulator.demo import LATENCY
+from demo import LATENCY
 
 REGIONS: Final = ("foundry1", "foundry2", "foundry3")
 HANGS: Final = 3600.0
@@ -15,7 +15,7 @@ DAY: Final = 86_400
 class Drill:
     """What happens to `regions` for `seconds`.
 
-    `fault` has the settings of `emulator.faults.Fault`. `role_lost` takes the gateway's role on
+    `fault` has the settings of `local_azure.faults.Fault`. `role_lost` takes the gateway's role on
     them away; `pool_update` deploys the round robin over a pool of the incident's priorities.
     `repeat_unanswered` is the stack's own setting.
     """

@@ -21,12 +21,12 @@ from benchmarks.drills.scenarios import REGIONS, Drill
 from components import settings
 from components.inference_api import policy_xml
 from components.settings import POOL_NAME
-from emulator.demo import LATENCY
-from emulator.faults import Fault
-from emulator.gateway.balancer import Member
-from emulator.gateway.breaker import Rule, duration_seconds
-from emulator.gateway.configuration import Backend, Configuration, Pool
-from emulator.gateway.exchange import (
+from demo import LATENCY
+from local_azure.faults import Fault
+from local_azure.gateway.balancer import Member
+from local_azure.gateway.breaker import Rule, duration_seconds
+from local_azure.gateway.configuration import Backend, Configuration, Pool
+from local_azure.gateway.exchange import (
     Api,
     Deployment,
     Exchange,
@@ -36,10 +36,10 @@ from emulator.gateway.exchange import (
     Response,
     Url,
 )
-from emulator.gateway.instance import Instance
-from emulator.gateway.policy import Policy, compile_policy
-from emulator.gateway.services import PolicyServices
-from emulator.identity import Tokens
+from local_azure.gateway.instance import Instance
+from local_azure.gateway.policy import Policy, compile_policy
+from local_azure.gateway.services import PolicyServices
+from local_azure.identity import Tokens
 
 REFUSAL_SECONDS: Final = 0.02
 """How long a region takes to say no."""
@@ -107,7 +107,7 @@ class Weather:
 
 @dataclass
 class _Regions:
-    """The regions' side: `emulator.gateway.services.Wire`."""
+    """The regions' side: `local_azure.gateway.services.Wire`."""
 
     weather: Weather
     dice: random.Random

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from emulator.deployment.translate import RESOURCE_TYPES, ResourceType
-from emulator.deployment.values import is_secret
-from emulator.identity import authorization
-from emulator.local import SUBSCRIPTION_ID
+from local_azure.deployment.translate import RESOURCE_TYPES, ResourceType
+from local_azure.deployment.values import is_secret
+from local_azure.identity import authorization
+from local_azure.local import SUBSCRIPTION_ID
 
 Found = dict[str, tuple[ResourceType, dict[str, Any]]]
 

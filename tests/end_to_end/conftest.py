@@ -15,7 +15,7 @@ def shell(tmp_path) -> Shell:
 def first_up(tmp_path_factory) -> tuple[Shell, subprocess.CompletedProcess[str]]:
     """The dev stack, deployed once for all that begin with it; `up` started a server of its own."""
     shell = Shell(tmp_path_factory.mktemp("deployed") / "state")
-    return shell, shell.emulator("up", "--stack", "dev")
+    return shell, shell.local_azure("up", "--stack", "dev")
 
 
 @pytest.fixture

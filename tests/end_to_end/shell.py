@@ -10,9 +10,9 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from emulator import identity
-from emulator.__main__ import main
-from emulator.local import outputs_file
+from local_azure import identity
+from local_azure.__main__ import main
+from local_azure.local import outputs_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,11 +52,11 @@ class Shell:
             timeout=60,
         )
 
-    def emulator(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "emulator", *arguments)
+    def local_azure(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "local_azure", *arguments)
 
     def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`emulator` in this process, which has loaded what takes the command longest."""
+        """`local-azure` in this process, which has loaded what takes the command longest."""
         out, err = io.StringIO(), io.StringIO()
         with (
             patch.dict(os.environ, self.environment, clear=True),
@@ -80,7 +80,7 @@ class Shell:
     @contextmanager
     def serving(self, *flags: str):
         """A server for the length of a `with`: gives its endpoint."""
-        server = self.start("-m", "emulator", "serve", "--port", "0", *flags)
+        server = self.start("-m", "local_azure", "serve", "--port", "0", *flags)
         try:
             line = server.stdout.readline()
             assert "Resource Manager at http://127.0.0.1:" in line, server.stderr.read()

@@ -1,4 +1,4 @@
-"""`python -m emulator` itself: what it prints, and how it fails."""
+"""`local-azure` itself: what it prints, and how it fails."""
 
 import re
 import shlex
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from emulator import commands
-from emulator.__main__ import _parser, main
-from emulator.certificates import Authority
-from emulator.environment import TRUST_VARIABLES
-from emulator.local import ServerFile, authority_certificate, state_folder
+from local_azure import commands
+from local_azure.__main__ import _parser, main
+from local_azure.certificates import Authority
+from local_azure.environment import TRUST_VARIABLES
+from local_azure.local import ServerFile, authority_certificate, state_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ def test_a_second_server_on_one_state_folder_is_refused(shell, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_server_cleanly(shell, number):
-    server = shell.start("-m", "emulator", "serve", "--port", "0")
+    server = shell.start("-m", "local_azure", "serve", "--port", "0")
     line = server.stdout.readline()
     port = int(line.split("127.0.0.1:")[1].split(",")[0])
     server.send_signal(number)
@@ -109,9 +109,7 @@ def test_env_without_a_server_leads_the_pulumi_cli_nowhere(tmp_path, monkeypatch
     monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
     assert main(["env", "--state", str(tmp_path)]) == 1
     shown = capsys.readouterr()
-    assert shown.err == (
-        f"error: no local Azure runs on {tmp_path}; start it: python -m emulator serve\n"
-    )
+    assert shown.err == (f"error: no local Azure runs on {tmp_path}; start it: local-azure serve\n")
     # Without it `pulumi up` would go on to wherever the user is signed in.
     (name, value) = shlex.split(shown.out)[1].split("=", 1)
     assert name == "PULUMI_BACKEND_URL"
@@ -129,7 +127,7 @@ def test_env_without_a_server_leads_the_pulumi_cli_nowhere(tmp_path, monkeypatch
 
 
 def test_without_the_environment_one_line_says_how_to_get_it(shell):
-    done = shell.run("-S", "-m", "emulator", "serve", "--port", "0")
+    done = shell.run("-S", "-m", "local_azure", "serve", "--port", "0")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(
         r"error: \w+ is missing; activate the environment: source \.venv/bin/activate .*\n",
@@ -143,7 +141,7 @@ def test_a_full_disk_is_one_line(first_up, command):
     shell, _ = first_up
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "emulator", *command],
+            [sys.executable, "-m", "local_azure", *command],
             cwd=ROOT,
             env=shell.environment,
             stdout=full,
@@ -193,7 +191,7 @@ def own_roots(shell, tmp_path) -> Path:
 def test_env_adds_the_local_azure_to_what_is_trusted_and_takes_it_back(shell, own_roots):
     python = shlex.quote(sys.executable)
     show = "; ".join(f'echo "${{{name}-}}"' for name in TRUST_VARIABLES)
-    evaluate = f'eval "$({python} -m emulator env)"'
+    evaluate = f'eval "$({python} -m local_azure env)"'
     with announced(shell.state):
         once = in_bash(f"{evaluate}; {show}", shell)
         trust = ssl.create_default_context(cafile=once[0])
@@ -204,7 +202,7 @@ def test_env_adds_the_local_azure_to_what_is_trusted_and_takes_it_back(shell, ow
     assert sum(each.get("organizationName") == "Local Azure" for each in subjects) == 2
     assert len(subjects) > 50  # the internet's
 
-    unset = f'eval "$({python} -m emulator env --unset)"'
+    unset = f'eval "$({python} -m local_azure env --unset)"'
     with announced(shell.state):
         back = in_bash(f"{evaluate}; {evaluate}; {unset}; {show}; env", shell)
     assert back[:4] == ["", str(own_roots), "", ""]
@@ -247,7 +245,7 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path, capsys):
 def test_fault_without_a_server_says_how_to_start_one(tmp_path, capsys):
     assert main(["fault", "foundry1", "--down", "--state", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        "error: no local Azure runs here; start it: python -m emulator serve\n"
+        "error: no local Azure runs here; start it: local-azure serve\n"
     )
 
 
@@ -287,11 +285,11 @@ def test_wrong_usage_is_exit_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m emulator")
+    assert capsys.readouterr().err.startswith("usage: local-azure")
 
 
 def test_a_missing_config_file_is_one_line(shell):
-    result = shell.emulator("preview", "--config-file", "Pulumi.nothing.yaml")
+    result = shell.local_azure("preview", "--config-file", "Pulumi.nothing.yaml")
     assert result.returncode == 1
     assert "Pulumi.nothing.yaml" in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr

@@ -15,9 +15,9 @@ def test_a_region_that_refuses_is_degraded_with_its_own_next_step(
     deployed, fault, words, instances
 ):
     with deployed.serving("--gateway-instances", instances):
-        made = deployed.emulator("fault", "foundry2", *fault)
+        made = deployed.local_azure("fault", "foundry2", *fault)
         assert made.returncode == 0, made.stderr
-        outputs = deployed.emulator("output", "--stack", "dev", "--show-secrets").stdout
+        outputs = deployed.local_azure("output", "--stack", "dev", "--show-secrets").stdout
         done = deployed.run("probes/distribution.py", "--outputs", "-", text=outputs)
     verdict = done.stdout.splitlines()[-1]
     assert done.returncode == 1, done.stdout + done.stderr

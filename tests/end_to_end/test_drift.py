@@ -13,7 +13,7 @@ from shell import Shell
 from test_engine import DRIFT, Cli
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
-from emulator.identity import authorization
+from local_azure.identity import authorization
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 

@@ -25,7 +25,7 @@ def known_alike(embedded, recorded):
 
 
 def test_the_embedded_preview_declares_what_the_mocks_record(shell, declare_dev):
-    result = shell.emulator("preview", "--stack", "dev", "--json")
+    result = shell.local_azure("preview", "--stack", "dev", "--json")
     assert result.returncode == 0, result.stdout + result.stderr
     preview = json.loads(result.stdout)
     # The mocks keep the parent's type alone in a URN, the engine every ancestor's: type and name.
@@ -46,7 +46,7 @@ def test_a_first_preview_of_the_incident_keeps_unknowns_and_names_the_region_tha
     shell,
 ):
     incident = ("--config-file", "Pulumi.incident.yaml")
-    text = shell.emulator("preview", "--json", "--show-sames", *incident).stdout
+    text = shell.local_azure("preview", "--json", "--show-sames", *incident).stdout
     preview = json.loads(text)
     (pool,) = [
         step["newState"]["inputs"]
@@ -67,6 +67,6 @@ def test_a_first_preview_of_the_incident_keeps_unknowns_and_names_the_region_tha
 def test_a_mistyped_location_is_looked_up_at_the_local_azure_without_a_server(shell, tmp_path):
     stack = tmp_path / "mistyped.yaml"
     stack.write_text((ROOT / "Pulumi.dev.yaml").read_text().replace("uksouth", "uksouh"))
-    preview = shell.emulator("preview", "--config-file", str(stack))
+    preview = shell.local_azure("preview", "--config-file", str(stack))
     assert preview.returncode == 1, preview.stdout + preview.stderr
     assert preview.stdout.endswith("no such Azure location; did you mean uksouth?\n")

@@ -16,7 +16,7 @@ from shell import Shell
 
 from docs import changing_regions
 from docs.changing_regions import PROTECT, REGIONS, Project
-from emulator.identity import authorization
+from local_azure.identity import authorization
 
 ROOT = Path(__file__).parents[2]
 CHANCE = (
@@ -50,7 +50,7 @@ class Cli(Project):
 
     def __init__(self, shell, folder: Path) -> None:
         new = not folder.exists()
-        exports = shell.emulator("env").stdout
+        exports = shell.local_azure("env").stdout
         variables = dict(
             line.removeprefix("export ").split("=", 1)
             for line in shlex.split(exports.replace("\n", " "))
@@ -204,7 +204,7 @@ def test_both_ways_to_deploy_make_the_same_resources_by_the_same_requests(shell,
         cli(UP)
         by_engine = described(json.loads(cli("stack export --show-secrets"))["deployment"])
         sent = changes_in(log)
-        up = shell.emulator("up", "--stack", "dev")
+        up = shell.local_azure("up", "--stack", "dev")
         assert up.returncode == 0, up.stdout + up.stderr
         embedded = described(json.loads((shell.state / "stacks" / "dev.json").read_text()))
     assert len(embedded) == 36
@@ -311,7 +311,7 @@ def test_the_bare_probe_judges_the_selected_stack_from_any_folder(cli, tmp_path)
 
 def test_the_bare_probe_refuses_two_stacks_of_one_name_and_names_both(cli):
     cli.set(PROTECT, False)  # the embedded deployment's, which is destroyed again
-    up = cli.shell.emulator("up", "--stack", "dev", "--config-file", str(cli.file))
+    up = cli.shell.local_azure("up", "--stack", "dev", "--config-file", str(cli.file))
     assert up.returncode == 0, up.stdout + up.stderr
     cli(f"{UP} --config-file Pulumi.incident.yaml")
     refused = cli.probe(expected=2)
@@ -319,7 +319,7 @@ def test_the_bare_probe_refuses_two_stacks_of_one_name_and_names_both(cli):
     assert cli.environment["PROBE_OUTPUTS"] in refused
     cli.probe("--outputs", cli.environment["PROBE_OUTPUTS"], expected=0)
     cli.probe("--stack", "dev", "--expect", "round-robin", expected=1)
-    down = cli.shell.emulator("destroy", "--stack", "dev")
+    down = cli.shell.local_azure("destroy", "--stack", "dev")
     assert down.returncode == 0, down.stdout + down.stderr
     cli.probe("--expect", "round-robin", expected=1)
 

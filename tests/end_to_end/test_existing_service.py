@@ -14,9 +14,9 @@ from recording import ROOT, config_of
 from test_engine import Cli, judge
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
-from emulator import deployment
-from emulator.identity import authorization
-from emulator.local import outputs_file
+from local_azure import deployment
+from local_azure.identity import authorization
+from local_azure.local import outputs_file
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-platform"
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim-platform"

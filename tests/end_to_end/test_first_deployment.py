@@ -4,11 +4,11 @@ import json
 
 import httpx
 
-from emulator.identity import authorization
+from local_azure.identity import authorization
 
 
 def test_a_first_deployment_is_not_proved_before_its_roles_have_spread(deployed):
-    outputs = deployed.emulator("output", "--show-secrets").stdout
+    outputs = deployed.local_azure("output", "--show-secrets").stdout
     with deployed.serving("--propagation", "3600"):
         done = deployed.run("probes/distribution.py", "--outputs", "-", text=outputs)
         flags = ("--outputs", "-", "--wait-ready", "0.2s")
@@ -20,14 +20,14 @@ def test_a_first_deployment_is_not_proved_before_its_roles_have_spread(deployed)
 
 def test_a_first_deployment_is_proved_once_its_roles_have_spread(shell):
     with shell.serving("--provisioning", "0", "--propagation", "3"):
-        assert shell.emulator("up").returncode == 0
+        assert shell.local_azure("up").returncode == 0
         done = shell.run("probes/distribution.py", "--wait-ready", "50s")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("balanced: ")
 
 
 def test_a_policy_that_was_changed_in_the_portal_is_not_as_declared(deployed):
-    outputs = deployed.emulator("output", "--show-secrets").stdout
+    outputs = deployed.local_azure("output", "--show-secrets").stdout
     url = f"{json.loads(outputs)['policy']['id']}?api-version=2024-05-01"
     with (
         deployed.serving() as endpoint,

@@ -6,7 +6,7 @@ import httpx
 import yaml
 from shell import ROOT
 
-from emulator.identity import authorization
+from local_azure.identity import authorization
 
 CHAT = {"model": "gpt-5.4-mini", "version": "2026-03-17", "sku": "GlobalStandard", "capacity": 50}
 EMBED = {"model": "text-embedding-3-small", "version": "1", "sku": "GlobalStandard", "capacity": 50}
@@ -21,9 +21,9 @@ def test_a_further_models_pool_is_judged_and_asked(shell, tmp_path):
     ]
     (tmp_path / "stack.yaml").write_text(yaml.safe_dump(config))
     with shell.serving("--provisioning", "0") as endpoint:
-        up = shell.emulator("up", "--config-file", str(tmp_path / "stack.yaml"))
+        up = shell.local_azure("up", "--config-file", str(tmp_path / "stack.yaml"))
         assert up.returncode == 0, up.stdout + up.stderr
-        outputs = shell.emulator("output", "--show-secrets").stdout
+        outputs = shell.local_azure("output", "--show-secrets").stdout
 
         def probe(*flags: str):
             return shell.run("probes/distribution.py", "--outputs", "-", *flags, text=outputs)

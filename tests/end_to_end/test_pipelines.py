@@ -18,7 +18,7 @@ from fake_github import REPOSITORY, GitHub, pull
 from test_engine import Cli
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
-from emulator.identity import APPLICATIONS
+from local_azure.identity import APPLICATIONS
 
 pytestmark = NEEDS_THE_CLI
 ROOT = Path(__file__).parents[2]
@@ -161,7 +161,7 @@ def pipelines(shell, tmp_path, github):
                 )
                 if wanted in block
                 for line in block.splitlines()
-                if not line.startswith(("make ", "az ", ".venv/bin/python -m emulator"))
+                if not line.startswith(("make ", "az ", ".venv/bin/local-azure"))
             ]
             subprocess.run(
                 ["bash", "-euc", "\n".join(commands)], cwd=cli.folder, env=set_up, check=True

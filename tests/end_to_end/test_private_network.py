@@ -7,7 +7,7 @@ import pytest
 import yaml
 from recording import config_of
 
-from emulator.identity import authorization
+from local_azure.identity import authorization
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-network"
@@ -38,7 +38,7 @@ def up(shell, tmp_path, *, code=0, **config):
     whole = {**config_of("dev"), "resourceSuffix": "closed", **config}
     content = {"config": {f"openai-gateway:{key}": value for key, value in whole.items()}}
     file.write_text(yaml.safe_dump(content))
-    done = shell.emulator("up", "--stack", "dev", "--config-file", str(file))
+    done = shell.local_azure("up", "--stack", "dev", "--config-file", str(file))
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

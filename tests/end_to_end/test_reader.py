@@ -4,22 +4,22 @@ import json
 
 import pytest
 
-from emulator.identity import APPLICATIONS
+from local_azure.identity import APPLICATIONS
 
 READER = next(each.client_id for each in APPLICATIONS.values() if each.role == "Reader")
 
 
 def test_a_reader_previews_a_deployed_stack(deployed):
     deployed.environment["ARM_CLIENT_ID"] = READER
-    preview = deployed.emulator("preview", "--refresh")
+    preview = deployed.local_azure("preview", "--refresh")
     assert preview.returncode == 0, preview.stdout + preview.stderr
     assert "36 unchanged" in preview.stdout
-    up = deployed.emulator("up", "--config-file", "Pulumi.incident.yaml")
+    up = deployed.local_azure("up", "--config-file", "Pulumi.incident.yaml")
     assert "AuthorizationFailed" in up.stdout
 
 
 def without_key(shell) -> str:
-    outputs = json.loads(shell.emulator("output", "--show-secrets").stdout)
+    outputs = json.loads(shell.local_azure("output", "--show-secrets").stdout)
     del outputs["subscription_key"]
     return json.dumps(outputs)
 
@@ -32,7 +32,7 @@ def test_a_key_that_is_not_exported_is_looked_up_by_who_may(deployed):
 
 @pytest.mark.parametrize("role", ["Reader", "API Management Service Reader Role"])
 def test_a_reader_may_read_pool_and_policy_and_not_the_key(deployed, role):
-    outputs = deployed.emulator("output", "--show-secrets").stdout
+    outputs = deployed.local_azure("output", "--show-secrets").stdout
     deployed.environment["AZURE_CLIENT_ID"] = next(
         each.client_id for each in APPLICATIONS.values() if each.role == role
     )

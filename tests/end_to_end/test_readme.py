@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.local import find_server
+from local_azure.local import find_server
 
 ROOT = Path(__file__).parents[2]
 README, LOCAL_AZURE, STACK = (
@@ -107,7 +107,7 @@ def test_the_steps_on_a_laptop(environment, shell):
     activate, serve = lines(SERVE)
     first, *steps = lines(REHEARSAL)
     assert activate == first == ACTIVATE
-    assert serve == "python -m emulator serve"
+    assert serve == "local-azure serve"
     server = shell.start(*serve.split()[1:], "--port", "0", "--provisioning", "0")
     try:
         server.stdout.readline()
@@ -130,7 +130,7 @@ def test_the_application_calls_the_gateway(environment, deployed, tmp_path):
     # Answers as the Pulumi CLI would, from the stack that is deployed here without it.
     cli.write_text(
         f'#!/bin/sh\ntest "$*" = "stack output --json --show-secrets" || exit 9\n'
-        f"exec {sys.executable} -m emulator output --show-secrets\n"
+        f"exec {sys.executable} -m local_azure output --show-secrets\n"
     )
     cli.chmod(0o755)
     environment |= {
@@ -153,7 +153,7 @@ def test_the_tools_find_what_is_deployed(environment, deployed, tool):
     with deployed.serving():
         port = find_server(deployed.state).https_endpoint.rpartition(":")[2]
         commands = [line for line in CLIENTS if line.startswith(f"{tool} ")]
-        script = "\n".join(['eval "$(python -m emulator env)"', *commands])
+        script = "\n".join(['eval "$(local-azure env)"', *commands])
         result = bash(script.replace(":8743", f":{port}"), environment, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
     found = {"curl": '"displayName": "Local Azure"', "az": '"apim-'}
@@ -194,4 +194,4 @@ def test_the_table_of_outputs_names_every_one(dev_outputs):
 
 @pytest.fixture
 def dev_outputs(deployed):
-    return json.loads(deployed.emulator("output").stdout)
+    return json.loads(deployed.local_azure("output").stdout)

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from emulator.identity import Secrets
-from emulator.store import Store
+from local_azure.identity import Secrets
+from local_azure.store import Store
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
@@ -88,7 +88,7 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
     log = tmp_path / "requests.jsonl"
     forms = {form: tmp_path / f"report.{form}" for form in ("json", "junit", "markdown", "svg")}
     flags = [str(each) for form, path in forms.items() for each in (f"--{form}", path)]
-    shown = deployed.emulator("output", "--show-secrets").stdout
+    shown = deployed.local_azure("output", "--show-secrets").stdout
     outputs = json.loads(shown)
     key = outputs["subscription_key"]
     token = tmp_path / "token"
@@ -135,7 +135,7 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
 def test_a_used_state_folder_is_for_its_owner_alone(deployed):
     """After a deployment, with a server running on it, and everything that a server can open."""
     with deployed.serving("--https-port", "0"):
-        deployed.emulator("env")
+        deployed.local_azure("env")
         paths = [deployed.state, *deployed.state.rglob("*")]
         wanted = {path: 0o700 if path.is_dir() else 0o600 for path in paths}
         modes = {path: stat.S_IMODE(path.stat().st_mode) for path in paths}

@@ -18,7 +18,7 @@ DEV = ("up", "--stack", "dev")
 
 
 def probe(shell, *flags):
-    outputs = shell.emulator("output", "--stack", "dev", "--show-secrets")
+    outputs = shell.local_azure("output", "--stack", "dev", "--show-secrets")
     assert outputs.returncode == 0, outputs.stderr
     key = json.loads(outputs.stdout)["subscription_key"]
     result = shell.run("probes/distribution.py", "--outputs", "-", *flags, text=outputs.stdout)
@@ -31,7 +31,7 @@ def test_up_without_a_server_starts_one_and_leaves_nothing_running(first_up):
     assert up.returncode == 0, up.stdout + up.stderr
     assert re.search(r"\+ 36 created", up.stdout)
     assert (shell.state / "server.json").read_text() == ""
-    url = json.loads(shell.emulator("output").stdout)["gateway_url"]
+    url = json.loads(shell.local_azure("output").stdout)["gateway_url"]
     port = int(url.rpartition(":")[2])
     with socket.socket() as client:
         assert client.connect_ex(("127.0.0.1", port)) != 0
@@ -46,14 +46,14 @@ def test_units_of_the_gateway_that_comes_back_do_not_break_the_proof(
 
 
 def test_a_second_up_changes_nothing(deployed):
-    again = deployed.emulator(*DEV)
+    again = deployed.local_azure(*DEV)
     assert again.returncode == 0, again.stdout + again.stderr
     assert re.search(r"Resources:\s+36 unchanged", again.stdout), again.stdout
 
 
 def test_a_region_that_is_down_is_no_proof(deployed):
     with deployed.serving():
-        fault = deployed.emulator("fault", "foundry2", "--down")
+        fault = deployed.local_azure("fault", "foundry2", "--down")
         assert (fault.returncode, fault.stderr) == (0, "")
         one_down = probe(deployed)
     assert one_down.returncode != 0
@@ -62,7 +62,7 @@ def test_a_region_that_is_down_is_no_proof(deployed):
 
 
 def test_a_region_whose_port_closes_costs_no_answer_and_is_back_when_it_opens(deployed):
-    outputs = json.loads(deployed.emulator("output", "--show-secrets").stdout)
+    outputs = json.loads(deployed.local_azure("output", "--show-secrets").stdout)
     url = f"{outputs['inference_url']}/openai/models?api-version={outputs['api_version']}"
 
     def ask() -> list[tuple[int, str, str]]:
@@ -73,9 +73,9 @@ def test_a_region_whose_port_closes_costs_no_answer_and_is_back_when_it_opens(de
         return [(each.status_code, *(each.headers[name] for name in names)) for each in answers]
 
     with deployed.serving():
-        assert deployed.emulator("fault", "foundry2", "--closed").returncode == 0
+        assert deployed.local_azure("fault", "foundry2", "--closed").returncode == 0
         closed = ask()
-        assert deployed.emulator("fault", "--clear").returncode == 0
+        assert deployed.local_azure("fault", "--clear").returncode == 0
         opened = ask()
     assert [status for status, _, _ in closed + opened] == [200] * 6
     assert {host.partition("-")[0] for _, host, _ in closed} == {"foundry1", "foundry3"}
@@ -90,11 +90,11 @@ def test_one_run_writes_every_form(deployed, tmp_path):
     with deployed.serving():
         result = deployed.run("probes/distribution.py", *flags)
     assert result.returncode == 0, result.stdout + result.stderr
-    outputs = json.loads(deployed.emulator("output").stdout)
+    outputs = json.loads(deployed.local_azure("output").stdout)
     first_line = result.stdout.splitlines()[0]
     assert "dev.json" in first_line
     assert outputs["gateway_url"] in first_line
-    key = json.loads(deployed.emulator("output", "--show-secrets").stdout)["subscription_key"]
+    key = json.loads(deployed.local_azure("output", "--show-secrets").stdout)["subscription_key"]
     texts = {form: path.read_text(encoding="utf-8") for form, path in paths.items()}
     assert not any(key in text for text in texts.values())
 
@@ -115,14 +115,14 @@ def test_one_run_writes_every_form(deployed, tmp_path):
 
 
 def test_outputs_show_the_key_only_when_asked(deployed):
-    shown = deployed.emulator("output")
+    shown = deployed.local_azure("output")
     assert json.loads(shown.stdout)["subscription_key"] == "[secret]"
-    key = json.loads(deployed.emulator("output", "--show-secrets").stdout)["subscription_key"]
+    key = json.loads(deployed.local_azure("output", "--show-secrets").stdout)["subscription_key"]
     assert len(key) >= 32
 
 
 def test_a_stack_that_is_not_there_is_one_line(shell):
-    result = shell.emulator("output", "--stack", "nowhere")
+    result = shell.local_azure("output", "--stack", "nowhere")
     assert result.returncode == 1
     assert "nowhere" in result.stderr
     assert "Traceback" not in result.stderr
@@ -136,11 +136,11 @@ def test_the_second_up_says_who_holds_the_stack_and_the_log_what_the_first_one_s
     lock = deployed.state / "stacks" / "dev.lock"
     lock.unlink()
     with deployed.serving("--provisioning", "3", "--request-log", str(log)):
-        first = deployed.start("-m", "emulator", *INCIDENT)
+        first = deployed.start("-m", "local_azure", *INCIDENT)
         try:
             while not lock.exists():
                 assert first.poll() is None, first.communicate()
-            second = deployed.emulator(*INCIDENT)
+            second = deployed.local_azure(*INCIDENT)
         finally:
             first.communicate(timeout=60)
         assert first.returncode == 0
@@ -154,7 +154,7 @@ def test_the_second_up_says_who_holds_the_stack_and_the_log_what_the_first_one_s
 
 
 def test_ctrl_c_in_the_demo_leaves_no_process_and_no_port(shell):
-    demo = shell.start("-m", "emulator", "demo")
+    demo = shell.start("-m", "demo")
     lines = []
     for line in demo.stdout:
         lines.append(line)

@@ -197,7 +197,7 @@ def checkout(tmp_path) -> Path:
     folder.mkdir()
     for path in [*ROOT.glob("Pulumi*.yaml"), ROOT / "__main__.py"]:
         shutil.copy(path, folder)
-    for part in ("components", "emulator", "probes"):
+    for part in ("components", "local_azure", "probes"):
         (folder / part).symlink_to(ROOT / part)
     (folder / ".venv").symlink_to(sys.prefix)
     return folder

@@ -1,5 +1,0 @@
-"""The API Management gateway: runs the API, subscriptions, policy, backends and pools deployed."""
-
-from emulator.gateway.app import create_app, host_name
-
-__all__ = ["create_app", "host_name"]

@@ -1,0 +1,622 @@
+"""What an expression may name of `context` and of any other value: tables by static type.
+
+Nothing else can be reached: a name is looked up here, when the policy is compiled. API Management
+documentation, "Policy expressions", lists what `context` has and which .NET types a policy may use;
+the tables have what policies use of it.
+"""
+
+import hmac
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from local_azure.gateway.exchange import Request, Response, Url
+from local_azure.gateway.expressions.bounds import MAX_ITEMS, EvaluationError, TooMuchError
+from local_azure.gateway.expressions.dates import epoch, format_date, later, span, ticks, unix
+from local_azure.gateway.expressions.json_values import (
+    JArray,
+    JObject,
+    JProperty,
+    JToken,
+    child,
+    copy,
+    element,
+    json_type,
+    parse_json_as,
+    properties_of,
+    property_of,
+    put_child,
+    remove_at,
+    select,
+)
+from local_azure.gateway.expressions.text import (
+    as_basic,
+    as_jwt,
+    contains,
+    ends,
+    equals,
+    format_value,
+    hash_code,
+    index_of,
+    insert,
+    pad,
+    remove,
+    replace,
+    split,
+    split_into,
+    starts,
+    substring,
+)
+from local_azure.gateway.expressions.types import Method, Overloads, Run, method
+from local_azure.gateway.expressions.values import (
+    Guid,
+    from_token,
+    serialize,
+    to_string,
+    to_whole,
+    value_of,
+)
+
+
+def _get(path: str, result: str) -> tuple[str, Run]:
+    return result, attrgetter(path)
+
+
+def _headers_get(headers: Any, name: str, default: str | None = None) -> str | None:
+    return ",".join(headers.getall(name)) if name in headers else default
+
+
+def _values_get(values: Mapping[str, Any], name: str, default: str | None = None) -> str | None:
+    if name not in values:
+        return default
+    value = values[name]
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _claims_get(claims: Mapping[str, list[str]], name: str, default: Any = None) -> Any:
+    if name not in claims:
+        return default
+    return claims[name] if isinstance(default, list) else ",".join(claims[name])
+
+
+def _index(values: Mapping[str, Any], name: str) -> Any:
+    try:
+        return values[name]
+    except KeyError:
+        raise EvaluationError(
+            f"The given key '{to_string(name)}' was not present in the dictionary."
+        ) from None
+
+
+def _body(message: Request | Response) -> Request | Response | None:
+    """Return a message as its own body; null when it has none."""
+    has_stream = isinstance(message, Response) and message.stream is not None
+    return message if message.body or has_stream else None
+
+
+def _take_body(message: Request | Response, *, keep: bool) -> bytes:
+    # What a policy reads is buffered, kept or not; no `catch` of an expression sees the refusal.
+    content = (
+        message.buffered("policy-expression") if isinstance(message, Request) else message.body
+    )
+    if not keep:
+        # `As<T>()` uses the body up unless it is told to preserve it.
+        message.body = b""
+    return content
+
+
+def _body_as(message: Request | Response, kind: str, *, keep: bool) -> Any:
+    content = _take_body(message, keep=keep)
+    if kind == "byte[]":
+        return content
+    text = content.decode("utf-8-sig", errors="replace")
+    if kind == "string":
+        return text
+    if not text.strip():
+        return None
+    return parse_json_as({"JObject": JObject, "JArray": JArray}.get(kind, JToken), text)
+
+
+def _form(message: Request | Response, *, keep: bool) -> Mapping[str, list[str]]:
+    text = _take_body(message, keep=keep).decode(errors="replace")
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_ITEMS)
+    except ValueError:
+        raise EvaluationError(f"The form has more than {MAX_ITEMS} fields.") from None
+
+
+def _service_url(api: Any) -> Url | None:
+    try:
+        return Url.parse(api.service_url or "")
+    except ValueError:
+        return None
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
+    "Context": {
+        "Api": _get("api", "Api"),
+        "Deployment": _get("deployment", "Deployment"),
+        "Elapsed": ("TimeSpan", lambda context: timedelta(seconds=context.elapsed)),
+        "LastError": _get("last_error", "LastError"),
+        "Operation": _get("operation", "Operation"),
+        # Neither products nor users are deployed to the local Azure.
+        "Product": ("Product", _nothing),
+        "Request": _get("request", "Request"),
+        "RequestId": ("Guid", lambda context: Guid(context.request_id)),
+        "Response": _get("response", "Response"),
+        "Subscription": _get("subscription", "Subscription"),
+        "Timestamp": ("DateTime", lambda _: datetime.now(UTC)),
+        "Tracing": ("bool", lambda _: False),
+        "User": ("User", _nothing),
+        "Variables": _get("variables", "Variables"),
+    },
+    "Request": {
+        "Body": ("Body", _body),
+        "Headers": _get("headers", "Headers"),
+        "IpAddress": _get("ip_address", "string"),
+        "MatchedParameters": _get("parameters", "Values"),
+        "Method": _get("method", "string"),
+        "OriginalUrl": _get("original_url", "Url"),
+        "Url": _get("url", "Url"),
+    },
+    "Response": {
+        "Body": ("Body", _body),
+        "Headers": _get("headers", "Headers"),
+        "StatusCode": _get("status", "int"),
+        "StatusReason": ("string", lambda response: response.reason or ""),
+    },
+    "Url": {
+        "Host": _get("host", "string"),
+        "Path": _get("path", "string"),
+        "Port": _get("port", "int"),
+        "Query": _get("parameters", "Query"),
+        "QueryString": ("string", lambda url: f"?{url.query}" if url.query else ""),
+        "Scheme": _get("scheme", "string"),
+    },
+    "Uri": {
+        "AbsolutePath": ("string", lambda url: url.path or "/"),
+        "AbsoluteUri": ("string", str),
+        "Host": _get("host", "string"),
+        "PathAndQuery": (
+            "string",
+            lambda url: (url.path or "/") + (f"?{url.query}" if url.query else ""),
+        ),
+        "Port": _get("port", "int"),
+        "Query": ("string", lambda url: f"?{url.query}" if url.query else ""),
+        "Scheme": _get("scheme", "string"),
+    },
+    "LastError": {
+        "Message": _get("message", "string"),
+        "Path": ("string", _nothing),
+        "PolicyId": ("string", _nothing),
+        "Reason": _get("reason", "string"),
+        "Scope": _get("scope", "string"),
+        "Section": _get("section", "string"),
+        "Source": _get("source", "string"),
+    },
+    "Api": {
+        "Id": _get("id", "string"),
+        "IsCurrentRevision": ("bool", lambda _: True),
+        "Name": _get("name", "string"),
+        "Path": _get("path", "string"),
+        "Revision": ("string", lambda _: "1"),
+        "ServiceUrl": ("Url", _service_url),
+        "Version": ("string", _nothing),
+    },
+    "Operation": {
+        "Id": _get("id", "string"),
+        "Method": _get("method", "string"),
+        "Name": _get("name", "string"),
+        "UrlTemplate": _get("url_template", "string"),
+    },
+    "Product": {"Id": ("string", _nothing), "Name": ("string", _nothing)},
+    "User": {
+        "Email": ("string", _nothing),
+        "FirstName": ("string", _nothing),
+        "Id": ("string", _nothing),
+        "LastName": ("string", _nothing),
+    },
+    "Subscription": {"Id": _get("id", "string"), "Name": _get("name", "string")},
+    "Deployment": {
+        "Gateway": ("Gateway", lambda _: "managed"),
+        "Region": _get("region", "string"),
+        "ServiceName": _get("service_name", "string"),
+    },
+    "Gateway": {"Id": ("string", str), "InstanceId": ("string", str)},
+    "TimeSpan": {
+        "Days": ("int", lambda value: int(value / timedelta(days=1))),
+        "Minutes": ("int", lambda value: int(value / timedelta(minutes=1)) % 60),
+        "Seconds": ("int", lambda value: int(value.total_seconds()) % 60),
+        "TotalDays": ("double", lambda value: value / timedelta(days=1)),
+        "TotalHours": ("double", lambda value: value / timedelta(hours=1)),
+        "TotalMilliseconds": ("double", lambda value: value / timedelta(milliseconds=1)),
+        "TotalMinutes": ("double", lambda value: value / timedelta(minutes=1)),
+        "TotalSeconds": ("double", lambda value: value.total_seconds()),
+    },
+    "DateTime": {
+        "Date": (
+            "DateTime",
+            lambda value: value.replace(hour=0, minute=0, second=0, microsecond=0),
+        ),
+        "Day": _get("day", "int"),
+        "Hour": _get("hour", "int"),
+        "Minute": _get("minute", "int"),
+        "Month": _get("month", "int"),
+        "Second": _get("second", "int"),
+        "Ticks": ("long", ticks),
+        "Year": _get("year", "int"),
+    },
+    "Query": {"Count": ("int", len)},
+    "string": {"Length": ("int", len)},
+    "[]": {"Length": ("int", len)},
+    "List": {"Count": ("int", len)},
+    "HashSet": {"Count": ("int", len)},
+    "Dictionary": {
+        "Count": ("int", len),
+        "Keys": ("IEnumerable<K>", list),
+        "Values": ("IEnumerable<V>", lambda values: list(values.values())),
+    },
+    "KeyValuePair": {
+        "Key": ("K", lambda pair: pair[0]),
+        "Value": ("V", lambda pair: pair[1]),
+    },
+    "JToken": {
+        "HasValues": ("bool", lambda node: any(True for _ in node.children())),
+        "Type": ("JTokenType", json_type),
+    },
+    "JArray": {"Count": ("int", lambda array: len(array.items))},
+    "JObject": {"Count": ("int", lambda made: len(made.items))},
+    "JValue": {"Value": ("object", lambda node: node.value)},
+    "JProperty": {
+        "Name": _get("name", "string"),
+        "Value": _get("value", "JToken"),
+    },
+    "Jwt": {
+        "Audiences": ("string[]", lambda jwt: jwt.claims.get("aud", [])),
+        "Claims": _get("claims", "Claims"),
+        "ExpirationTime": (
+            "DateTime",
+            lambda jwt: epoch(to_whole(jwt.first("exp"), 64), "seconds"),
+        ),
+        "Id": ("string", lambda jwt: jwt.first("jti")),
+        "Issuer": ("string", lambda jwt: jwt.first("iss")),
+        "Subject": ("string", lambda jwt: jwt.first("sub")),
+    },
+    "Basic": {
+        "Password": ("string", lambda pair: pair[1]),
+        "UserId": ("string", lambda pair: pair[0]),
+    },
+    "Exception": {"Message": ("string", attrgetter("dotnet_message"))},
+}
+
+
+_COMPARED: Final = "string?, [StringComparison]"
+
+
+def _date_methods(kind: str) -> dict[str, Overloads]:
+    def adding(unit: str) -> Method:
+        return method("double", kind, lambda moment, amount: later(moment, span(amount, unit)))
+
+    return {
+        "Add": method("TimeSpan", kind, later),
+        "AddDays": adding("days"),
+        "AddHours": adding("hours"),
+        "AddMilliseconds": adding("milliseconds"),
+        "AddMinutes": adding("minutes"),
+        "AddSeconds": adding("seconds"),
+        "Subtract": method(kind, "TimeSpan", lambda moment, other: moment - other),
+        "ToString": method(
+            "[string]", "string", lambda moment, form="G": format_date(moment, form)
+        ),
+        "ToUniversalTime": method("", kind, lambda moment: moment),
+    }
+
+
+def add(values: list[Any], value: Any) -> None:
+    """Append to a list."""
+    if len(values) >= MAX_ITEMS:
+        raise TooMuchError(f"The list has more than {MAX_ITEMS} elements.")
+    values.append(value)
+
+
+def _add_all(values: list[Any], more: list[Any]) -> None:
+    for each in more:
+        add(values, each)
+
+
+def put(values: dict[Any, Any], key: Any, value: Any) -> None:
+    """Set an entry of a dictionary."""
+    if key not in values and len(values) >= MAX_ITEMS:
+        raise TooMuchError(f"The dictionary has more than {MAX_ITEMS} entries.")
+    values[key] = value
+
+
+def _add_entry(values: dict[Any, Any], key: Any, value: Any) -> None:
+    if key in values:
+        raise EvaluationError("An item with the same key has already been added.")
+    put(values, key, value)
+
+
+def add_to_set(values: set[Any], value: Any) -> bool:
+    """Add to a set; tells whether it is new."""
+    added = value not in values
+    if len(values) >= MAX_ITEMS:
+        raise TooMuchError(f"The set has more than {MAX_ITEMS} elements.")
+    values.add(value)
+    return added
+
+
+def _try_get(values: Mapping[Any, Any], key: Any) -> tuple[bool, Any]:
+    return key in values, values.get(key)
+
+
+def _next(chance: random.Random, low: int, below: int) -> int:
+    if low > below:
+        raise EvaluationError("'minValue' cannot be greater than maxValue.")
+    return low if low == below else chance.randrange(low, below)
+
+
+METHODS: Final[dict[str, dict[str, Overloads]]] = {
+    "Context": {"Trace": method("string", "void", lambda _context, _text: None)},
+    "Headers": {
+        "ContainsKey": method("string", "bool", lambda headers, name: name in headers),
+        "GetValueOrDefault": method("string, [string?]", "string", _headers_get),
+        "TryGetValue": method(
+            "string, out string[]",
+            "bool",
+            lambda headers, name: (name in headers, headers.getall(name, None)),
+        ),
+    },
+    "Query": {
+        "ContainsKey": method("string", "bool", lambda values, name: name in values),
+        "GetValueOrDefault": method("string, [string?]", "string", _values_get),
+    },
+    "Values": {
+        "ContainsKey": method("string", "bool", lambda values, name: name in values),
+        "GetValueOrDefault": method("string, [string?]", "string", _values_get),
+    },
+    "Claims": {
+        "ContainsKey": method("string", "bool", lambda values, name: name in values),
+        "GetValueOrDefault": (
+            method("string, [string?]", "string", _claims_get),
+            method("string, string[]", "string[]", _claims_get),
+        ),
+    },
+    "Variables": {
+        "ContainsKey": method("string", "bool", lambda values, name: name in values),
+    },
+    "Body": {
+        "AsFormUrlEncodedContent": method(
+            "[bool preserveContent]", "Query", lambda body, keep=False: _form(body, keep=keep)
+        ),
+    },
+    "Url": {"ToString": method("", "string", str)},
+    "Uri": {"ToString": method("", "string", str)},
+    "string": {
+        "AsBasic": method("", "Basic", as_basic),
+        "AsJwt": method("", "Jwt", as_jwt),
+        "CompareTo": method(
+            "string?", "int", lambda text, other: (text > (other or "")) - (text < (other or ""))
+        ),
+        "Contains": method("string, [StringComparison]", "bool", contains),
+        "EndsWith": method("string, [StringComparison]", "bool", ends),
+        "Equals": (method(_COMPARED, "bool", equals), method("object?", "bool", equals)),
+        "IndexOf": (
+            method("string, [int]", "int", index_of),
+            method(
+                "string, StringComparison",
+                "int",
+                lambda text, part, how: index_of(text, part, 0, how),
+            ),
+        ),
+        "Insert": method("int, string", "string", insert),
+        "LastIndexOf": method("string", "int", str.rfind),
+        "PadLeft": method(
+            "int, [string]",
+            "string",
+            lambda text, width, fill=" ": pad(text, width, fill, left=True),
+        ),
+        "PadRight": method(
+            "int, [string]",
+            "string",
+            lambda text, width, fill=" ": pad(text, width, fill, left=False),
+        ),
+        "Remove": method("int, [int]", "string", remove),
+        "Replace": method("string, string?", "string", replace),
+        "Split": (
+            method("string, [StringSplitOptions]", "string[]", split),
+            method("string[], [StringSplitOptions]", "string[]", split),
+            method("string, int, [StringSplitOptions]", "string[]", split_into),
+            method("string[], int, [StringSplitOptions]", "string[]", split_into),
+            method("string...", "string[]", lambda text, *at: split(text, at)),
+        ),
+        "StartsWith": method("string, [StringComparison]", "bool", starts),
+        "Substring": method("int, [int]", "string", substring),
+        "ToCharArray": method("", "string[]", list),
+        "ToLower": method("", "string", str.lower),
+        "ToLowerInvariant": method("", "string", str.lower),
+        "ToUpper": method("", "string", str.upper),
+        "ToUpperInvariant": method("", "string", str.upper),
+        "Trim": method("string...", "string", lambda text, *at: text.strip("".join(at) or None)),
+        "TrimEnd": method(
+            "string...", "string", lambda text, *at: text.rstrip("".join(at) or None)
+        ),
+        "TrimStart": method(
+            "string...", "string", lambda text, *at: text.lstrip("".join(at) or None)
+        ),
+        "TryParseBasic": method(
+            "out Basic", "bool", lambda text: ((found := as_basic(text)) is not None, found)
+        ),
+        "TryParseJwt": method(
+            "out Jwt", "bool", lambda text: ((found := as_jwt(text)) is not None, found)
+        ),
+    },
+    "int": {
+        "ToString": method("[string]", "string", lambda value, form="": format_value(value, form))
+    },
+    "long": {
+        "ToString": method("[string]", "string", lambda value, form="": format_value(value, form))
+    },
+    "double": {
+        "ToString": method("[string]", "string", lambda value, form="": format_value(value, form))
+    },
+    "Guid": {
+        "ToByteArray": method("", "byte[]", lambda value: uuid.UUID(value).bytes_le),
+        "ToString": method("[string]", "string", lambda value, form="D": format_value(value, form)),
+    },
+    "DateTime": _date_methods("DateTime"),
+    "DateTimeOffset": {
+        **_date_methods("DateTimeOffset"),
+        "ToUnixTimeMilliseconds": method(
+            "", "long", lambda moment: unix(moment, timedelta(milliseconds=1))
+        ),
+        "ToUnixTimeSeconds": method("", "long", lambda moment: unix(moment, timedelta(seconds=1))),
+    },
+    "TimeSpan": {"ToString": method("", "string", to_string)},
+    "List": {
+        "Add": method("T", "void", add),
+        "AddRange": method(
+            "IEnumerable<T>",
+            "void",
+            _add_all,
+        ),
+        "Clear": method("", "void", list.clear),
+    },
+    "HashSet": {"Add": method("T", "bool", add_to_set)},
+    "Dictionary": {
+        "Add": method("K, V", "void", _add_entry),
+        "ContainsKey": method("K", "bool", lambda values, key: key in values),
+        "Remove": method("K", "bool", lambda values, key: values.pop(key, None) is not None),
+        "TryGetValue": method("K, out V", "bool", _try_get),
+    },
+    "JToken": {
+        "DeepClone": method("", "JToken", copy),
+        "SelectToken": method("string", "JToken", select),
+        "ToString": method(
+            "[Formatting]",
+            "string",
+            lambda node, form="": serialize(node) if form == "None" else to_string(node),
+        ),
+    },
+    "JArray": {
+        "Add": method("JToken?", "void", JArray.add),
+        "Clear": method("", "void", lambda array: array.items.clear()),
+        "RemoveAt": method("int", "void", remove_at),
+    },
+    "JObject": {
+        "Add": (
+            method("string, JToken?", "void", lambda made, name, value: made.add(name, value)),
+            method("JProperty", "void", lambda made, added: made.add(added.name, added.value)),
+        ),
+        "ContainsKey": method("string", "bool", lambda made, name: name in made.items),
+        "GetValue": method("string", "JToken", child),
+        "Properties": method("", "IEnumerable<JProperty>", properties_of),
+        "Property": method("string", "JProperty", property_of),
+        "Remove": method(
+            "string", "bool", lambda made, name: made.items.pop(name, None) is not None
+        ),
+        "TryGetValue": method(
+            "string, out JToken", "bool", lambda made, name: _try_get(made.items, name)
+        ),
+    },
+    "JProperty": {"Remove": method("", "void", JProperty.remove)},
+    "Encoding": {
+        "GetBytes": method("string", "byte[]", lambda _, text: text.encode(errors="replace")),
+        "GetString": method("byte[]", "string", lambda _, data: data.decode(errors="replace")),
+    },
+    "SHA256": {"ComputeHash": method("byte[]", "byte[]", lambda _, data: sha256(data).digest())},
+    "HMACSHA256": {
+        "ComputeHash": method("byte[]", "byte[]", lambda key, data: hmac.digest(key, data, sha256))
+    },
+    "Random": {
+        "Next": (
+            method("", "int", lambda chance: chance.randrange(2**31 - 1)),
+            method("int", "int", lambda chance, below: _next(chance, 0, below)),
+            method("int, int", "int", _next),
+        ),
+        "NextDouble": method("", "double", random.Random.random),
+    },
+}
+
+
+# What every value has.
+OBJECT_METHODS: Final[dict[str, Method]] = {
+    "Equals": method("object?", "bool", lambda value, other: value == other),
+    "GetHashCode": method("", "int", hash_code),
+    "ToString": method("", "string", to_string),
+}
+
+
+# type -> (type of the index, type of the result, what it does)
+INDEXERS: Final[dict[str, tuple[str, str, Callable[[Any, Any], Any]]]] = {
+    "Variables": ("string", "object", _index),
+    "Headers": (
+        "string",
+        "string[]",
+        lambda headers, name: headers.getall(name) if name in headers else _index({}, name),
+    ),
+    "Query": ("string", "string[]", _index),
+    "Values": ("string", "string", _index),
+    "Claims": ("string", "string[]", _index),
+    "[]": ("int", "T", element),
+    "List": ("int", "T", element),
+    "string": ("int", "string", element),
+    "Dictionary": ("K", "V", _index),
+    "JObject": ("string", "JToken", child),
+    "JArray": ("int", "JToken", child),
+    "JToken": ("object", "JToken", child),
+}
+
+
+def _set_element(values: list[Any], index: int, value: Any) -> None:
+    element(values, index)
+    values[index] = value
+
+
+# type -> (type of the index, type of the value, what it does)
+INDEX_SETTERS: Final[dict[str, tuple[str, str, Callable[[Any, Any, Any], None]]]] = {
+    "[]": ("int", "T", _set_element),
+    "List": ("int", "T", _set_element),
+    "Dictionary": ("K", "V", put),
+    "JObject": ("string", "JToken", put_child),
+    "JArray": ("int", "JToken", put_child),
+    "JToken": ("object", "JToken", put_child),
+}
+
+
+PROPERTY_SETTERS: Final[dict[str, dict[str, tuple[str, Callable[[Any, Any], None]]]]] = {
+    "JProperty": {"Value": ("JToken", lambda each, value: each.put(value))},
+}
+
+
+def generic_method(owner: str, name: str, kind: str) -> Method | None:
+    """Return `name<kind>` of a type; None when it has none."""
+    match owner, name:
+        case "Variables", "GetValueOrDefault":
+            return None  # compiled by hand: a default of the type takes the place of null
+        case "Body", "As" if kind in ("string", "JObject", "JArray", "JToken", "byte[]"):
+            return method(
+                "[bool preserveContent]",
+                kind,
+                lambda body, keep=False: _body_as(body, kind, keep=keep),
+            )
+        case (("JToken" | "JObject" | "JArray" | "JValue"), ("Value" | "ToObject")):
+            return method("[object]", kind, lambda node, *key: value_of(node, key, kind))
+        case ("JObject", "Children") if kind == "JProperty":
+            return method("", "IEnumerable<JProperty>", properties_of)
+        case (("JToken" | "JArray"), "Values"):
+            return method(
+                "",
+                f"IEnumerable<{kind}>",
+                lambda node: [from_token(each, kind) for each in node.children()],
+            )
+    return None

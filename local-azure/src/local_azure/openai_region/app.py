@@ -1,0 +1,369 @@
+"""The endpoint of one account: chat completions, embeddings and models over HTTP."""
+
+import asyncio
+import json
+import math
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from local_azure import hardening, network
+from local_azure.faults import Fault, Faults
+from local_azure.identity import Tokens
+from local_azure.locations import PUBLIC, Locations
+from local_azure.openai_region import access, answers, errors
+from local_azure.openai_region.limits import Limiter
+from local_azure.store import Resource, Resources
+
+DEPLOYMENT: Final = "Microsoft.CognitiveServices/accounts/deployments"
+MAX_BODY: Final = 32 * 1024 * 1024
+
+# Azure OpenAI in Foundry Models REST API reference, "API specs"; those still served.
+API_VERSIONS: Final = frozenset(
+    {
+        "2023-05-15",
+        "2024-02-01",
+        "2024-06-01",
+        "2024-10-21",
+        "2024-08-01-preview",
+        "2024-09-01-preview",
+        "2024-10-01-preview",
+        "2024-12-01-preview",
+        "2025-01-01-preview",
+        "2025-02-01-preview",
+        "2025-03-01-preview",
+        "2025-04-01-preview",
+    }
+)
+# The /openai/v1 paths need none, and take these.
+V1_API_VERSIONS: Final = frozenset({"v1", "preview", "latest"})
+
+Handler = Callable[["_Call"], Awaitable[web.StreamResponse]]
+
+
+def create_app(
+    resources: Resources,
+    account_id: str,
+    *,
+    tokens: Tokens,
+    faults: Faults,
+    latency: Callable[[str], float],
+    clock: Callable[[], float] = time.monotonic,
+    locations: Locations = PUBLIC,
+    propagation: float = 0.0,
+    now: Callable[[], float] = time.time,
+    inside: int | None = None,
+) -> web.Application:
+    """Return the endpoint of one account.
+
+    What comes in at the port `inside` has come in a way that the account's network takes.
+    `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
+    A role or a deployment is known here `propagation` seconds after it was made, by `now`: in Azure
+    roles take up to 30 minutes, deployments up to 5 (H: Troubleshoot Azure RBAC; M: the wording of
+    DeploymentNotFound).
+    """
+    region = _Region(
+        resources,
+        account_id,
+        tokens=tokens,
+        faults=faults,
+        latency=latency,
+        clock=clock,
+        locations=locations,
+        known_by=lambda: now() - propagation if propagation else math.inf,
+        inside=inside,
+    )
+    app = web.Application(client_max_size=MAX_BODY)
+    app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
+    for prefix, v1 in (("/openai", False), ("/openai/v1", True)):
+        by_name = "" if v1 else "/deployments/{deployment}"
+        for method, path, handler in (
+            ("POST", f"{by_name}/chat/completions", region.chat),
+            ("POST", f"{by_name}/embeddings", region.embeddings),
+            ("GET", "/models", region.models),
+        ):
+            app.router.add_route(method, prefix + path, region.endpoint(handler, v1=v1))
+    app.router.add_route("*", "/{path:.*}", region.endpoint(region.nothing, v1=True))
+    return app
+
+
+def host_name(account: Resource) -> str:
+    """Return the host name of an account, in lower case; empty while it has no endpoint."""
+    return urlsplit(account.body["properties"].get("endpoint", "")).hostname or ""
+
+
+@dataclass(kw_only=True)
+class _Call:
+    """One request and what is known about it."""
+
+    request: web.Request
+    account: Resource
+    fault: Fault | None
+    api_version: str
+    headers: dict[str, str]
+
+    @property
+    def location(self) -> str:
+        return str(self.account.body.get("location", ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Deployment:
+    name: str
+    model: str
+    version: str
+    capacity: int
+
+    @property
+    def is_embedding(self) -> bool:
+        return "embedding" in self.model
+
+    @property
+    def served_by(self) -> str:
+        """The model's name in answers, such as `gpt-5-mini-2025-08-07`."""
+        return f"{self.model}-{self.version}"
+
+
+class _Region:
+    """The state of one account's endpoint."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        account_id: str,
+        *,
+        tokens: Tokens,
+        faults: Faults,
+        latency: Callable[[str], float],
+        clock: Callable[[], float],
+        locations: Locations,
+        known_by: Callable[[], float],
+        inside: int | None,
+    ) -> None:
+        self._inside = inside
+        self._resources = resources
+        self._account_id = account_id
+        self._tokens = tokens
+        self._faults = faults
+        self._latency = latency
+        self._clock = clock
+        self._locations = locations
+        self._known_by = known_by
+        self._limiters: dict[str, Limiter] = {}
+
+    def answers_to(self, host: str) -> bool:
+        """Tell whether a host name is the account's own."""
+        account = self._resources.get(self._account_id)
+        return account is not None and host == host_name(account)
+
+    def endpoint(
+        self, handler: Handler, *, v1: bool
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Wrap a handler with what all share: faults, access, api-version, headers and errors."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            account = self._resources.get(self._account_id)
+            if account is None:
+                return _cut(request)
+            fault = self._faults.of(account.body["name"])
+            if fault is not None and fault.down:
+                return _cut(request)
+            call = _Call(
+                request=request,
+                account=account,
+                fault=fault,
+                api_version=request.query.get("api-version", ""),
+                headers={
+                    "x-ms-region": self._locations.display_name(account.body["location"]),
+                    "apim-request-id": str(uuid.uuid4()),
+                },
+            )
+            try:
+                await self._rehearse(call)
+                self._check_network(call)
+                access.check(
+                    request.headers, account, self._resources, self._tokens, self._known_by()
+                )
+                _check_api_version(call.api_version, v1=v1)
+                return await handler(call)
+            except errors.ApiError as error:
+                if error.retry_after is not None:
+                    call.headers["Retry-After"] = str(error.retry_after)
+                return await _answer(call, error.body, status=error.status)
+
+        return handle
+
+    def _check_network(self, call: _Call) -> None:
+        transport = call.request.transport
+        port = transport.get_extra_info("sockname")[1] if transport else None
+        if self._inside is not None and port == self._inside:
+            return
+        if network.is_closed(call.account):
+            raise errors.public_access_disabled()
+        if not network.takes_address(call.account, call.request.remote or ""):
+            raise errors.address_denied()
+
+    async def chat(self, call: _Call) -> web.StreamResponse:
+        """Answer a chat completion, whole or streamed."""
+        body, deployment = await self._read(call)
+        if deployment.is_embedding:
+            raise errors.operation_not_supported("chatCompletion", deployment.model)
+        chat = answers.read_chat(body, deployment.model)
+        self._limit(call, deployment, "ChatCompletions_Create", chat.expected_tokens)
+        await self._wait(call)
+        completion = answers.complete(chat, call.headers["x-ms-region"])
+        envelope = {
+            "id": f"chatcmpl-{uuid.uuid4().hex[:29]}",
+            "created": int(time.time()),
+            "model": deployment.served_by,
+            "system_fingerprint": None,
+        }
+        if not chat.stream:
+            return await _answer(call, answers.completion_body(completion, envelope))
+        chunks = answers.completion_chunks(completion, envelope, include_usage=chat.include_usage)
+        events = [f"data: {_json(chunk)}\n\n".encode() for chunk in chunks]
+        return await _stream(call, [*events, b"data: [DONE]\n\n"])
+
+    async def embeddings(self, call: _Call) -> web.StreamResponse:
+        """Answer with embeddings."""
+        body, deployment = await self._read(call)
+        if not deployment.is_embedding:
+            raise errors.operation_not_supported("embeddings", deployment.model)
+        request = answers.read_embeddings(body, deployment.model)
+        self._limit(call, deployment, "Embeddings_Create", request.prompt_tokens)
+        await self._wait(call)
+        return await _answer(call, answers.embeddings_body(request, deployment.served_by))
+
+    async def models(self, call: _Call) -> web.StreamResponse:
+        """List what is deployed; it costs no tokens."""
+        await self._wait(call)
+        models = {
+            deployment.served_by: {"id": deployment.served_by, "object": "model", "created": 0}
+            for deployment in self._deployments()
+        }
+        return await _answer(call, {"object": "list", "data": list(models.values())})
+
+    async def nothing(self, _: _Call) -> web.StreamResponse:
+        """Answer for any other path."""
+        raise errors.not_found()
+
+    async def _rehearse(self, call: _Call) -> None:
+        fault = call.fault
+        if fault is None:
+            return
+        if fault.latency:
+            await asyncio.sleep(fault.latency)
+        if fault.status == 429:
+            # Without `retry_after` the header is left out, as a careless proxy does.
+            seconds = 60 if fault.retry_after is None else fault.retry_after
+            error = errors.throttled("ChatCompletions_Create", call.api_version, "call", seconds)
+            error.retry_after = fault.retry_after
+            raise error
+        if fault.status is not None:
+            raise errors.failed(fault.status, fault.retry_after)
+
+    async def _read(self, call: _Call) -> tuple[Mapping[str, Any], _Deployment]:
+        try:
+            body = json.loads(await call.request.read())
+        except (ValueError, RecursionError):
+            raise errors.invalid_request(
+                "We could not parse the JSON body of your request."
+            ) from None
+        if not isinstance(body, dict):
+            raise errors.invalid_request("The JSON body of your request is no object.")
+        # On the /openai/v1 paths the model is the deployment's name.
+        name = call.request.match_info.get("deployment") or body.get("model")
+        if not isinstance(name, str):
+            raise errors.invalid_request("you must provide a model parameter", "model")
+        for deployment in self._deployments():
+            if deployment.name.lower() == name.lower():
+                return body, deployment
+        raise errors.deployment_not_found()
+
+    def _deployments(self) -> list[_Deployment]:
+        return [
+            _Deployment(
+                name=each.body["name"],
+                model=each.body["properties"]["model"]["name"],
+                version=each.body["properties"]["model"]["version"],
+                capacity=each.body["sku"]["capacity"],
+            )
+            for each in self._resources.list(DEPLOYMENT, self._account_id)
+            if each.pending != "Creating" or each.ready_at <= self._known_by()
+        ]
+
+    def _limit(self, call: _Call, deployment: _Deployment, operation: str, tokens: int) -> None:
+        limiter = self._limiters.get(deployment.name)
+        if limiter is None or limiter.capacity != deployment.capacity:
+            limiter = Limiter(deployment.capacity, clock=self._clock)
+            self._limiters[deployment.name] = limiter
+        exceeded = limiter.use(tokens)
+        call.headers["x-ratelimit-remaining-requests"] = str(limiter.remaining_requests)
+        call.headers["x-ratelimit-remaining-tokens"] = str(limiter.remaining_tokens)
+        if exceeded is not None:
+            raise errors.throttled(
+                operation, call.api_version or "v1", exceeded.limit, exceeded.retry_after
+            )
+
+    async def _wait(self, call: _Call) -> None:
+        if seconds := self._latency(call.location):
+            await asyncio.sleep(seconds)
+
+
+def _check_api_version(api_version: str, *, v1: bool) -> None:
+    known = V1_API_VERSIONS | API_VERSIONS | {""} if v1 else API_VERSIONS
+    if api_version not in known:
+        raise errors.not_found()
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _refuse(status: int, message: str) -> web.Response:
+    error = errors.not_found() if status == 404 else errors.refused(status, message)
+    return web.json_response(error.body, status=status)
+
+
+async def _answer(call: _Call, body: Mapping[str, Any], *, status: int = 200) -> web.StreamResponse:
+    data = _json(body).encode()
+    if call.fault is not None and call.fault.reset:
+        return await _cut_short(call, data, status)
+    return web.Response(
+        status=status, headers=call.headers, body=data, content_type="application/json"
+    )
+
+
+async def _stream(call: _Call, events: list[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers=call.headers)
+    response.content_type = "text/event-stream"
+    await response.prepare(call.request)
+    reset = call.fault is not None and call.fault.reset
+    for event in events[: len(events) // 2] if reset else events:
+        await response.write(event)
+    if reset:
+        return _cut(call.request, response)
+    await response.write_eof()
+    return response
+
+
+async def _cut_short(call: _Call, data: bytes, status: int) -> web.StreamResponse:
+    """Announce a whole body, send half of it, and cut the connection."""
+    response = web.StreamResponse(status=status, headers=call.headers)
+    response.content_type = "application/json"
+    response.content_length = len(data)
+    await response.prepare(call.request)
+    await response.write(data[: len(data) // 2])
+    return _cut(call.request, response)
+
+
+def _cut(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
+    """Close the connection as it is, without a word to the client."""
+    if request.transport is not None:
+        request.transport.close()
+    return response or web.Response(status=503)
