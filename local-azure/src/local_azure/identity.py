@@ -1,11 +1,9 @@
 """Entra tokens of the local Azure: what an identity gets, and what services accept."""
 
-import contextlib
 import hmac
 import json
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +15,7 @@ from typing import Any, Final
 
 import jwt
 
-from local_azure.local import TENANT_ID, LocalAzureError
+from local_azure.local import TENANT_ID, LocalAzureError, write_private
 
 # Who deploys unless another is named, as an application and as an object of the directory.
 CLIENT_ID: Final = "00000000-0000-0000-0000-000000000002"
@@ -88,26 +86,13 @@ class Secrets:
         path = state / "identity.json"
         if not path.exists():
             made = cls(**{name: secrets.token_hex(32) for name in cls.__annotations__})
-            _write_once(path, json.dumps(asdict(made)))
+            write_private(path, json.dumps(asdict(made)), replace=False)
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError) as error:
             raise LocalAzureError(
                 f"{path} cannot be read ({type(error).__name__}); delete it, and a new one is made"
             ) from None
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Write a file that is whole when it is there; of several who do, the first one's stays."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    try:
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)
-    finally:
-        Path(draft).unlink()
 
 
 class Reason(Enum):
