@@ -10,6 +10,7 @@ from policy_runs import Services, answer, exchange
 from local_azure.gateway.exchange import ProxyError, Response, ReturnedResponse, Subscription
 from local_azure.gateway.policy import PolicyError, compile_policy
 from local_azure.gateway.statements import STATEMENTS
+from local_azure.gateway.statements.more import MORE
 
 VALUES = (
     "1",
@@ -120,3 +121,9 @@ def test_each_statement_is_refused_runs_or_fails_as_one(name):
     # There is no fragment to include, a token needs children that chance seldom gives, and a quota
     # is a product's.
     assert any(taken) or name in ("include-fragment", "quota", "validate-jwt")
+
+
+def test_a_pool_needs_none_of_the_statements_that_one_can_skip():
+    pool = {"set-backend-service", "forward-request", "authentication-managed-identity", "base"}
+    around = {"retry", "choose", "return-response", "set-variable", "set-header", "set-body"}
+    assert pool | around < set(STATEMENTS) - set(MORE)
