@@ -22,9 +22,10 @@ from components import settings
 from components.inference_api import policy_xml
 from components.settings import POOL_NAME
 from demo import LATENCY
+from local_azure import durations
 from local_azure.faults import Fault
 from local_azure.gateway.balancer import Member
-from local_azure.gateway.breaker import Rule, duration_seconds
+from local_azure.gateway.breaker import Rule
 from local_azure.gateway.configuration import Backend, Configuration, Pool
 from local_azure.gateway.exchange import (
     Api,
@@ -79,8 +80,8 @@ def own(*, repeat_unanswered: bool = False) -> Settings:
     retries = settings.Retries.model_construct(repeat_unanswered=repeat_unanswered)
     return Settings(
         count=breaker.count,
-        interval=duration_seconds(breaker.interval),
-        trip_duration=duration_seconds(breaker.trip_duration),
+        interval=durations.iso_8601(breaker.interval),
+        trip_duration=durations.iso_8601(breaker.trip_duration),
         accept_retry_after=breaker.accept_retry_after,
         retries=retries.count,
         timeout=retries.timeout,

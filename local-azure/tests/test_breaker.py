@@ -3,7 +3,7 @@ from fake_resources import Clock, breaker_rule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_azure.gateway.breaker import Breaker, Rule, duration_seconds, retry_after_seconds
+from local_azure.gateway.breaker import Breaker, Rule
 
 
 def none() -> None:
@@ -124,32 +124,3 @@ def test_a_rule_without_a_count_is_refused():
     rule["rules"][0]["failureCondition"] = {"percentage": 50, "interval": "PT1M"}
     with pytest.raises(ValueError, match=r"failureCondition\.count"):
         Rule.of({"circuitBreaker": rule})
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("PT1M", 60), ("PT10S", 10), ("PT1.5S", 1.5), ("P1DT12H", 129_600), ("P1W", 604_800)],
-)
-def test_durations(text, seconds):
-    assert duration_seconds(text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", ["", "P", "PT", "P1DT", "1M", "PT1", "P1Y", "P1M", "pt1m", "PT-1M"]
-)
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="ISO 8601"):
-        duration_seconds(text)
-
-
-def test_retry_after_as_seconds_or_date():
-    assert retry_after_seconds("12") == 12.0
-    date = "Thu, 01 Jan 1970 00:01:00 GMT"
-    assert retry_after_seconds(date, now=lambda: 15.0) == 45.0
-    assert retry_after_seconds(date, now=lambda: 99.0) == 0.0
-
-
-@given(st.one_of(st.none(), st.text(), st.integers().map(str), st.from_regex(r"[0-9]{9,500}")))
-def test_whatever_a_backend_sends_is_seconds_or_nothing(value):
-    seconds = retry_after_seconds(value)
-    assert seconds is None or 0 <= seconds < 10**12

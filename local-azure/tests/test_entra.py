@@ -10,8 +10,7 @@ from arm_server import SUBSCRIPTION
 from local_azure import server
 from local_azure.identity import CLIENT_ID, PRINCIPAL_ID, Secrets, Tokens
 from local_azure.local import TENANT_ID, LocalAzureError
-from local_azure.openai_region import access
-from local_azure.resource_manager.resource_types import ROLES
+from local_azure.roles import INFERENCE, ROLES
 
 ARM, OPENAI = "https://management.azure.com", "https://cognitiveservices.azure.com"
 TOKEN, TOKEN_V1 = f"/{TENANT_ID}/oauth2/v2.0/token", f"/{TENANT_ID}/oauth2/token"
@@ -196,5 +195,5 @@ def test_tokens_outlive_a_restart(tmp_path):
 
 
 def test_the_roles_of_a_region_are_roles_that_can_be_assigned():
-    assert set(ROLES) > access.ROLES
-    assert "acdd72a7-3385-48ef-bd42-f606fba81ae7" not in access.ROLES  # Reader
+    assert set(ROLES) > set(INFERENCE)
+    assert "acdd72a7-3385-48ef-bd42-f606fba81ae7" not in INFERENCE  # Reader

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from aiohttp import web
 from fake_resources import (
     GROUP,
     KEY,
@@ -23,7 +22,7 @@ from fake_resources import (
 from local_azure import gateway, hardening, openai_region, resource_manager
 from local_azure.__main__ import main
 from local_azure.faults import Faults
-from local_azure.hardening import FRONT, Front, Limits, Site
+from local_azure.hardening import Site
 from local_azure.identity import RESOURCE_MANAGER, Tokens, authorization
 from local_azure.local import LocalAzureError, access_token
 from local_azure.server import Options, running
@@ -98,14 +97,12 @@ SERVERS = {
 server = pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 
 
-def on_site(server, folder, test, *, access_token=None, **limits):
+def on_site(server, folder, test, *, access_token=None):
     """Run a test against an open server."""
 
     async def body(stack):
         listener = socket.create_server(("127.0.0.1", 0))
-        site = await Site.open(
-            server.create(folder), listener, access_token=access_token, limits=Limits(**limits)
-        )
+        site = await Site.open(server.create(folder), listener, access_token=access_token)
         stack.push_async_callback(site.close)
         port = int(site.url.rpartition(":")[2])
 
@@ -303,108 +300,6 @@ def test_a_compressed_body_is_not_unpacked(server, tmp_path):
         assert refused.status in (400, 401, 404, 405)
 
     on_site(server, tmp_path, test)
-
-
-def test_connections_have_a_limit_and_a_closed_one_makes_room(tmp_path):
-    async def test(site):
-        reader, writer = await site.connect()
-        writer.write(get(site.server.path))
-        assert (await answer(reader)).status == 200
-        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-            await ask(site, get(site.server.path))
-        writer.close()
-        await writer.wait_closed()
-        for _ in range(200):  # the server learns of it when its loop comes round
-            try:
-                assert (await ask(site, get(site.server.path))).status == 200
-            except (asyncio.IncompleteReadError, ConnectionError):
-                await asyncio.sleep(0.01)
-            else:
-                return
-        pytest.fail("no room was made")
-
-    on_site(SERVERS["resource manager"], tmp_path, test, connections=1)
-
-
-# --- slow clients ------------------------------------------------------------------------------
-
-
-async def _dribble(writer, data, over):
-    """Send a byte now and then until the connection is closed."""
-    try:
-        while not over.done():
-            writer.write(data)
-            await writer.drain()
-            await asyncio.sleep(0.02)
-    except ConnectionError:
-        pass
-
-
-async def _until_closed(reader):
-    """Read to the end; bytes that meet a closed connection reset it."""
-    try:
-        return await reader.read()
-    except ConnectionResetError:
-        return b""
-
-
-@server
-@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
-def test_headers_that_do_not_end_are_not_waited_for(server, tmp_path, begun):
-    async def test(site):
-        reader, writer = await site.connect()
-        writer.write(begun)
-        over = asyncio.ensure_future(_until_closed(reader))
-        if begun:
-            await _dribble(writer, b"a", over)
-        assert await over == b""
-
-    on_site(server, tmp_path, test, idle=0.1)
-
-
-@server
-def test_a_body_that_does_not_end_is_not_waited_for(server, tmp_path):
-    async def test(site):
-        reader, writer = await site.connect()
-        head = f"PUT {server.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
-        writer.write(head.encode())
-        refused = asyncio.ensure_future(answer(reader))
-        await _dribble(writer, b"a", refused)
-        assert refused.result().status == 408
-        assert server.message(refused.result().body) == "The body did not arrive within 0.1 s."
-
-    on_site(server, tmp_path, test, body=0.1)
-
-
-def test_an_answer_that_nobody_takes_is_given_up(tmp_path):
-    size = 32 * 1024 * 1024  # more than every buffer on the way holds
-    over = asyncio.Event()
-
-    class Large(web.Response):
-        async def write_eof(self, data=b""):
-            try:
-                await super().write_eof(data)
-            finally:
-                over.set()
-
-    async def large(_):
-        return Large(body=bytes(size))
-
-    def create(_folder):
-        app = web.Application()
-        app.router.add_get("/", large)
-        app[FRONT] = Front(refuse=lambda *_: web.Response(), answers_to=lambda _: False)
-        return app
-
-    async def test(site):
-        reader, writer = await site.connect()
-        writer.transport.pause_reading()
-        writer.write(get("/"))
-        await over.wait()
-        writer.transport.resume_reading()
-        assert len(await reader.read()) < size
-
-    on_site(SimpleNamespace(create=create), tmp_path, test, stalled=0.1)
 
 
 # --- paths -------------------------------------------------------------------------------------

@@ -49,3 +49,21 @@ def test_any_changed_character_is_refused(position):
 @given(st.text())
 def test_no_text_is_a_token(text):
     assert Tokens(b"secret").principal(text, AUDIENCE) is None
+
+
+def _part(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "header", ["[" * 6000, '{"alg":"none"}', '{"alg":"HS256"}', '{"alg":"HS512"}', "9" * 5000, "é"]
+)
+def test_a_header_of_somebody_else_s_is_refused(header):
+    token = Tokens(b"secret").issue("principal", AUDIENCE).split(".")
+    for changed in (".".join([_part(header), *token[1:]]), f"{_part(header)}.{token[1]}."):
+        assert Tokens(b"secret").principal(changed, AUDIENCE) is None
+
+
+def test_what_is_no_text_is_refused():
+    token = Tokens(b"secret").issue("principal", AUDIENCE)
+    assert Tokens(b"secret").principal(f"{token}\udcff", AUDIENCE) is None

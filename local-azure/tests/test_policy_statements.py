@@ -22,7 +22,8 @@ from policy_runs import (
 from local_azure.gateway.exchange import ProxyError, Response, ReturnedResponse
 from local_azure.gateway.limits import MAX_KEYS, Limits
 from local_azure.gateway.policy import Library, PolicyError, compile_fragment, compile_policy
-from local_azure.gateway.statements import REFUSED, STATEMENTS, passed_over
+from local_azure.gateway.statements import REFUSED, STATEMENTS
+from local_azure.gateway.statements.more import passed_over
 
 
 def refused(xml: str, **settings) -> ProxyError:

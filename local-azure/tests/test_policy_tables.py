@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,7 @@ from policy_runs import Services, answer, exchange
 from local_azure.gateway.exchange import ProxyError, Response, ReturnedResponse, Subscription
 from local_azure.gateway.policy import PolicyError, compile_policy
 from local_azure.gateway.statements import STATEMENTS
+from local_azure.gateway.statements.more import MORE
 
 VALUES = (
     "1",
@@ -120,3 +123,35 @@ def test_each_statement_is_refused_runs_or_fails_as_one(name):
     # There is no fragment to include, a token needs children that chance seldom gives, and a quota
     # is a product's.
     assert any(taken) or name in ("include-fragment", "quota", "validate-jwt")
+
+
+POOL = """<policies><inbound><base/><set-backend-service backend-id="pool"/>
+<authentication-managed-identity resource="https://cognitiveservices.azure.com"/>
+<set-header name="api-key" exists-action="delete"/><set-variable name="model" value="@(
+(string)context.Request.Body.As&lt;JObject>(preserveContent: true)[&quot;model&quot;])"/></inbound>
+<backend><retry count="2" interval="0" first-fast-retry="true" condition="@(
+context.Response == null || context.Response.StatusCode == 429 || context.Response.StatusCode >= 500
+&amp;&amp; 60 > context.Elapsed.TotalSeconds)"><forward-request timeout="@(Math.Max(1,
+60 - (int)context.Elapsed.TotalSeconds))" buffer-request-body="true"/></retry></backend>
+<outbound><base/><choose><when condition="@(context.Response.StatusCode >= 500)"><return-response>
+<set-status code="503"/><set-body>{}</set-body></return-response></when></choose></outbound>
+<on-error><base/></on-error></policies>"""
+
+
+def test_a_pool_needs_nothing_that_one_can_skip():
+    without = """if True:
+        import sys, types
+        for part, nothing in (("expressions", ()), ("statements", {})):
+            name = f"local_azure.gateway.{part}.more"
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].MORE = nothing
+        from local_azure.gateway.policy import compile_policy
+        from local_azure.gateway.statements import STATEMENTS
+        compile_policy(sys.argv[1])
+        print(*STATEMENTS)
+    """
+    command = [sys.executable, "-c", without, POOL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert MORE
+    assert set(done.stdout.split()) == set(STATEMENTS) - set(MORE)

@@ -1,12 +1,9 @@
 """Entra tokens of the local Azure: what an identity gets, and what services accept."""
 
-import base64
-import contextlib
 import hmac
 import json
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from local_azure.local import TENANT_ID, LocalAzureError
+import jwt
+
+from local_azure.local import TENANT_ID, LocalAzureError, write_private
 
 # Who deploys unless another is named, as an application and as an object of the directory.
 CLIENT_ID: Final = "00000000-0000-0000-0000-000000000002"
@@ -26,7 +25,8 @@ ACCESS_TOKEN_PREFIX: Final = "local-azure-"  # noqa: S105 - what it begins with
 RESOURCE_MANAGER: Final = "https://management.azure.com"
 ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
 
-_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
+_ALGORITHM: Final = "HS256"
+_SIGNATURES: Final = jwt.PyJWS(algorithms=[_ALGORITHM])
 
 
 @dataclass(frozen=True)
@@ -86,26 +86,13 @@ class Secrets:
         path = state / "identity.json"
         if not path.exists():
             made = cls(**{name: secrets.token_hex(32) for name in cls.__annotations__})
-            _write_once(path, json.dumps(asdict(made)))
+            write_private(path, json.dumps(asdict(made)), replace=False)
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError) as error:
             raise LocalAzureError(
                 f"{path} cannot be read ({type(error).__name__}); delete it, and a new one is made"
             ) from None
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Write a file that is whole when it is there; of several who do, the first one's stays."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    try:
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)
-    finally:
-        Path(draft).unlink()
 
 
 class Reason(Enum):
@@ -128,11 +115,12 @@ class TokenError(Exception):
 class Tokens:
     """Issues and verifies JSON Web Tokens (RFC 7519), signed with one secret by HS256.
 
-    `clock` gives seconds since the epoch.
+    `clock` gives seconds since the epoch. It is the local Azure's own, so PyJWT checks signatures,
+    and the claims are checked here.
     """
 
     def __init__(self, secret: bytes, *, clock: Callable[[], float] = time.time) -> None:
-        self._secret = secret
+        self._key = sha256(secret).digest()  # as long as HS256 wants it (RFC 7518, section 3.2)
         self._clock = clock
 
     def issue(
@@ -153,8 +141,7 @@ class Tokens:
             "nbf": int(now),
             "exp": now + lifetime,
         }
-        signed = _HEADER + b"." + _encode(json.dumps(claims, separators=(",", ":")).encode())
-        return (signed + b"." + self._signature(signed)).decode()
+        return jwt.encode(claims, self._key, _ALGORITHM)
 
     def of_application(
         self, audience: str, lifetime: float = 3600.0, *, client_id: str = CLIENT_ID
@@ -180,21 +167,15 @@ class Tokens:
     def verified(self, token: str) -> Mapping[str, Any]:
         """Return what a token says, for whomever. Raises TokenError when it is no good."""
         try:
-            signed, _, signature = token.encode("ascii").rpartition(b".")
-        except UnicodeEncodeError:
+            claims: dict[str, Any] = json.loads(
+                _SIGNATURES.decode(token, self._key, algorithms=[_ALGORITHM])
+            )
+        # A header may hold what is no text, or nest deeper than a parser follows.
+        except (jwt.PyJWTError, RecursionError, UnicodeEncodeError):
             raise TokenError(Reason.INVALID, {}) from None
-        # Nothing of a token is read before its signature has been found good.
-        if not hmac.compare_digest(signature, self._signature(signed)):
-            raise TokenError(Reason.INVALID, {})
-        claims: dict[str, Any] = json.loads(
-            base64.urlsafe_b64decode(signed.partition(b".")[2] + b"==")
-        )
         if claims["exp"] <= self._clock():
             raise TokenError(Reason.EXPIRED, claims)
         return claims
-
-    def _signature(self, signed: bytes) -> bytes:
-        return _encode(hmac.digest(self._secret, signed, sha256))
 
 
 def signing_in(state: Path) -> Callable[[str], str]:
@@ -222,10 +203,6 @@ def variables(state: Path, endpoint: str) -> dict[str, str]:
         "IDENTITY_ENDPOINT": f"{endpoint}{MANAGED_IDENTITY_PATH}",
         "IDENTITY_HEADER": Secrets.of(state).identity_header,
     }
-
-
-def _encode(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def _normalise(audience: str) -> str:

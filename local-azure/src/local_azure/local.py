@@ -4,6 +4,7 @@ The server holds a lock on `<state>/server.json` for as long as it lives, so tha
 killed server is never mistaken for a running one.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -43,15 +44,32 @@ def state_folder(flag: str | None = None) -> Path:
     return folder
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as one step, its content on the disk before its name; mode 0600."""
-    draft = path.with_name(f"{path.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+def open_private(path: Path) -> IO[str]:
+    """Open a file to read and write, made if needed; mode 0600."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
+
+
+def write_private(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a file as one step, its content on the disk before its name; mode 0600.
+
+    Without `replace`, the first of several who write at the same time is the one whose file stays.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Who replaces holds the folder: one name, so that a killed writer's draft is used again.
+    own = "" if replace else f".{secrets.token_hex(8)}"
+    draft = path.with_name(f"{path.name}{own}.new")
+    with open_private(draft) as file:
+        file.truncate()
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    if replace:
+        draft.replace(path)
+    else:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -62,11 +80,11 @@ def write_private(path: Path, text: str) -> None:
 def access_token(path: Path) -> str:
     """Return the token that a file holds; a new or empty file gets one. Raises LocalAzureError."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        file = open_private(path)
     except OSError as error:
         raise LocalAzureError(f"access token file {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
-        if os.fstat(descriptor).st_mode & 0o077:
+    with file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
             raise LocalAzureError(
                 f"access token file {path}: others may read it; run `chmod 600 {path}`"
             )
@@ -104,8 +122,7 @@ class ServerFile:
 
     def __enter__(self) -> Self:
         """Take hold of the folder. Raises LocalAzureError when another server has it."""
-        descriptor = os.open(_path(self._state), os.O_RDWR | os.O_CREAT, 0o600)
-        self._file = os.fdopen(descriptor, "r+", encoding="utf-8")
+        self._file = open_private(_path(self._state))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -306,7 +306,6 @@ class _Service:
             raise _ServiceError(404, f"Not Found: Stack '{path.stem}' not found") from None
 
     def _write(self, path: Path, kept: Mapping[str, Any]) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, json.dumps(kept))
 
 

@@ -7,7 +7,6 @@ leaves the change whole or absent.
 
 import base64
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
+
+from local_azure.local import open_private
 
 SCHEMA_VERSION = 1
 
@@ -202,7 +203,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite gives its side files the mode of the database: they hold keys too.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        open_private(path).close()
         path.chmod(0o600)
         self._writing = threading.RLock()
         self._connection = sqlite3.connect(

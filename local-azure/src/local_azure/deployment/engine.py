@@ -16,6 +16,7 @@ from google.protobuf import empty_pb2
 from pulumi import RunError
 from pulumi.runtime.proto import engine_pb2, provider_pb2, resource_pb2
 
+from local_azure import durations
 from local_azure.deployment import translate
 from local_azure.deployment.journal import Journal, Severity, Step
 from local_azure.deployment.provider import (
@@ -710,12 +711,11 @@ def _keep(inputs: dict[str, Json], old: Mapping[str, Json], path: str) -> None:
 
 
 def _seconds(duration: str) -> float:
-    """Return a duration of `custom_timeouts` (`1h30m`, `90s`) in seconds; 0 when there is none."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
-    parts = re.findall(r"(\d+(?:\.\d+)?)(h|m|s)", duration)
-    if "".join(number + unit for number, unit in parts) != duration:
-        raise EngineError(f"custom_timeouts {duration!r}: a duration as `10m` or `1h30m` is meant")
-    return sum(float(number) * units[unit] for number, unit in parts)
+    """Return a duration of `custom_timeouts` in seconds; 0 when there is none."""
+    try:
+        return durations.of_pulumi(duration)
+    except ValueError as error:
+        raise EngineError(f"custom_timeouts: {error}") from None
 
 
 def _delete_timeout(state: ResourceState) -> float:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from local_azure import durations
 from local_azure.deployment import translate
 from local_azure.deployment.translate import TranslationError
 from local_azure.deployment.values import UNKNOWN, Change, Json, plain
@@ -214,7 +215,8 @@ class ResourceManager:
         status_url = response.headers.get("Azure-AsyncOperation")
         if status_url is None and response.status_code == 202:
             status_url = response.headers.get("Location")
-        pause = _retry_after(response, default=0.02)
+        told = durations.retry_after(response.headers.get("Retry-After"))
+        pause = 0.02 if told is None else told
         while status_url:
             pause = self._wait(pause, deadline, "the operation")
             response = self._send("GET", status_url, {})
@@ -536,8 +538,3 @@ def _message(what: str, error: Mapping[str, Any]) -> str:
         parts.append(REMEDIES[code])
     head = f"{what} {code}".strip()
     return f"{head}: {'; '.join(filter(None, parts))}"
-
-
-def _retry_after(response: "httpx.Response", *, default: float) -> float:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else default

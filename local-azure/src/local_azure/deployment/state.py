@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from local_azure.deployment.values import Json, plain, redacted
-from local_azure.local import LocalAzureError, outputs_file, write_private
+from local_azure.local import LocalAzureError, open_private, outputs_file, write_private
 
 ROOT_TYPE = "pulumi:pulumi:Stack"
 
@@ -207,8 +207,7 @@ class StackState:
         The lock is the kernel's: it ends with the process, however that ends.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
+        with open_private(self._lock) as file:
             if not _locked(file, self._lock):
                 raise StateError(
                     f"stack {self.stack} is held by {_holder(file.read())}:"
@@ -222,7 +221,6 @@ class StackState:
 
     def publish(self) -> None:
         """Write the outputs of what is deployed where the probe finds them."""
-        self._outputs.parent.mkdir(mode=0o700, exist_ok=True)
         found = _outputs_of(self.load(read_only=True))
         write_private(self._outputs, json.dumps(plain(found or {}), indent=2))
 

@@ -5,49 +5,12 @@ the backend for `tripDuration`, or for what the tripping response's `Retry-After
 state is documented, so there is none: after the trip it counts from zero.
 """
 
-import re
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
-_DURATION = re.compile(
-    r"P(?=\d|T\d)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?"
-)
-_UNIT_SECONDS = (604_800, 86_400, 3_600, 60, 1)
-
-
-def duration_seconds(text: str) -> float:
-    """Read an ISO 8601 duration such as `PT1M` or `P1DT12H`, in seconds.
-
-    Raises ValueError for anything else; years and months have no fixed length, and are not read.
-    """
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no ISO 8601 duration such as PT1M")
-    return sum(
-        float(number) * unit
-        for number, unit in zip(match.groups(), _UNIT_SECONDS, strict=True)
-        if number
-    )
-
-
-def retry_after_seconds(value: str | None, *, now: Callable[[], float] = time.time) -> float | None:
-    """Read a `Retry-After` header (RFC 9110: seconds or a date); None when there is none to read.
-
-    `now` gives seconds since the epoch.
-    """
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit():
-        # No trip is meant to last for years, and a float holds no number of 400 digits.
-        return float(value) if len(value) < 10 else None
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except (ValueError, OverflowError):
-        return None
+from local_azure import durations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +41,13 @@ class Rule:
             raise ValueError("circuitBreaker.rules[0].failureCondition.count: missing")
         return cls(
             count=int(condition["count"]),
-            interval=duration_seconds(condition["interval"]),
+            interval=durations.iso_8601(condition["interval"]),
             statuses=tuple(
                 (int(each["min"]), int(each["max"]))
                 for each in condition.get("statusCodeRanges") or []
             ),
             reasons=frozenset(each.lower() for each in condition.get("errorReasons") or []),
-            trip_duration=duration_seconds(rules[0]["tripDuration"]),
+            trip_duration=durations.iso_8601(rules[0]["tripDuration"]),
             accept_retry_after=bool(rules[0].get("acceptRetryAfter")),
         )
 

@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
-from local_azure.gateway.breaker import Breaker, retry_after_seconds
+from local_azure import durations
+from local_azure.gateway.breaker import Breaker
 from local_azure.gateway.configuration import CONSUMPTION, Configuration, Unusable
 from local_azure.gateway.exchange import (
     MAX_READ_RESPONSE,
@@ -124,7 +125,7 @@ class PolicyServices:
         else:
             if breaker is not None:
                 header = response.headers.get("Retry-After")
-                breaker.answered(response.status, retry_after=lambda: retry_after_seconds(header))
+                breaker.answered(response.status, retry_after=lambda: durations.retry_after(header))
             if is_consumption and response.stream is not None:
                 await _without_events(response, is_buffered=buffer_response)
             return response

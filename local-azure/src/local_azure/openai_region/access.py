@@ -8,19 +8,11 @@ from typing import Final
 
 from local_azure.identity import Tokens
 from local_azure.openai_region import errors
+from local_azure.roles import INFERENCE, id_of
 from local_azure.store import Resource, Resources
 
 AUDIENCE: Final = "https://cognitiveservices.azure.com"
 ROLE_ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
-
-# Built-in roles whose data actions include inference (documentation, "Azure built-in roles").
-ROLES: Final = frozenset(
-    {
-        "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd",  # Cognitive Services OpenAI User
-        "a001fd3d-188f-4b5d-821b-7da978bf7442",  # Cognitive Services OpenAI Contributor
-        "a97b65f3-24c7-4388-baec-2e87135dc908",  # Cognitive Services User
-    }
-)
 
 
 def check(
@@ -62,11 +54,10 @@ def _has_role(principal: str, account_id: str, resources: Resources, assigned_by
     account = account_id.lower()
     for assignment in resources.list(ROLE_ASSIGNMENT):
         properties = assignment.body["properties"]
-        role = properties["roleDefinitionId"].rpartition("/")[2].lower()
         scope = assignment.id.lower().partition("/providers/microsoft.authorization/")[0]
         if (
             properties["principalId"].lower() == principal.lower()
-            and role in ROLES
+            and id_of(properties["roleDefinitionId"]) in INFERENCE
             and (account == scope or account.startswith(f"{scope}/"))
             and _moment(properties.get("createdOn", "")) <= assigned_by
         ):

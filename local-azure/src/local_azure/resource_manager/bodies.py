@@ -7,6 +7,7 @@ the property; `rules.NOT_BUILT` names what is in the specification and not in th
 
 import re
 
+from local_azure import durations
 from local_azure.resource_manager.schema import (
     Anything,
     Flag,
@@ -18,7 +19,7 @@ from local_azure.resource_manager.schema import (
 )
 
 DURATION = Text(
-    form=re.compile(r"P(?=[0-9T])(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?"),
+    form=durations.ISO_8601,
     form_is="an ISO 8601 duration such as PT1M",
 )
 HTTP_URL = Text(

@@ -15,6 +15,7 @@ from local_azure.resource_manager.paths import (
     SUBSCRIPTION,
 )
 from local_azure.resource_manager.request import Azure, Built, Request, ResourceType
+from local_azure.roles import ROLES, id_of
 from local_azure.store import Resource
 
 LOCATION = "Microsoft.Resources/locations"
@@ -53,18 +54,6 @@ EXPANDED: Mapping[str, tuple[str, ...]] = {
     "provisioningState": ("provisioningState",),
     "createdTime": ("dateCreated", "createdAtUtc"),
     "changedTime": (),
-}
-
-# Azure built-in roles, "AI + machine learning", "Integration" and "General".
-ROLES = {
-    "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd": "Cognitive Services OpenAI User",
-    "a001fd3d-188f-4b5d-821b-7da978bf7442": "Cognitive Services OpenAI Contributor",
-    "a97b65f3-24c7-4388-baec-2e87135dc908": "Cognitive Services User",
-    "312a565d-c81f-4fd8-895a-4e21e48d571c": "API Management Service Contributor",
-    "71522526-b88f-4d52-b57f-d31fc3546d0d": "API Management Service Reader Role",
-    "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
-    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
-    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 }
 
 
@@ -157,7 +146,7 @@ def _deployment(request: Request) -> Built:
 
 def _role_assignment(request: Request) -> Built:
     # Azure answers with the role's id under the subscription, whatever form was sent.
-    role = request.properties["roleDefinitionId"].rsplit("/", 1)[-1].lower()
+    role = id_of(request.properties["roleDefinitionId"])
     properties = {
         **request.properties,
         "roleDefinitionId": role_definition_id(role, request.azure),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from local_azure import roles
 from local_azure.identity import APPLICATIONS
 from local_azure.resource_manager import resource_types as types
 from local_azure.resource_manager.errors import ArmError
@@ -72,7 +73,7 @@ def _roles(claims: Mapping[str, Any], scope: str, view: View) -> Iterator[str]:
         assigned = assignment.body["properties"]
         inside = f"{scope}/".lower().startswith(f"{assigned['scope']}/".lower())
         if inside and assigned["principalId"].lower() == claims["oid"].lower():
-            yield types.ROLES.get(assigned["roleDefinitionId"].rpartition("/")[2].lower(), "")
+            yield roles.ROLES.get(roles.id_of(assigned["roleDefinitionId"]), "")
 
 
 def _names(patterns: tuple[str, ...], action: str) -> bool:

@@ -1,9 +1,9 @@
 """Policy expressions: a subset of C#, checked and compiled once to Python closures.
 
-`members`, `statics` and `queries` are what an expression may name; `syntax` reads it, `compiler`
-and `blocks` check types and make the closure, the rest is what that computes with. An unknown name
-is refused when the policy is deployed, and no expression can reach a Python object: names are
-looked up in tables alone.
+`members`, `statics` and `queries` are what an expression may name, with the libraries in `more`,
+which no policy of a backend pool needs; `syntax` reads it, `compiler` and `blocks` check types and
+make the closure, the rest is what that computes with. An unknown name is refused when the policy is
+deployed, and no expression can reach a Python object: names are looked up in tables alone.
 """
 
 from local_azure.gateway.expressions.blocks import compile_block

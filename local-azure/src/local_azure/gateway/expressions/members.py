@@ -5,19 +5,14 @@ documentation, "Policy expressions", lists what `context` has and which .NET typ
 the tables have what policies use of it.
 """
 
-import hmac
-import random
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from local_azure.gateway.exchange import Request, Response, Url
-from local_azure.gateway.expressions.bounds import MAX_ITEMS, EvaluationError, TooMuchError
-from local_azure.gateway.expressions.dates import epoch, format_date, later, span, ticks, unix
+from local_azure.gateway.expressions.bounds import MAX_ITEMS, EvaluationError
 from local_azure.gateway.expressions.json_values import (
     JArray,
     JObject,
@@ -34,6 +29,8 @@ from local_azure.gateway.expressions.json_values import (
     remove_at,
     select,
 )
+from local_azure.gateway.expressions.more import MORE
+from local_azure.gateway.expressions.tables import attribute, entry, set_element, try_entry
 from local_azure.gateway.expressions.text import (
     as_basic,
     as_jwt,
@@ -58,13 +55,8 @@ from local_azure.gateway.expressions.values import (
     from_token,
     serialize,
     to_string,
-    to_whole,
     value_of,
 )
-
-
-def _get(path: str, result: str) -> tuple[str, Run]:
-    return result, attrgetter(path)
 
 
 def _headers_get(headers: Any, name: str, default: str | None = None) -> str | None:
@@ -76,21 +68,6 @@ def _values_get(values: Mapping[str, Any], name: str, default: str | None = None
         return default
     value = values[name]
     return value if isinstance(value, str) else ",".join(value)
-
-
-def _claims_get(claims: Mapping[str, list[str]], name: str, default: Any = None) -> Any:
-    if name not in claims:
-        return default
-    return claims[name] if isinstance(default, list) else ",".join(claims[name])
-
-
-def _index(values: Mapping[str, Any], name: str) -> Any:
-    try:
-        return values[name]
-    except KeyError:
-        raise EvaluationError(
-            f"The given key '{to_string(name)}' was not present in the dictionary."
-        ) from None
 
 
 def _body(message: Request | Response) -> Request | Response | None:
@@ -143,80 +120,68 @@ def _nothing(_: Any) -> None:
 
 PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
     "Context": {
-        "Api": _get("api", "Api"),
-        "Deployment": _get("deployment", "Deployment"),
+        "Api": attribute("api", "Api"),
+        "Deployment": attribute("deployment", "Deployment"),
         "Elapsed": ("TimeSpan", lambda context: timedelta(seconds=context.elapsed)),
-        "LastError": _get("last_error", "LastError"),
-        "Operation": _get("operation", "Operation"),
+        "LastError": attribute("last_error", "LastError"),
+        "Operation": attribute("operation", "Operation"),
         # Neither products nor users are deployed to the local Azure.
         "Product": ("Product", _nothing),
-        "Request": _get("request", "Request"),
+        "Request": attribute("request", "Request"),
         "RequestId": ("Guid", lambda context: Guid(context.request_id)),
-        "Response": _get("response", "Response"),
-        "Subscription": _get("subscription", "Subscription"),
+        "Response": attribute("response", "Response"),
+        "Subscription": attribute("subscription", "Subscription"),
         "Timestamp": ("DateTime", lambda _: datetime.now(UTC)),
         "Tracing": ("bool", lambda _: False),
         "User": ("User", _nothing),
-        "Variables": _get("variables", "Variables"),
+        "Variables": attribute("variables", "Variables"),
     },
     "Request": {
         "Body": ("Body", _body),
-        "Headers": _get("headers", "Headers"),
-        "IpAddress": _get("ip_address", "string"),
-        "MatchedParameters": _get("parameters", "Values"),
-        "Method": _get("method", "string"),
-        "OriginalUrl": _get("original_url", "Url"),
-        "Url": _get("url", "Url"),
+        "Headers": attribute("headers", "Headers"),
+        "IpAddress": attribute("ip_address", "string"),
+        "MatchedParameters": attribute("parameters", "Values"),
+        "Method": attribute("method", "string"),
+        "OriginalUrl": attribute("original_url", "Url"),
+        "Url": attribute("url", "Url"),
     },
     "Response": {
         "Body": ("Body", _body),
-        "Headers": _get("headers", "Headers"),
-        "StatusCode": _get("status", "int"),
+        "Headers": attribute("headers", "Headers"),
+        "StatusCode": attribute("status", "int"),
         "StatusReason": ("string", lambda response: response.reason or ""),
     },
     "Url": {
-        "Host": _get("host", "string"),
-        "Path": _get("path", "string"),
-        "Port": _get("port", "int"),
-        "Query": _get("parameters", "Query"),
+        "Host": attribute("host", "string"),
+        "Path": attribute("path", "string"),
+        "Port": attribute("port", "int"),
+        "Query": attribute("parameters", "Query"),
         "QueryString": ("string", lambda url: f"?{url.query}" if url.query else ""),
-        "Scheme": _get("scheme", "string"),
-    },
-    "Uri": {
-        "AbsolutePath": ("string", lambda url: url.path or "/"),
-        "AbsoluteUri": ("string", str),
-        "Host": _get("host", "string"),
-        "PathAndQuery": (
-            "string",
-            lambda url: (url.path or "/") + (f"?{url.query}" if url.query else ""),
-        ),
-        "Port": _get("port", "int"),
-        "Query": ("string", lambda url: f"?{url.query}" if url.query else ""),
-        "Scheme": _get("scheme", "string"),
+        "Scheme": attribute("scheme", "string"),
     },
     "LastError": {
-        "Message": _get("message", "string"),
+        "Message": attribute("message", "string"),
         "Path": ("string", _nothing),
         "PolicyId": ("string", _nothing),
-        "Reason": _get("reason", "string"),
-        "Scope": _get("scope", "string"),
-        "Section": _get("section", "string"),
-        "Source": _get("source", "string"),
+        "Reason": attribute("reason", "string"),
+        "Scope": attribute("scope", "string"),
+        "Section": attribute("section", "string"),
+        "Source": attribute("source", "string"),
     },
     "Api": {
-        "Id": _get("id", "string"),
+        "Id": attribute("id", "string"),
         "IsCurrentRevision": ("bool", lambda _: True),
-        "Name": _get("name", "string"),
-        "Path": _get("path", "string"),
+        "Name": attribute("name", "string"),
+        "Path": attribute("path", "string"),
         "Revision": ("string", lambda _: "1"),
         "ServiceUrl": ("Url", _service_url),
         "Version": ("string", _nothing),
     },
     "Operation": {
-        "Id": _get("id", "string"),
-        "Method": _get("method", "string"),
-        "Name": _get("name", "string"),
-        "UrlTemplate": _get("url_template", "string"),
+        "Id": attribute("id", "string"),
+        "Method": attribute("method", "string"),
+        "Name": attribute("name", "string"),
+        "UrlTemplate": attribute("url_template", "string"),
     },
     "Product": {"Id": ("string", _nothing), "Name": ("string", _nothing)},
     "User": {
@@ -225,11 +190,11 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
         "Id": ("string", _nothing),
         "LastName": ("string", _nothing),
     },
-    "Subscription": {"Id": _get("id", "string"), "Name": _get("name", "string")},
+    "Subscription": {"Id": attribute("id", "string"), "Name": attribute("name", "string")},
     "Deployment": {
         "Gateway": ("Gateway", lambda _: "managed"),
-        "Region": _get("region", "string"),
-        "ServiceName": _get("service_name", "string"),
+        "Region": attribute("region", "string"),
+        "ServiceName": attribute("service_name", "string"),
     },
     "Gateway": {"Id": ("string", str), "InstanceId": ("string", str)},
     "TimeSpan": {
@@ -242,33 +207,9 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
         "TotalMinutes": ("double", lambda value: value / timedelta(minutes=1)),
         "TotalSeconds": ("double", lambda value: value.total_seconds()),
     },
-    "DateTime": {
-        "Date": (
-            "DateTime",
-            lambda value: value.replace(hour=0, minute=0, second=0, microsecond=0),
-        ),
-        "Day": _get("day", "int"),
-        "Hour": _get("hour", "int"),
-        "Minute": _get("minute", "int"),
-        "Month": _get("month", "int"),
-        "Second": _get("second", "int"),
-        "Ticks": ("long", ticks),
-        "Year": _get("year", "int"),
-    },
     "Query": {"Count": ("int", len)},
     "string": {"Length": ("int", len)},
     "[]": {"Length": ("int", len)},
-    "List": {"Count": ("int", len)},
-    "HashSet": {"Count": ("int", len)},
-    "Dictionary": {
-        "Count": ("int", len),
-        "Keys": ("IEnumerable<K>", list),
-        "Values": ("IEnumerable<V>", lambda values: list(values.values())),
-    },
-    "KeyValuePair": {
-        "Key": ("K", lambda pair: pair[0]),
-        "Value": ("V", lambda pair: pair[1]),
-    },
     "JToken": {
         "HasValues": ("bool", lambda node: any(True for _ in node.children())),
         "Type": ("JTokenType", json_type),
@@ -277,92 +218,14 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
     "JObject": {"Count": ("int", lambda made: len(made.items))},
     "JValue": {"Value": ("object", lambda node: node.value)},
     "JProperty": {
-        "Name": _get("name", "string"),
-        "Value": _get("value", "JToken"),
-    },
-    "Jwt": {
-        "Audiences": ("string[]", lambda jwt: jwt.claims.get("aud", [])),
-        "Claims": _get("claims", "Claims"),
-        "ExpirationTime": (
-            "DateTime",
-            lambda jwt: epoch(to_whole(jwt.first("exp"), 64), "seconds"),
-        ),
-        "Id": ("string", lambda jwt: jwt.first("jti")),
-        "Issuer": ("string", lambda jwt: jwt.first("iss")),
-        "Subject": ("string", lambda jwt: jwt.first("sub")),
-    },
-    "Basic": {
-        "Password": ("string", lambda pair: pair[1]),
-        "UserId": ("string", lambda pair: pair[0]),
+        "Name": attribute("name", "string"),
+        "Value": attribute("value", "JToken"),
     },
     "Exception": {"Message": ("string", attrgetter("dotnet_message"))},
 }
 
 
 _COMPARED: Final = "string?, [StringComparison]"
-
-
-def _date_methods(kind: str) -> dict[str, Overloads]:
-    def adding(unit: str) -> Method:
-        return method("double", kind, lambda moment, amount: later(moment, span(amount, unit)))
-
-    return {
-        "Add": method("TimeSpan", kind, later),
-        "AddDays": adding("days"),
-        "AddHours": adding("hours"),
-        "AddMilliseconds": adding("milliseconds"),
-        "AddMinutes": adding("minutes"),
-        "AddSeconds": adding("seconds"),
-        "Subtract": method(kind, "TimeSpan", lambda moment, other: moment - other),
-        "ToString": method(
-            "[string]", "string", lambda moment, form="G": format_date(moment, form)
-        ),
-        "ToUniversalTime": method("", kind, lambda moment: moment),
-    }
-
-
-def add(values: list[Any], value: Any) -> None:
-    """Append to a list."""
-    if len(values) >= MAX_ITEMS:
-        raise TooMuchError(f"The list has more than {MAX_ITEMS} elements.")
-    values.append(value)
-
-
-def _add_all(values: list[Any], more: list[Any]) -> None:
-    for each in more:
-        add(values, each)
-
-
-def put(values: dict[Any, Any], key: Any, value: Any) -> None:
-    """Set an entry of a dictionary."""
-    if key not in values and len(values) >= MAX_ITEMS:
-        raise TooMuchError(f"The dictionary has more than {MAX_ITEMS} entries.")
-    values[key] = value
-
-
-def _add_entry(values: dict[Any, Any], key: Any, value: Any) -> None:
-    if key in values:
-        raise EvaluationError("An item with the same key has already been added.")
-    put(values, key, value)
-
-
-def add_to_set(values: set[Any], value: Any) -> bool:
-    """Add to a set; tells whether it is new."""
-    added = value not in values
-    if len(values) >= MAX_ITEMS:
-        raise TooMuchError(f"The set has more than {MAX_ITEMS} elements.")
-    values.add(value)
-    return added
-
-
-def _try_get(values: Mapping[Any, Any], key: Any) -> tuple[bool, Any]:
-    return key in values, values.get(key)
-
-
-def _next(chance: random.Random, low: int, below: int) -> int:
-    if low > below:
-        raise EvaluationError("'minValue' cannot be greater than maxValue.")
-    return low if low == below else chance.randrange(low, below)
 
 
 METHODS: Final[dict[str, dict[str, Overloads]]] = {
@@ -384,13 +247,6 @@ METHODS: Final[dict[str, dict[str, Overloads]]] = {
         "ContainsKey": method("string", "bool", lambda values, name: name in values),
         "GetValueOrDefault": method("string, [string?]", "string", _values_get),
     },
-    "Claims": {
-        "ContainsKey": method("string", "bool", lambda values, name: name in values),
-        "GetValueOrDefault": (
-            method("string, [string?]", "string", _claims_get),
-            method("string, string[]", "string[]", _claims_get),
-        ),
-    },
     "Variables": {
         "ContainsKey": method("string", "bool", lambda values, name: name in values),
     },
@@ -400,7 +256,6 @@ METHODS: Final[dict[str, dict[str, Overloads]]] = {
         ),
     },
     "Url": {"ToString": method("", "string", str)},
-    "Uri": {"ToString": method("", "string", str)},
     "string": {
         "AsBasic": method("", "Basic", as_basic),
         "AsJwt": method("", "Jwt", as_jwt),
@@ -469,35 +324,7 @@ METHODS: Final[dict[str, dict[str, Overloads]]] = {
     "double": {
         "ToString": method("[string]", "string", lambda value, form="": format_value(value, form))
     },
-    "Guid": {
-        "ToByteArray": method("", "byte[]", lambda value: uuid.UUID(value).bytes_le),
-        "ToString": method("[string]", "string", lambda value, form="D": format_value(value, form)),
-    },
-    "DateTime": _date_methods("DateTime"),
-    "DateTimeOffset": {
-        **_date_methods("DateTimeOffset"),
-        "ToUnixTimeMilliseconds": method(
-            "", "long", lambda moment: unix(moment, timedelta(milliseconds=1))
-        ),
-        "ToUnixTimeSeconds": method("", "long", lambda moment: unix(moment, timedelta(seconds=1))),
-    },
     "TimeSpan": {"ToString": method("", "string", to_string)},
-    "List": {
-        "Add": method("T", "void", add),
-        "AddRange": method(
-            "IEnumerable<T>",
-            "void",
-            _add_all,
-        ),
-        "Clear": method("", "void", list.clear),
-    },
-    "HashSet": {"Add": method("T", "bool", add_to_set)},
-    "Dictionary": {
-        "Add": method("K, V", "void", _add_entry),
-        "ContainsKey": method("K", "bool", lambda values, key: key in values),
-        "Remove": method("K", "bool", lambda values, key: values.pop(key, None) is not None),
-        "TryGetValue": method("K, out V", "bool", _try_get),
-    },
     "JToken": {
         "DeepClone": method("", "JToken", copy),
         "SelectToken": method("string", "JToken", select),
@@ -525,26 +352,10 @@ METHODS: Final[dict[str, dict[str, Overloads]]] = {
             "string", "bool", lambda made, name: made.items.pop(name, None) is not None
         ),
         "TryGetValue": method(
-            "string, out JToken", "bool", lambda made, name: _try_get(made.items, name)
+            "string, out JToken", "bool", lambda made, name: try_entry(made.items, name)
         ),
     },
     "JProperty": {"Remove": method("", "void", JProperty.remove)},
-    "Encoding": {
-        "GetBytes": method("string", "byte[]", lambda _, text: text.encode(errors="replace")),
-        "GetString": method("byte[]", "string", lambda _, data: data.decode(errors="replace")),
-    },
-    "SHA256": {"ComputeHash": method("byte[]", "byte[]", lambda _, data: sha256(data).digest())},
-    "HMACSHA256": {
-        "ComputeHash": method("byte[]", "byte[]", lambda key, data: hmac.digest(key, data, sha256))
-    },
-    "Random": {
-        "Next": (
-            method("", "int", lambda chance: chance.randrange(2**31 - 1)),
-            method("int", "int", lambda chance, below: _next(chance, 0, below)),
-            method("int, int", "int", _next),
-        ),
-        "NextDouble": method("", "double", random.Random.random),
-    },
 }
 
 
@@ -558,35 +369,25 @@ OBJECT_METHODS: Final[dict[str, Method]] = {
 
 # type -> (type of the index, type of the result, what it does)
 INDEXERS: Final[dict[str, tuple[str, str, Callable[[Any, Any], Any]]]] = {
-    "Variables": ("string", "object", _index),
+    "Variables": ("string", "object", entry),
     "Headers": (
         "string",
         "string[]",
-        lambda headers, name: headers.getall(name) if name in headers else _index({}, name),
+        lambda headers, name: headers.getall(name) if name in headers else entry({}, name),
     ),
-    "Query": ("string", "string[]", _index),
-    "Values": ("string", "string", _index),
-    "Claims": ("string", "string[]", _index),
+    "Query": ("string", "string[]", entry),
+    "Values": ("string", "string", entry),
     "[]": ("int", "T", element),
-    "List": ("int", "T", element),
     "string": ("int", "string", element),
-    "Dictionary": ("K", "V", _index),
     "JObject": ("string", "JToken", child),
     "JArray": ("int", "JToken", child),
     "JToken": ("object", "JToken", child),
 }
 
 
-def _set_element(values: list[Any], index: int, value: Any) -> None:
-    element(values, index)
-    values[index] = value
-
-
 # type -> (type of the index, type of the value, what it does)
 INDEX_SETTERS: Final[dict[str, tuple[str, str, Callable[[Any, Any, Any], None]]]] = {
-    "[]": ("int", "T", _set_element),
-    "List": ("int", "T", _set_element),
-    "Dictionary": ("K", "V", put),
+    "[]": ("int", "T", set_element),
     "JObject": ("string", "JToken", put_child),
     "JArray": ("int", "JToken", put_child),
     "JToken": ("object", "JToken", put_child),
@@ -620,3 +421,10 @@ def generic_method(owner: str, name: str, kind: str) -> Method | None:
                 lambda node: [from_token(each, kind) for each in node.children()],
             )
     return None
+
+
+for _library in MORE:
+    PROPERTIES.update(_library.properties)
+    METHODS.update(_library.methods)
+    INDEXERS.update(_library.indexers)
+    INDEX_SETTERS.update(_library.index_setters)

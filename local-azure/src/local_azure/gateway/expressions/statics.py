@@ -1,25 +1,12 @@
 """What an expression may name of a type: constants, static methods, and what can be made."""
 
 import base64
-import html
-import random
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from local_azure.gateway.exchange import Url
-from local_azure.gateway.expressions.bounds import EvaluationError, bounded
+from local_azure.gateway.expressions.bounds import EvaluationError
 from local_azure.gateway.expressions.dates import (
-    FIRST_MOMENT,
-    LAST_MOMENT,
-    DateTimeOffset,
-    epoch,
-    new_date,
-    offset,
-    parse_date,
     span,
 )
 from local_azure.gateway.expressions.json_values import (
@@ -35,8 +22,9 @@ from local_azure.gateway.expressions.json_values import (
     put_child,
     token,
 )
-from local_azure.gateway.expressions.members import add, add_to_set, put
+from local_azure.gateway.expressions.more import MORE
 from local_azure.gateway.expressions.queries import elements
+from local_azure.gateway.expressions.tables import names, parsing
 from local_azure.gateway.expressions.text import (
     equals,
     folded,
@@ -47,7 +35,6 @@ from local_azure.gateway.expressions.text import (
 )
 from local_azure.gateway.expressions.types import Method, Overloads, method
 from local_azure.gateway.expressions.values import (
-    Guid,
     parse_bool,
     parse_double,
     parse_int,
@@ -57,20 +44,6 @@ from local_azure.gateway.expressions.values import (
     to_string,
     to_whole,
 )
-
-
-def _new_uri(text: str) -> Url:
-    try:
-        return Url.parse(text)
-    except ValueError:
-        raise EvaluationError(
-            "Invalid URI: The format of the URI could not be determined."
-        ) from None
-
-
-def _names(kind: str, *names: str) -> dict[str, tuple[str, Callable[[], Any]]]:
-    return {name: (kind, lambda name=name: name) for name in names}  # type: ignore[misc]
-
 
 _COMPARISONS: Final = (
     "CurrentCulture",
@@ -93,25 +66,11 @@ STATIC_PROPERTIES: Final[dict[str, dict[str, tuple[str, Callable[[], Any]]]]] = 
         "MinValue": ("long", lambda: -(2**63)),
     },
     "double": {"MaxValue": ("double", lambda: 1.7976931348623157e308)},
-    "Guid": {"Empty": ("Guid", lambda: Guid(uuid.UUID(int=0)))},
-    "DateTime": {
-        "MaxValue": ("DateTime", lambda: LAST_MOMENT),
-        "MinValue": ("DateTime", lambda: FIRST_MOMENT),
-        # The gateway's clock is UTC.
-        "Now": ("DateTime", lambda: datetime.now(UTC)),
-        "UtcNow": ("DateTime", lambda: datetime.now(UTC)),
-    },
-    "DateTimeOffset": {
-        "MinValue": ("DateTimeOffset", lambda: DateTimeOffset(1, 1, 1, tzinfo=UTC)),
-        "Now": ("DateTimeOffset", lambda: DateTimeOffset.now(UTC)),
-        "UtcNow": ("DateTimeOffset", lambda: DateTimeOffset.now(UTC)),
-    },
     "TimeSpan": {"Zero": ("TimeSpan", timedelta)},
-    "Encoding": _names("Encoding", "ASCII", "UTF8"),
-    "StringComparison": _names("StringComparison", *_COMPARISONS),
-    "StringSplitOptions": _names("StringSplitOptions", "None", "RemoveEmptyEntries"),
-    "Formatting": _names("Formatting", "Indented", "None"),
-    "JTokenType": _names(
+    "StringComparison": names("StringComparison", *_COMPARISONS),
+    "StringSplitOptions": names("StringSplitOptions", "None", "RemoveEmptyEntries"),
+    "Formatting": names("Formatting", "Indented", "None"),
+    "JTokenType": names(
         "JTokenType",
         "Array",
         "Boolean",
@@ -125,30 +84,6 @@ STATIC_PROPERTIES: Final[dict[str, dict[str, tuple[str, Callable[[], Any]]]]] = 
         "Undefined",
     ),
 }
-
-
-def _trying(parse: Callable[[str], Any], otherwise: Any) -> Callable[[str | None], Any]:
-    def attempt(text: str | None) -> tuple[bool, Any]:
-        try:
-            return True, parse(text or "")
-        except EvaluationError:
-            return False, otherwise
-
-    return attempt
-
-
-def _parse_guid(text: str) -> Guid:
-    try:
-        return Guid(uuid.UUID(text))
-    except ValueError:
-        raise EvaluationError("Unrecognized Guid format.") from None
-
-
-def _parsing(kind: str, parse: Callable[[str], Any], otherwise: Any) -> dict[str, Overloads]:
-    return {
-        "Parse": method("string", kind, parse),
-        "TryParse": method(f"string?, out {kind}", "bool", _trying(parse, otherwise)),
-    }
 
 
 def _either(kind: str, choose: Callable[[Any, Any], Any]) -> Method:
@@ -191,24 +126,10 @@ STATICS: Final[dict[str, dict[str, Overloads]]] = {
             ),
         ),
     },
-    "int": _parsing("int", parse_int, 0),
-    "long": _parsing("long", lambda text: parse_int(text, 64), 0),
-    "double": _parsing("double", parse_double, 0.0),
-    "bool": _parsing("bool", parse_bool, False),
-    "Guid": {
-        **_parsing("Guid", _parse_guid, Guid(uuid.UUID(int=0))),
-        "NewGuid": method("", "Guid", lambda: Guid(uuid.uuid4())),
-    },
-    "DateTime": _parsing("DateTime", parse_date, FIRST_MOMENT),
-    "DateTimeOffset": {
-        **_parsing("DateTimeOffset", lambda text: offset(parse_date(text)), offset(FIRST_MOMENT)),
-        "FromUnixTimeMilliseconds": method(
-            "long", "DateTimeOffset", lambda amount: offset(epoch(amount, "milliseconds"))
-        ),
-        "FromUnixTimeSeconds": method(
-            "long", "DateTimeOffset", lambda amount: offset(epoch(amount, "seconds"))
-        ),
-    },
+    "int": parsing("int", parse_int, 0),
+    "long": parsing("long", lambda text: parse_int(text, 64), 0),
+    "double": parsing("double", parse_double, 0.0),
+    "bool": parsing("bool", parse_bool, False),
     "TimeSpan": {
         f"From{unit.title()}": method(
             "double", "TimeSpan", lambda amount, unit=unit: span(amount, unit)
@@ -236,22 +157,6 @@ STATICS: Final[dict[str, dict[str, Overloads]]] = {
         "Min": (_either("int", min), _either("long", min), _either("double", min)),
         "Round": method("double, [int]", "double", _round),
     },
-    "Uri": {
-        "EscapeDataString": method(
-            "string", "string", lambda text: bounded(quote(text, safe="-._~", errors="replace"))
-        ),
-        "UnescapeDataString": method("string", "string", unquote),
-    },
-    "WebUtility": {
-        "HtmlDecode": method("string?", "string", lambda text: html.unescape(text or "")),
-        "HtmlEncode": method("string?", "string", lambda text: bounded(html.escape(text or ""))),
-        "UrlDecode": method("string?", "string", lambda text: unquote_plus(text or "")),
-        "UrlEncode": method(
-            "string?",
-            "string",
-            lambda text: bounded(quote_plus(text or "", safe="-_.!*()", errors="replace")),
-        ),
-    },
     "JObject": {
         "FromObject": method("object", "JObject", lambda value: of_kind(token(value), JObject)),
         "Parse": method("string", "JObject", lambda text: parse_json_as(JObject, text)),
@@ -274,10 +179,6 @@ STATICS: Final[dict[str, dict[str, Overloads]]] = {
             ),
         ),
     },
-    "SHA256": {"Create": method("", "SHA256", lambda: sha256)},
-    "BitConverter": {
-        "ToString": method("byte[]", "string", lambda data: bounded(data.hex("-").upper()))
-    },
 }
 
 
@@ -297,22 +198,7 @@ CONSTRUCTORS: Final[dict[str, Overloads]] = {
     "JArray": method("object...", "JArray", new_json_array),
     "JProperty": method("string, object?", "JProperty", JProperty),
     "JValue": method("object?", "JValue", token),
-    "List": (method("", "", list), method("IEnumerable<T>", "", elements)),
-    "HashSet": (
-        method("", "", set),
-        method("IEnumerable<T>", "", lambda values: set(elements(values))),
-    ),
-    "Dictionary": method("", "", dict),
-    "Random": (
-        method("", "Random", random.Random),
-        method("int", "Random", random.Random),
-    ),
-    "Uri": method("string", "Uri", _new_uri),
-    "Guid": method("string", "Guid", _parse_guid),
     "Exception": method("string?", "Exception", lambda text: EvaluationError(text or "")),
-    "HMACSHA256": method("byte[]", "HMACSHA256", lambda key: key),
-    "DateTime": method("int, int, int, [int], [int], [int]", "DateTime", new_date),
-    "DateTimeOffset": method("DateTime", "DateTimeOffset", offset),
     "string": (
         method("string, int", "string", repeated),
         method("string[]", "string", lambda parts: join("", parts)),
@@ -324,12 +210,17 @@ CONSTRUCTORS: Final[dict[str, Overloads]] = {
 ADDERS: Final[dict[str, tuple[str, Callable[[Any, Any], Any]]]] = {
     "JArray": ("JToken", lambda array, value: array.add(value)),
     "JObject": ("JProperty", lambda made, added: made.add(added.name, added.value)),
-    "List": ("T", add),
-    "HashSet": ("T", add_to_set),
 }
 
 
 ENTRY_ADDERS: Final[dict[str, tuple[str, str, Callable[[Any, Any, Any], Any]]]] = {
     "JObject": ("string", "JToken", put_child),
-    "Dictionary": ("K", "V", put),
 }
+
+
+for _library in MORE:
+    STATIC_PROPERTIES.update(_library.static_properties)
+    STATICS.update(_library.statics)
+    CONSTRUCTORS.update(_library.constructors)
+    ADDERS.update(_library.adders)
+    ENTRY_ADDERS.update(_library.entry_adders)

@@ -10,13 +10,10 @@ from dataclasses import replace
 from typing import Final
 
 from local_azure.gateway.markup import Element
-from local_azure.gateway.statements.access import ACCESS
 from local_azure.gateway.statements.attributes import after_the_body_is_whole
-from local_azure.gateway.statements.cross_origin import CROSS_ORIGIN
 from local_azure.gateway.statements.flow import FLOW
-from local_azure.gateway.statements.limiting import LIMITING
 from local_azure.gateway.statements.messages import MESSAGES
-from local_azure.gateway.statements.passed_over import PASSED_OVER
+from local_azure.gateway.statements.more import MORE
 from local_azure.gateway.statements.routing import FORWARD, ROUTING
 from local_azure.gateway.statements.statement import (
     ITSELF,
@@ -43,15 +40,7 @@ __all__ = [
     "refuse",
 ]
 
-_THEMES: Final = {
-    **FLOW,
-    **ROUTING,
-    **MESSAGES,
-    **LIMITING,
-    **ACCESS,
-    **CROSS_ORIGIN,
-    **PASSED_OVER,
-}
+_THEMES: Final = {**FLOW, **ROUTING, **MESSAGES, **MORE}
 _NAMES: Final = frozenset(_THEMES)
 
 

@@ -4,6 +4,7 @@ from local_azure.identity import PRINCIPAL_ID
 from local_azure.resource_manager import resource_types as types
 from local_azure.resource_manager.request import Request
 from local_azure.resource_manager.rules.rule import Rule, Violations, is_guid
+from local_azure.roles import id_of
 from local_azure.store import Resource
 
 
@@ -47,28 +48,22 @@ def _wrong_principal_type(request: Request) -> Violations:
         yield {"principal": principal, "given": given}
 
 
-def _role_of(assignment: Resource) -> tuple[str, str]:
-    properties = assignment.body["properties"]
-    role = properties["roleDefinitionId"].rsplit("/", 1)[-1]
-    return role.lower(), properties["principalId"].lower()
-
-
-def _wanted_role(request: Request) -> tuple[str, str]:
-    role = request.properties["roleDefinitionId"].rsplit("/", 1)[-1]
-    return role.lower(), request.properties["principalId"].lower()
+def _role(of: Request | Resource) -> tuple[str, str]:
+    properties = of.body["properties"]
+    return id_of(properties["roleDefinitionId"]), properties["principalId"].lower()
 
 
 def _assigned_already(request: Request) -> Violations:
     for other in request.view.list(types.ROLE_ASSIGNMENT, under=request.parent_id):
         same_scope = other.body["properties"]["scope"].lower() == request.parent_id.lower()
         is_other = other.id.lower() != request.id.lower()
-        if same_scope and is_other and _role_of(other) == _wanted_role(request):
+        if same_scope and is_other and _role(other) == _role(request):
             yield {}
             return
 
 
 def _assignment_changed(request: Request) -> Violations:
-    if request.existing and _role_of(request.existing) != _wanted_role(request):
+    if request.existing and _role(request.existing) != _role(request):
         yield {}
 
 
