@@ -31,7 +31,8 @@ lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
 	else echo 'actionlint is not on PATH and was not run: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7'; fi
 
 fuzz: $(READY) ## 100,000 cases for everything that reads what others wrote; CASES= and SEED=
-	@$(BIN)/python tests/fuzz/fuzz.py --cases $(or $(CASES),100000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python local-azure/tests/fuzz/fuzz.py --also tests/end_to_end/fuzz_targets.py \
+	  --cases $(or $(CASES),100000) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done
