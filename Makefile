@@ -24,8 +24,9 @@ test: $(READY) ## every test, shuffled, on all cores
 production: $(READY) ## what requirements.txt alone brings, in an environment of its own, is enough
 	@PRODUCTION=1 $(BIN)/python -m pytest tests/end_to_end/test_production_environment.py
 
-lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
+lint: $(READY) ## ruff, mypy, imports, zizmor and actionlint, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo >/dev/null || $(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	@if command -v actionlint >/dev/null; then actionlint; \
 	else echo 'actionlint is not on PATH and was not run: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7'; fi

@@ -1,0 +1,81 @@
+"""The product and the local Azure: two houses, of which neither is built on the other."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE = ("components", "probes", "demo", "local-azure/src")
+PRODUCT = ("__main__.py", "components", "policies", "probes", "tests/unit", "tests/probes")
+COLLECTED = """
+import sys
+sys.modules["local_azure"] = None  # whoever imports it fails
+import pytest
+code = pytest.main(["tests/unit", "tests/probes", "--collect-only", "-qq", "-p", "no:xdist"])
+files = [str(getattr(module, "__file__", "")) for module in [*sys.modules.values()]]
+sys.exit(code or "\\n".join(file for file in files if "/local-azure/" in file))
+"""
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+
+
+def imported(*folders: str) -> set[str]:
+    """Return the packages that the files of some folders import, wherever in them."""
+    paths = [ROOT / folder for folder in folders]
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    assert files
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_no_file_of_one_imports_the_other():
+    assert "local_azure" not in imported(*PRODUCT)
+    assert not imported("local-azure") & {"components", "probes", "demo", "policies"}
+
+
+def test_the_products_own_tests_are_collected_without_the_local_azure():
+    done = run(sys.executable, "-c", COLLECTED)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("houses")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for path in CODE:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / path, folder / path, ignore=ignored)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        (None, "", None),
+        ("components/traffic.py", "import local_azure.local", "The product does not know"),
+        ("local-azure/src/local_azure/local.py", "import probes.files", "The local Azure does not"),
+    ],
+)
+def test_an_import_in_either_direction_breaks_the_contract(copy, monkeypatch, file, line, broken):
+    monkeypatch.setenv("PYTHONPATH", str(copy / "local-azure" / "src"))
+    if file:
+        path = copy / file
+        before = path.read_text(encoding="utf-8")
+        path.write_text(f"{before}\n{line}\n", encoding="utf-8")
+    done = run(str(Path(sys.executable).with_name("lint-imports")), "--no-cache", cwd=copy)
+    if file:
+        path.write_text(before, encoding="utf-8")
+    assert done.returncode == (1 if broken else 0), done.stdout + done.stderr
+    assert f"{broken}" in done.stdout or not broken
