@@ -1,6 +1,6 @@
 """The product and the local Azure: two houses, of which neither is built on the other."""
 
-import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -10,14 +10,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = ("components", "probes", "demo", "local-azure/src")
-PRODUCT = ("__main__.py", "components", "policies", "probes", "tests/unit", "tests/probes")
+PRODUCT = (
+    *("Pulumi.yaml", "__main__.py", "requirements.txt"),
+    *("components", "policies", "probes", "tests/unit", "tests/probes"),
+)
 COLLECTED = """
 import sys
 sys.modules["local_azure"] = None  # whoever imports it fails
 import pytest
 code = pytest.main(["tests/unit", "tests/probes", "--collect-only", "-qq", "-p", "no:xdist"])
 files = [str(getattr(module, "__file__", "")) for module in [*sys.modules.values()]]
-sys.exit(code or "\\n".join(file for file in files if "/local-azure/" in file))
+sys.exit(code or [file for file in files if "/local-azure/" in file] or 0)
 """
 
 
@@ -25,24 +28,28 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
 
 
-def imported(*folders: str) -> set[str]:
-    """Return the packages that the files of some folders import, wherever in them."""
-    paths = [ROOT / folder for folder in folders]
-    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
-    assert files
-    names = set()
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.partition(".")[0])
-    return names
+def texts(*parts: str, kinds: str = "*") -> dict[Path, str]:
+    """Return what stands in some files and in those of some folders."""
+    paths = [ROOT / part for part in parts]
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob(kinds))]
+    code = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+    return {file: file.read_text(encoding="utf-8") for file in code}
 
 
-def test_no_file_of_one_imports_the_other():
-    assert "local_azure" not in imported(*PRODUCT)
-    assert not imported("local-azure") & {"components", "probes", "demo", "policies"}
+def test_the_product_does_not_name_the_local_azure():
+    product = texts(*PRODUCT)
+    assert len(product) > 50
+    assert [
+        file for file, text in product.items() if re.search("local.azure", text, re.IGNORECASE)
+    ] == []
+
+
+def test_the_local_azure_and_its_tests_import_nothing_of_the_product():
+    parts = [f"local-azure/{name}" for name in ("src", "tests", "benchmarks", "docs", "examples")]
+    tool = texts(*parts, kinds="*.py")
+    assert len(tool) > 50
+    ours = re.compile(r"^ *(?:from|import) (?:components|probes|demo|policies)\b", re.MULTILINE)
+    assert [file for file, text in tool.items() if ours.search(text)] == []
 
 
 def test_the_products_own_tests_are_collected_without_the_local_azure():
