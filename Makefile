@@ -26,7 +26,7 @@ production: $(READY) ## what requirements.txt alone brings, in an environment of
 
 lint: $(READY) ## ruff, mypy, imports, zizmor and actionlint, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache --no-logo >/dev/null || $(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	@if command -v actionlint >/dev/null; then actionlint; \
 	else echo 'actionlint is not on PATH and was not run: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7'; fi

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,9 @@ def texts(*parts: str, kinds: str = "*") -> dict[Path, str]:
     """Return what stands in some files and in those of some folders."""
     paths = [ROOT / part for part in parts]
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob(kinds))]
-    code = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
-    return {file: file.read_text(encoding="utf-8") for file in code}
+    others = {"__pycache__", "node_modules"}
+    ours = [file for file in files if file.is_file() and not others & {*file.parts}]
+    return {file: file.read_text(encoding="utf-8") for file in ours}
 
 
 def test_the_product_does_not_name_the_local_azure():
@@ -50,6 +52,12 @@ def test_the_local_azure_and_its_tests_import_nothing_of_the_product():
     assert len(tool) > 50
     ours = re.compile(r"^ *(?:from|import) (?:components|probes|demo|policies)\b", re.MULTILINE)
     assert [file for file, text in tool.items() if ours.search(text)] == []
+
+
+def test_no_two_test_files_share_a_name():
+    """They are no packages: `make test` collects both houses, and a module has one name."""
+    names = [file.name for file in texts("tests", "local-azure/tests", kinds="*.py")]
+    assert [name for name, count in Counter(names).items() if count > 1] == ["conftest.py"]
 
 
 def test_the_products_own_tests_are_collected_without_the_local_azure():
