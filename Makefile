@@ -24,14 +24,16 @@ test: $(READY) ## every test, shuffled, on all cores
 production: $(READY) ## what requirements.txt alone brings, in an environment of its own, is enough
 	@PRODUCTION=1 $(BIN)/python -m pytest tests/end_to_end/test_production_environment.py
 
-lint: $(READY) ## ruff, mypy, zizmor and actionlint, as CI runs them
+lint: $(READY) ## ruff, mypy, imports, zizmor and actionlint, as CI runs them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	@if command -v actionlint >/dev/null; then actionlint; \
 	else echo 'actionlint is not on PATH and was not run: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7'; fi
 
 fuzz: $(READY) ## 100,000 cases for everything that reads what others wrote; CASES= and SEED=
-	@$(BIN)/python tests/fuzz/fuzz.py --cases $(or $(CASES),100000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python local-azure/tests/fuzz/fuzz.py --also tests/end_to_end/fuzz_targets.py \
+	  --cases $(or $(CASES),100000) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## re-measure every claim of speed or cost
 	@for claim in benchmarks/*.py; do $(BIN)/python $$claim && echo || exit 1; done

@@ -21,7 +21,7 @@ LONG = {
     "test_secrets",
     "test_readme",
     "test_locust",
-    "test_deployment_interrupted",
+    "test_houses",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the policy interpreter covers, as tables; `python -m docs.policy_reference` puts them in.
+"""What the policy interpreter covers, as tables; `python docs/policy_reference.py` puts them in.
 
 They stand in docs/policies.md between two marks, and a test compares them with the code.
 """

@@ -3,4 +3,4 @@ from docs.policy_reference import DOCUMENT, filled
 
 def test_the_document_says_what_the_interpreter_covers():
     text = DOCUMENT.read_text(encoding="utf-8")
-    assert text == filled(text), "run: python -m docs.policy_reference"
+    assert text == filled(text), "run: python docs/policy_reference.py"

@@ -862,7 +862,7 @@ COGNITIVE_SERVICES = [
         ask=put(DEPLOYMENT, changed(DEPLOYMENT, properties__model__name="gpt-5-mni")),
         code="DeploymentModelNotSupported",
         message="The model 'Format:OpenAI,Name:gpt-5-mni,Version:2025-08-07' of account deployment"
-        " is not supported. The local Azure knows by the table of 2026-08-26 the models gpt-4.1,",
+        " is not supported. The local Azure knows by the table of 2026-08-26 the models gpt-5,",
     ),
     Case(
         title="a version that a model has not",

@@ -105,7 +105,12 @@ MODELS = {
         f"{APIM}:SubscriptionCollection",
     ),
 }
-WITHOUT_A_MODEL = {types.IDENTITY}
+# Of SDKs that are not here: azure-mgmt-msi, azure-mgmt-network and azure-mgmt-privatedns.
+WITHOUT_A_MODEL = {
+    types.IDENTITY,
+    *(types.VIRTUAL_NETWORK, types.SUBNET, types.PRIVATE_ENDPOINT, types.DNS_ZONE_GROUP),
+    *(types.DNS_ZONE, types.DNS_ZONE_LINK),
+}
 
 # Sent back from a GET, they are taken of every type and dropped.
 ENVELOPE = {"id", "name", "type", "systemData", "etag"}

@@ -11,12 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from local_azure.local import find_server
-
 ROOT = Path(__file__).parents[2]
-README, LOCAL_AZURE, STACK = (
-    (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "docs/local-azure.md", "docs/stack.md")
+README, STACK = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/stack.md")
 )
 
 
@@ -30,7 +27,6 @@ def lines(*blocks: str) -> list[str]:
 
 
 TWO, SERVE, REHEARSAL, IN_AZURE = blocks(README, "sh")
-(CLIENTS,) = map(lines, blocks(LOCAL_AZURE, "sh"))
 (APPLICATION,) = blocks(STACK, "python")
 AZURE = [line for line in lines(IN_AZURE) if line.startswith("pulumi ")]
 ACTIVATE = "source .venv/bin/activate"
@@ -108,7 +104,7 @@ def test_the_steps_on_a_laptop(environment, shell):
     first, *steps = lines(REHEARSAL)
     assert activate == first == ACTIVATE
     assert serve == "local-azure serve"
-    server = shell.start(*serve.split()[1:], "--port", "0", "--provisioning", "0")
+    server = shell.start("-m", "local_azure", "serve", "--port", "0", "--provisioning", "0")
     try:
         server.stdout.readline()
         result = bash("\n".join(steps), environment, timeout=120)
@@ -141,23 +137,6 @@ def test_the_application_calls_the_gateway(environment, deployed, tmp_path):
         result = bash(f"python {program}", environment, timeout=60)
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.split()) > 1
-
-
-@pytest.mark.clients
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("tool", ["curl", "az"])
-def test_the_tools_find_what_is_deployed(environment, deployed, tool):
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not on PATH")
-    environment |= {"LOCAL_AZURE_STATE": str(deployed.state)}
-    with deployed.serving():
-        port = find_server(deployed.state).https_endpoint.rpartition(":")[2]
-        commands = [line for line in CLIENTS if line.startswith(f"{tool} ")]
-        script = "\n".join(['eval "$(local-azure env)"', *commands])
-        result = bash(script.replace(":8743", f":{port}"), environment, timeout=120)
-    assert result.returncode == 0, result.stdout + result.stderr
-    found = {"curl": '"displayName": "Local Azure"', "az": '"apim-'}
-    assert found[tool] in result.stdout
 
 
 @pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH")

@@ -35,7 +35,7 @@ def serve(options: argparse.Namespace) -> int:
 
     def ready(azure: "LocalAzure") -> None:
         print(f"Local Azure: Resource Manager at {azure.endpoint}, state in {state}.", flush=True)
-        print(f"Every host name by TLS at {azure.https_endpoint}; see local-azure env --help.", flush=True)
+        print(f"Every host name by TLS at {azure.https_endpoint}.", flush=True)
         if options.listen:
             print(f"Listening at {options.listen} too, with the token in {token_file}.", flush=True)
         print("Ctrl-C stops it; what is deployed stays.", flush=True)

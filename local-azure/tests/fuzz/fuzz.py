@@ -1,4 +1,4 @@
-"""Fuzz everything that reads what others wrote: `make fuzz`.
+"""Fuzz everything that reads what others wrote: `python tests/fuzz/fuzz.py`.
 
 Each target's cases come in batches, and each batch from a seed of its own; the same seed makes the
 same cases. A case fails by an exception, by a limit of ten seconds, or when memory grows from the
@@ -8,12 +8,13 @@ first tenth of the batches to the last. A failing case is shown as small as it c
 import argparse
 import functools
 import gc
+import importlib
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,7 @@ from statistics import mean
 from typing import Any
 
 if __name__ == "__main__":
-    ROOT = Path(__file__).resolve().parents[2]
-    sys.path[:0] = [str(ROOT), str(ROOT / "local-azure" / "tests")]
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from generators import smaller
 from targets import TARGETS, Target
@@ -146,17 +146,32 @@ def _fuzz(target: Target, *, seed: int, cases: int) -> Outcome:
     return outcome
 
 
+def _targets_of(path: str) -> Sequence[Target]:
+    """Import a file as a module that finds what is beside it, and what the current folder has."""
+    sys.path[:0] = [str(Path(path).parent), str(Path.cwd())]
+    return importlib.import_module(Path(path).stem).TARGETS
+
+
 def main() -> int:
     """Fuzz the targets that are asked for; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = [target.name for target in TARGETS]
     parser.add_argument("--cases", type=int, default=100_000, help="in all (default: 100,000)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="default: the time")
-    parser.add_argument("--target", choices=names, action="append", help="may be repeated")
+    parser.add_argument("--target", action="append", help="may be repeated")
+    parser.add_argument(
+        "--also",
+        type=_targets_of,
+        action="extend",
+        default=[],
+        help="a module whose TARGETS are fuzzed, too; it may import from here",
+    )
     options = parser.parse_args()
     if options.cases < 1:
         parser.error(f"--cases {options.cases}: none would prove nothing; give 1 or more")
-    chosen = [target for target in TARGETS if target.name in (options.target or names)]
+    by_name = {target.name: target for target in (*TARGETS, *options.also)}
+    if unknown := {*(options.target or ())} - by_name.keys():
+        parser.error(f"--target {', '.join(unknown)}: choose from {', '.join(by_name)}")
+    chosen = [by_name[name] for name in options.target or by_name]
     shares = sum(target.share for target in chosen)
     print(f"seed {options.seed}; {options.cases:,} cases")
     total, grown = Outcome(), []

@@ -20,13 +20,11 @@ from urllib.parse import quote, urlencode
 
 import arm_server
 import fake_resources
-import yaml
 from expression_context import context
+from gateway_world import POLICY
 from generators import ODD_TEXTS, edited, spliced, text, words
 from lxml import etree
 
-from components import contract, settings
-from components.inference_api import policy_xml
 from local_azure import gateway, openai_region
 from local_azure.deployment import config as stack_config
 from local_azure.faults import Faults
@@ -37,11 +35,7 @@ from local_azure.gateway.policy import Library, PolicyError, compile_policy
 from local_azure.identity import CLIENT_ID, RESOURCE_MANAGER, Tokens
 from local_azure.local import TENANT_ID
 from local_azure.server import LocalAzure, Options
-from probes import preview_comment
-from probes.preview.comment import LIMIT
-from probes.report import Expectation
 
-ROOT: Final = Path(__file__).parents[2]
 Check = Callable[[Any], None]
 
 
@@ -53,7 +47,7 @@ class Target:
     make: Callable[[Random], Any]
     open: Callable[[], AbstractContextManager[Check]]
     share: int
-    """Percent of all cases that are this target's."""
+    """Cases that are this target's, for each hundred of this module's."""
 
 
 # --- servers -----------------------------------------------------------------------------------
@@ -229,7 +223,7 @@ def _header(rng: Random, names: Sequence[str], usual: Sequence[str]) -> dict[str
 def _arm_case(rng: Random) -> tuple[Any, ...]:
     named = rng.choice(_PATHS)
     body = _BODIES.get(named) or rng.choice(list(_BODIES.values()))
-    data = _utf8(spliced(rng, json.dumps(body)))
+    data = utf8(spliced(rng, json.dumps(body)))
     if rng.random() < 0.7:
         data = as_json(edited(rng, body))
     path = _arm_path(rng, named)
@@ -286,7 +280,7 @@ def _token_case(rng: Random) -> tuple[Any, ...]:
         "",
     )
     headers = {"Content-Type": rng.choice(kinds), "X-IDENTITY-HEADER": rng.choice(("", "x", "é"))}
-    return rng.choice(("POST", "POST", "GET")), path, headers, _utf8(spliced(rng, _FORM))
+    return rng.choice(("POST", "POST", "GET")), path, headers, utf8(spliced(rng, _FORM))
 
 
 @contextmanager
@@ -353,8 +347,6 @@ def _not_json(name: str) -> None:
 
 # --- the gateway and the regions ---------------------------------------------------------------
 
-_TWO: Final = [{"name": "a", "location": "uksouth"}, {"name": "b", "location": "eastus"}]
-_POLICY: Final = policy_xml(settings.parse({"regions": _TWO}), "BasicV2")
 _CHAT: Final = "/deployments/chat/chat/completions"
 _HELLO: Final = {
     "messages": [
@@ -376,10 +368,12 @@ _EMBED: Final = {
 
 
 @contextmanager
-def _data_planes() -> Iterator[tuple[Wire, Mapping[str, int], Tokens]]:
+def _data_planes(
+    policy: str = POLICY, **service: Any
+) -> Iterator[tuple[Wire, Mapping[str, int], Tokens]]:
     """A gateway and a region on real sockets, over a deployment in memory."""
     resources, tokens = fake_resources.FakeResources(), Tokens(b"secret")
-    fake_resources.deploy_service(resources, _POLICY)
+    fake_resources.deploy_service(resources, policy, **service)
     urls: dict[str, str] = {}
     with Wire() as wire:
         for name, location in fake_resources.LOCATIONS.items():
@@ -409,7 +403,7 @@ _DATA_PATHS: Final = [
 ]
 
 
-def _data_case(rng: Random) -> tuple[Any, ...]:
+def data_case(rng: Random) -> tuple[Any, ...]:
     path = rng.choice(_DATA_PATHS)
     if rng.random() < 0.2:
         path = quote(spliced(rng, path), safe="/%", errors="surrogatepass")
@@ -421,14 +415,15 @@ def _data_case(rng: Random) -> tuple[Any, ...]:
         ),
         ("gzip", "100-continue", "close, api-key", "upgrade"),
     )
-    body = as_json(edited(rng, _HELLO, _EMBED)) if rng.random() < 0.9 else _utf8(text(rng))
+    body = as_json(edited(rng, _HELLO, _EMBED)) if rng.random() < 0.9 else utf8(text(rng))
     version = rng.choice(("2024-10-21", "2024-10-21", "v1", "", "9"))
     return rng.choice(("POST", "POST", "POST", "GET", "HEAD")), path, version, body, headers
 
 
 @contextmanager
-def _gateway() -> Iterator[Check]:
-    with _data_planes() as (wire, ports, _):
+def gateway_with(policy: str, **service: Any) -> Iterator[Check]:
+    """Ask a gateway with that policy: whatever a client sends, it is no failure of the gateway."""
+    with _data_planes(policy, **service) as (wire, ports, _):
 
         def check(case: Any) -> None:
             method, path, version, body, headers = case
@@ -581,7 +576,7 @@ def _policy_case(rng: Random) -> str:
         case 0:
             return f"<policies>{''.join(words(rng, _PIECES))}</policies>"
         case 1:
-            return spliced(rng, _POLICY)
+            return spliced(rng, POLICY)
         case _:
             return _nested(rng)
 
@@ -644,129 +639,36 @@ def _policy() -> Iterator[Check]:
         yield check
 
 
-# --- what the probe, the comment and the program read ------------------------------------------
+# --- a stack's file ----------------------------------------------------------------------------
 
-_OUTPUTS: Final = {
-    "resource_group": "rg",
-    "gateway_url": "https://apim-x.azure-api.net",
-    "inference_url": "https://apim-x.azure-api.net/inference",
-    "subscription_key": "a-key-that-nobody-shows",
-    "deployment": "chat",
-    "api_version": "2024-10-21",
-    "pool": {"id": "/subscriptions/x/backends/pool", "name": "pool"},
-    "routing": "round-robin",
-    "backends": [
-        {
-            "id": f"foundry{number}",
-            "location": "uksouth",
-            "region": "UK South",
-            "url": f"https://foundry{number}-x.openai.azure.com/openai",
-            "priority": 1,
-            "weight": 1,
-        }
-        for number in (1, 2, 3)
-    ],
-}
-
-
-def _read_outputs(text: bytes) -> None:
-    try:
-        stack = contract.read(text)
-    except contract.OutputsError as error:
-        assert "a-key-that-nobody-shows" not in str(error)
-        assert str(error).isprintable()
-        assert len(str(error)) < 1000
-        return
-    assert stack.chat_url.startswith(stack.inference_url)
-    assert stack.models_url
-    for expect in ("round-robin", "declared"):
-        assert abs(sum(Expectation.of(stack, expect).plan.shares.values()) - 1) < 1e-9
-    key = stack.subscription_key
-    if len(key) > 20:  # a shorter one is in other words as well
-        assert key not in stack.redact(f"x {key} y")
-        assert key not in repr(stack)
-
-
-_PREVIEWS: Final = [
-    json.loads(path.read_text("utf-8"))
-    for path in sorted((ROOT / "tests" / "probes" / "previews").glob("*.json"))
-    if path.stat().st_size < 60_000
-]
-
-
-_PREVIEW_TEXTS: Final = [json.dumps(preview) for preview in _PREVIEWS]
-
-
-def _comment(document: str) -> None:
-    for round_robin in (True, False):
-        preview, verdict = preview_comment._judged(document, round_robin=round_robin)
-        assert verdict.code in (0, 1, 3)
-        comment = preview_comment.render(preview, verdict)
-        assert len(comment) <= LIMIT
-        comment.encode("utf-8", errors="strict")
-
-
-_CONFIG: Final = {
-    "regions": [
-        {"name": "foundry1", "location": "uksouth", "priority": 1, "weight": 100},
-        {"name": "foundry2", "location": "eastus", "priority": 2, "weight": 50},
-        {
-            "name": "foundry3",
-            "location": "norwayeast",
-            "existing": {"resourceGroup": "rg", "accountName": "account"},
-        },
-    ],
-    "routing": "priority",
-    "models": [
-        {
-            "name": "chat",
-            "model": "gpt-5-mini",
-            "version": "2025-08-07",
-            "sku": "GlobalStandard",
-            "capacity": 10,
-        }
-    ],
-    "gateway": {"sku": "BasicV2", "capacity": 1, "publisherName": "x", "publisherEmail": "x@y.zz"},
-    "resourceSuffix": "abc12345",
-    "breaker": {"count": 3, "interval": "PT1M", "tripDuration": "PT1M", "acceptRetryAfter": True},
-    "revealBackend": True,
-}
-_STACK_FILE: Final = yaml.safe_dump(
-    {"config": {f"openai-gateway:{key}": value for key, value in _CONFIG.items()}}
-)
-
-
-def _read_config(config: Any) -> None:
-    try:
-        settings.parse(config)
-    except settings.SettingsError as error:
-        for line in error.problems:
-            assert line.startswith("openai-gateway:")
-            assert len(line) < 2000
-            assert "\n" not in line
+_PROJECT: Final = "name: a\nruntime: python\n"
+_STACK_FILE: Final = """config:
+  a:text: one
+  a:list: [1, {b: null}]
+  a:secret: {secure: AAABAExx}
+  azure-native:location: uksouth
+"""
 
 
 @contextmanager
-def _config() -> Iterator[Check]:
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+def _stack_file() -> Iterator[Check]:
+    with tempfile.TemporaryDirectory() as folder:
+        project, stack = Path(folder, "Pulumi.yaml"), Path(folder, "Pulumi.dev.yaml")
 
-        def check(case: Any) -> None:
-            if isinstance(case, dict):
-                _read_config(case)
-                return
-            Path(file.name).write_bytes(_utf8(case))
+        def check(case: tuple[str, str]) -> None:
+            for path, content in zip((project, stack), case, strict=True):
+                path.write_bytes(utf8(content))
             try:
-                project = stack_config.load(ROOT, "dev", Path(file.name))
+                stack_config.load(Path(folder), "dev", stack)
             except stack_config.ConfigError as error:
                 assert str(error)
-                return
-            given = {key.partition(":")[2]: value for key, value in project.config.items()}
-            _read_config({key: settings._decode(key, value) for key, value in given.items()})
 
         yield check
 
 
-def _plain(check: Check) -> Callable[[], AbstractContextManager[Check]]:
+def plain(check: Check) -> Callable[[], AbstractContextManager[Check]]:
+    """Open what keeps nothing from one case to the next."""
+
     @contextmanager
     def opened() -> Iterator[Check]:
         yield check
@@ -774,36 +676,23 @@ def _plain(check: Check) -> Callable[[], AbstractContextManager[Check]]:
     return opened
 
 
-def _utf8(value: str) -> bytes:
+def utf8(value: str) -> bytes:
+    """Encode a text as it is, lone surrogates as well."""
     return value.encode("utf-8", errors="surrogatepass")
 
 
-def _outputs_case(rng: Random) -> bytes:
-    if rng.random() < 0.7:
-        return as_json(edited(rng, _OUTPUTS))
-    return _utf8(spliced(rng, json.dumps(_OUTPUTS)))
-
-
-def _preview_case(rng: Random) -> str:
-    if rng.random() < 0.7:
-        return json.dumps(edited(rng, *_PREVIEWS))
-    return spliced(rng, *_PREVIEW_TEXTS)
-
-
-def _config_case(rng: Random) -> Any:
-    config = edited(rng, _CONFIG) if rng.random() < 0.7 else None
-    return config if isinstance(config, dict) else spliced(rng, _STACK_FILE)
-
-
 TARGETS: Final = (
-    Target(name="resource-manager", make=_arm_case, open=_resource_manager, share=22),
+    Target(name="resource-manager", make=_arm_case, open=_resource_manager, share=26),
     Target(name="token", make=_token_case, open=_token, share=3),
-    Target(name="policy", make=_policy_case, open=_policy, share=15),
-    Target(name="expression", make=_expression_case, open=_plain(_run_expression), share=20),
-    Target(name="gateway", make=_data_case, open=_gateway, share=8),
-    Target(name="gateway-bytes", make=lambda rng: spliced(rng, *_RAW), open=_raw, share=8),
-    Target(name="region", make=_data_case, open=_region, share=4),
-    Target(name="outputs", make=_outputs_case, open=_plain(_read_outputs), share=7),
-    Target(name="preview", make=_preview_case, open=_plain(_comment), share=6),
-    Target(name="config", make=_config_case, open=_config, share=7),
+    Target(name="policy", make=_policy_case, open=_policy, share=18),
+    Target(name="expression", make=_expression_case, open=plain(_run_expression), share=24),
+    Target(name="gateway", make=data_case, open=lambda: gateway_with(POLICY), share=10),
+    Target(name="gateway-bytes", make=lambda rng: spliced(rng, *_RAW), open=_raw, share=9),
+    Target(name="region", make=data_case, open=_region, share=5),
+    Target(
+        name="stack-file",
+        make=lambda rng: (spliced(rng, _PROJECT), spliced(rng, _STACK_FILE)),
+        open=_stack_file,
+        share=5,
+    ),
 )
