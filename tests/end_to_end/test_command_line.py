@@ -126,15 +126,6 @@ def test_env_without_a_server_leads_the_pulumi_cli_nowhere(tmp_path, monkeypatch
     assert f"unset {name}\n" in capsys.readouterr().out
 
 
-def test_without_the_environment_one_line_says_how_to_get_it(shell):
-    done = shell.run("-S", "-m", "local_azure", "serve", "--port", "0")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(
-        r"error: \w+ is missing; activate the environment: source \.venv/bin/activate .*\n",
-        done.stderr,
-    )
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("command", [["env", "--unset"], ["output"]])
 def test_a_full_disk_is_one_line(first_up, command):

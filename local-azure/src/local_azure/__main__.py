@@ -29,13 +29,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except ModuleNotFoundError as error:
-        print(
-            f"error: {error.name} is missing; activate the environment: source .venv/bin/activate"
-            " (`make demo` sets it up)",
-            file=sys.stderr,
-        )
-        return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; nothing is left to tell it
         return 1
