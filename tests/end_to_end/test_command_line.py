@@ -1,6 +1,5 @@
 """`local-azure` itself: what it prints, and how it fails."""
 
-import re
 import shlex
 import signal
 import socket
