@@ -49,6 +49,7 @@ catch-table: $(READY) ## which stage catches which mistake first: prints it, and
 
 docs: $(READY) ## the reference of the config, and the README's pictures from real runs
 	@$(BIN)/python -m docs.reference
+	@$(BIN)/python docs/imports.py
 	@$(BIN)/python docs/picture.py
 
 clients: $(READY) ## download Microsoft's SDKs for Go and JavaScript, and run them against it

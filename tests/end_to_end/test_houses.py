@@ -54,6 +54,18 @@ def test_the_local_azure_and_its_tests_import_nothing_of_the_product():
     assert [file for file, text in tool.items() if ours.search(text)] == []
 
 
+def test_the_imports_are_drawn_as_they_are():
+    drawn = run(sys.executable, "-c", "from docs import imports; print(imports.graph())")
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    edges = re.findall(r"^  (\S+) --> (\S+)$", drawn.stdout, re.MULTILINE)
+    assert len(edges) > 30
+    ours = ("components", "probes")
+    assert [
+        edge for edge in edges if edge[0].startswith(ours) and not edge[1].startswith(ours)
+    ] == []
+
+
 def test_no_two_test_files_share_a_name():
     """They are no packages: `make test` collects both houses, and a module has one name."""
     names = [file.name for file in texts("tests", "local-azure/tests", kinds="*.py")]
