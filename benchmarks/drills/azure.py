@@ -22,7 +22,7 @@ from local_azure.local import STATE_VARIABLE, SUBSCRIPTION_ID
 
 ROOT = Path(__file__).parents[2]
 # Enough that no drill meets the models' own limits: those are no fault of a region.
-CAPACITY = 5000
+CAPACITY = 1000  # all of the quota
 _ROLES = "Microsoft.Authorization/roleAssignments"
 
 
@@ -139,7 +139,8 @@ async def _run(folder: Path, *arguments: str) -> str:
     process = await _start(folder, *arguments)
     output, _ = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"local-azure {' '.join(arguments)} ended with {process.returncode}")
+        command = f"local-azure {' '.join(arguments)}"
+        raise SystemExit(f"{output.decode()}{command} ended with {process.returncode}")
     return output.decode()
 
 
