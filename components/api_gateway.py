@@ -44,7 +44,7 @@ class ApiGateway(pulumi.ComponentResource):
                 name,
                 service_name=suffix.apply(soft_delete.service_name),
                 resource_group_name=resource_group_name,
-                location=settings.location or settings.default_location,
+                location=settings.own_location,
                 tags=settings.tags or None,
                 sku={"name": gateway.sku, "capacity": gateway.capacity},
                 publisher_name=gateway.publisher_name,
@@ -58,7 +58,7 @@ class ApiGateway(pulumi.ComponentResource):
                     parent=self,
                     protect=name not in settings.unprotected,
                     # One that is deployed stays where it is.
-                    ignore_changes=None if settings.location else ["location"],
+                    ignore_changes=settings.kept,
                 ),
             )
             service_name, self.gateway_url = service.name, service.gateway_url

@@ -45,11 +45,9 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             own_group = resources.ResourceGroup(
                 name,
                 resource_group_name=suffix.apply(soft_delete.group_name),
-                location=settings.location or settings.default_location,
+                location=settings.own_location,
                 tags=settings.tags or None,
-                opts=pulumi.ResourceOptions(
-                    parent=self, ignore_changes=None if settings.location else ["location"]
-                ),
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=settings.kept),
             ).name
 
         shared: dict[str, Any] = {"settings": settings, "opts": children}

@@ -79,7 +79,7 @@ class PrivateEndpoints(pulumi.ComponentResource):
             endpoint = network.PrivateEndpoint(
                 f"{region}-endpoint",
                 private_endpoint_name=f"{region}-endpoint",
-                location=settings.location or settings.default_location,
+                location=settings.own_location,
                 subnet={"id": its.endpoint_subnet},
                 private_link_service_connections=[
                     {
@@ -89,9 +89,7 @@ class PrivateEndpoints(pulumi.ComponentResource):
                     }
                 ],
                 tags=tags,
-                opts=pulumi.ResourceOptions(
-                    parent=self, ignore_changes=None if settings.location else ["location"]
-                ),
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=settings.kept),
                 **shared,
             )
             network.PrivateDnsZoneGroup(

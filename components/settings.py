@@ -486,6 +486,16 @@ class Settings(_Section):
         return _beyond_consumption(on={"breaker": self.breaker, "streaming": self.streaming})
 
     @property
+    def own_location(self) -> str:
+        """Where a new stack's group, service and private endpoints are made."""
+        return self.location or self.default_location
+
+    @property
+    def kept(self) -> list[str] | None:
+        """What of them stays as it was deployed: the location, unless the config gives one."""
+        return None if self.location else ["location"]
+
+    @property
     def default_location(self) -> str:
         return next(each.location for each in self.regions if each.name == self._order[0])
 

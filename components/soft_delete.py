@@ -80,8 +80,8 @@ def _restored(
     }
     lists = [(names, _ACCOUNTS)] if names else []
     if not found.service:
-        location = settings.location or settings.default_location
-        lists.append(({service_name(suffix): ("gateway", location)}, _SERVICES))
+        here = {service_name(suffix): ("gateway", settings.own_location)}
+        lists.append((here, _SERVICES))
     back, problems = set[str](), list[str]()
     for own, (kind, api_version, what, purge) in lists:
         path = f"/subscriptions/{subscription}/providers/{kind}"

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Final, Literal, Self, TypeGuard
 
 POOL_NAME: Final = "inference-backend-pool"
-"""The first model's pool, and how the names of the others begin."""
+"""The first model's pool, and how the names of the others begin; see `name_end`."""
 EQUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "round-robin": ("priority", "weight"),
     "weighted": ("priority",),

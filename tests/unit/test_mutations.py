@@ -135,9 +135,9 @@ MUTATIONS = [
     Mutation("Retry-After lost", C + "policies/exhausted.xml", '"Retry-After"', '"X-Retry"'),
     # what a change of the regions touches
     Mutation("order of the config", C + "settings.py", 'tuple(sorted(found, key=attrgetter("name")))', "tuple(found)"),
-    Mutation("service moves", C + "api_gateway.py", 'None if settings.location else ["location"]', "None"),
-    Mutation("service never moves", C + "api_gateway.py", 'None if settings.location else ["location"]', '["location"]'),
-    Mutation("group moves", C + "load_balanced_openai.py", 'None if settings.location else ["location"]', "None"),
+    Mutation("service moves", C + "api_gateway.py", "settings.kept", "None"),
+    Mutation("service never moves", C + "settings.py", 'None if self.location else ["location"]', '["location"]'),
+    Mutation("group moves", C + "load_balanced_openai.py", "settings.kept", "None"),
     Mutation("account unprotected", C + "openai_region.py", ", protect=region.name not in settings.unprotected", ""),
     Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
     Mutation("key unprotected", C + "inference_api.py", 'protect="gateway" not in settings.unprotected', "protect=None"),
