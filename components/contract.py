@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
 from components.resource_manager import is_loopback
-from components.traffic import ROUTINGS, SECRET, Member, Pool, number
+from components.traffic import ROUTINGS, SECRET, Member, Pool, name_end, number
 
 _MISSING: Final = "is missing; is the stack deployed? run `pulumi up`"
 WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"  # writes what `read` takes
@@ -95,8 +95,8 @@ class Outputs(Generic[T]):
     def declared_of(self, pool: ModelPool[T]) -> Pool:
         if pool == self.pools[0]:
             return self.declared
-        members = self.declared.members
-        return Pool(members=tuple(replace(m, name=f"{m.name}-{pool.deployment}") for m in members))
+        end = name_end(pool.deployment)
+        return Pool(members=tuple(replace(m, name=m.name + end) for m in self.declared.members))
 
     @property
     def regions(self) -> dict[str, str]:

@@ -20,6 +20,7 @@ from components.traffic import (
     Problem,
     differences,
     last_segment,
+    name_end,
     percent,
 )
 
@@ -103,8 +104,8 @@ class Stack:
         self.routing = str(self._output("routing") or "round-robin")
         declared = Pool.read(self._output("backends"))
         self.declared = None if declared.unread else declared
-        deployments = [mapping(each).get("deployment") for each in self.names("pools")]
-        self.further = {f"{POOL_NAME}-{each}".lower(): f"-{each}" for each in deployments[1:]}
+        ends = [name_end(mapping(each).get("deployment")) for each in self.names("pools")[1:]]
+        self.further = {(POOL_NAME + end).lower(): end for end in ends}
         self.backends: list[Resource] = []
         self.pools: list[tuple[Resource, Pool]] = []
         for each in by_type.get(BACKEND, []):

@@ -478,7 +478,7 @@ class Settings(_Section):
     def name_ends(self) -> dict[str, str]:
         """What ends the names of a model's pool and backends, by deployment: not of the first's."""
         names = [model.name for model in self.models]
-        return {names[0]: "", **{name: f"-{name}" for name in names[1:]}}
+        return {names[0]: "", **{name: traffic.name_end(name) for name in names[1:]}}
 
     @property
     def beyond_consumption(self) -> list[tuple[str, str]]:
@@ -838,7 +838,8 @@ def _check_names(regions: Sequence[Any], suffix: str) -> Iterator[str]:
 def _check_backends(regions: Sequence[Any], models: Sequence[Any]) -> Iterator[str]:
     """Refuse names of backends and pools that are too long, or another's."""
     too_long = f"longer than the {_BACKEND_LENGTH} allowed; shorten"
-    of_models = [(n, f"-{each['name']}") for n, each in enumerate(models) if n and "name" in each]
+    named = [(n, each["name"]) for n, each in enumerate(models) if n and "name" in each]
+    of_models = [(n, traffic.name_end(name)) for n, name in named]
     for position, end in of_models:
         if (excess := len(POOL_NAME + end) - _BACKEND_LENGTH) > 0:
             remedy = f"the name of its pool is {excess} {too_long} it"

@@ -105,6 +105,11 @@ def is_told(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value not in UNTOLD
 
 
+def name_end(deployment: object) -> str:
+    """Return what ends the names of a further model's pool and backends; the first's have none."""
+    return f"-{deployment}"
+
+
 def last_segment(resource_id: str) -> str:
     """Return the name that an id ends in: Azure takes `/backends/NAME` for the whole ARM id."""
     return resource_id.rstrip("/").rpartition("/")[2]

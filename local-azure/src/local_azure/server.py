@@ -307,13 +307,13 @@ def _telling(name: str, tell: Callable[[Seen], None]) -> Any:
     @web.middleware
     async def told(request: web.Request, handler: faults.Handler) -> web.StreamResponse:
         answer = await handler(request)
-        url, headers = request.rel_url, dict(request.headers)
+        url = request.rel_url
         seen = Seen(
             to=name,
             method=request.method,
             path=url.path,
             query=url.query_string,
-            headers={key.lower(): value for key, value in headers.items()},
+            headers={key.lower(): value for key, value in request.headers.items()},
             status=answer.status,
         )
         tell(seen)
