@@ -1,11 +1,12 @@
 """What a gateway costs a request: the local Azure's beside others, in one run.
 
-All send the same chat completion to the same three regions, which answer at once. Goals, beside
-LiteLLM: at least 30 times its requests a second on 32 connections, at most a fifteenth of the time
-it adds to a request. Added time is a median less that of no gateway. Memory is the resident set of
-the processes; ours is taken again after a tenth of `--requests` and after all of them. Streams are
-those that still receive when so many are open at once. Each runs alone, in turn, three rounds; a
-figure is the median of the rounds. `--write` writes docs/load.md as well.
+All send the same chat completion to the same three regions, which answer at once. Ours runs what
+`--program` deploys, by default the example with two regions; a policy with more statements costs
+more. Goals, beside LiteLLM: at least 30 times its requests a second on 32 connections, at most a
+fifteenth of the time it adds to a request. Added time is a median less that of no gateway. Memory
+is the resident set of the processes; ours is taken again after a tenth of `--requests` and after
+all of them. Streams are those that still receive when so many are open at once. Each runs alone, in
+turn, three rounds; a figure is the median of the rounds. `--write` writes docs/load.md as well.
 """
 
 import argparse
@@ -109,6 +110,8 @@ def main() -> None:
     """Print the table and the ratios, and write them to the docs if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=1_000_000, help="for memory; 0: none")
+    parser.add_argument("--program", type=Path, default=ROOT / "examples/two_regions")
+    parser.add_argument("--path", default="models/openai/v1/chat/completions")
     parser.add_argument("--write", action="store_true", help="write docs/load.md as well")
     options = parser.parse_args()
     lines: list[str] = []
@@ -119,13 +122,18 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         ports = free_ports(7)
-        everyone = contenders(Path(name), ports[:4], ports[4:])
+        everyone = contenders(
+            Path(name), ports[:4], ports[4:], program=options.program, path=options.path
+        )
         regions = (sys.executable, "-m", "benchmarks.load.regions", *map(str, ports[4:]))
         with running(regions, {}):
             asyncio.run(compare(everyone, options.requests, say))
     if options.write:
         text = "\n".join(lines)
-        document = f"# What a gateway costs a request\n\n{__doc__}\n```text\n{text}\n```\n"
+        program = f"--program {options.program} --path {options.path}"
+        document = (
+            f"# What a gateway costs a request\n\n{__doc__}\n```text\n{program}\n{text}\n```\n"
+        )
         DOCUMENT.write_text(document, encoding="utf-8")
 
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from benchmarks.load.client import Target
 
-ROOT: Final = Path(__file__).parents[2]
 CHAT: Final = "openai/deployments/chat/chat/completions?api-version=2024-10-21"
 _NGINX: Final = """
 daemon off;
@@ -53,21 +52,29 @@ class Contender:
     why_not: str = ""
 
 
-def _chat(port: int, prefix: str = "") -> str:
-    return f"http://127.0.0.1:{port}/{prefix}{CHAT}"
+def _chat(port: int) -> str:
+    return f"http://127.0.0.1:{port}/{CHAT}"
 
 
-def contenders(folder: Path, ports: Sequence[int], regions: Sequence[int]) -> list[Contender]:
-    """Return all, those that are not installed with a reason; each gets a port."""
+def contenders(
+    folder: Path, ports: Sequence[int], regions: Sequence[int], *, program: Path, path: str
+) -> list[Contender]:
+    """Return all, those that are not installed with a reason; each gets a port.
+
+    Ours runs what the Pulumi `program` deploys, and is asked at the `path`.
+    """
     urls = [f"http://127.0.0.1:{port}" for port in regions]
     ours, bare, nginx, litellm = ports
     module = (sys.executable, "-m")
     return [
         Contender(name="no gateway", target=Target(url=_chat(regions[0]))),
         Contender(
-            name="local Azure's gateway, full policy",
+            name="local Azure's gateway",
             command=(*module, "benchmarks.load.ours", str(folder / "state"), str(ours), *urls),
-            target=Target(url=_chat(ours, "inference/"), headers=(("api-key", _key(folder)),)),
+            target=Target(
+                url=f"http://127.0.0.1:{ours}/{path}",
+                headers=(("api-key", _key(folder, program)),),
+            ),
         ),
         Contender(
             name="bare aiohttp proxy",
@@ -79,18 +86,19 @@ def contenders(folder: Path, ports: Sequence[int], regions: Sequence[int]) -> li
     ]
 
 
-def _key(folder: Path) -> str:
-    """Deploy the dev stack to a local Azure in the folder, and return its key."""
+def _key(folder: Path, program: Path) -> str:
+    """Deploy a program to a local Azure in the folder, and return the key among its outputs."""
     environment = {**os.environ, "LOCAL_AZURE_STATE": str(folder / "state")}
     for command in ("up", "output --show-secrets"):
         done = subprocess.run(
             [sys.executable, "-m", "local_azure", *command.split()],
-            cwd=ROOT,
+            cwd=program,
             env=environment,
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
         )
-    return str(json.loads(done.stdout)["subscription_key"])
+    outputs = json.loads(done.stdout)
+    return str(next(outputs[name] for name in ("subscription_key", "key") if name in outputs))
 
 
 def _nginx(folder: Path, port: int, regions: Sequence[int]) -> Contender:

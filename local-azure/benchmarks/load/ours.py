@@ -1,6 +1,6 @@
 """The local Azure's gateway as a process: `python -m benchmarks.load.ours STATE PORT REGION...`.
 
-It runs what is deployed in the state folder; each account's name leads to one of the REGION urls.
+It runs what is deployed in the state folder; the accounts' names lead to the REGION urls in turn.
 """
 
 import asyncio
@@ -20,8 +20,10 @@ async def _serve(state: Path, port: int, regions: list[str]) -> None:
     store = Store(state / "azure.sqlite3")
     (service,) = store.list(SERVICE)
 
+    places: dict[str, str] = {}
+
     def resolve(host: str) -> str:
-        return regions[int(host.removeprefix("foundry")[0]) - 1]
+        return places.setdefault(host, regions[len(places) % len(regions)])
 
     app = gateway.create_app(store, service.id, resolve=resolve, tokens=Tokens(b"benchmark"))
     await Site.open(app, socket.create_server(("127.0.0.1", port), backlog=1024))
