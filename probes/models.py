@@ -4,10 +4,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,9 +71,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     file = options.config or ROOT / f"Pulumi.{options.stack}.yaml"
     try:
         azure = ResourceManager()
-        subscription = options.subscription or _subscription(azure)
-        settings = _settings(str(file), azure, subscription)
-        findings = check(settings, azure, subscription)
+        # Asked for once the file is read: a mistyped name is told without signing in.
+        subscription = cache(lambda: options.subscription or _subscription(azure))
+        settings = _settings(str(file), lambda: azure.locations(subscription()))
+        findings = check(settings, azure, subscription())
     except ResourceManagerError as error:
         print(f"models.py: not checked: {error}", file=sys.stderr)
         return INCONCLUSIVE
@@ -96,7 +98,7 @@ def _subscription(azure: ResourceManager) -> str:
     return found[0]
 
 
-def _settings(file: str, azure: ResourceManager, subscription: str) -> Settings:
+def _settings(file: str, locations: Callable[[], Mapping[str, str]]) -> Settings:
     """Read a stack's file; which is where `pulumi config set` writes, so no CLI is needed."""
     import yaml  # noqa: PLC0415 - of the Pulumi SDK
 
@@ -113,7 +115,7 @@ def _settings(file: str, azure: ResourceManager, subscription: str) -> Settings:
         if str(key).startswith(f"{NAMESPACE}:")
     }
     try:
-        return parse(own, lambda: azure.locations(subscription))
+        return parse(own, locations)
     except SettingsError as error:
         raise InputError(f"{file}:\n{error}") from None
 

@@ -139,6 +139,14 @@ def test_a_file_that_is_not_there_is_told_with_what_chooses_another(arm, tmp_pat
     assert "Pulumi.none-of-this-name.yaml" in capsys.readouterr().err
 
 
+def test_a_file_that_is_not_there_is_told_before_azure_is_asked(monkeypatch, capsys):
+    monkeypatch.setenv("ARM_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("ARM_SUBSCRIPTION_ID", raising=False)
+    monkeypatch.delenv("AZURE_SUBSCRIPTION_ID", raising=False)
+    assert probe.main(["--stack", "none-of-this-name"]) == 2
+    assert "Pulumi.none-of-this-name.yaml" in capsys.readouterr().err
+
+
 def test_azure_refuses_what_its_lists_have_not_got(arm):
     arm.deploy(GROUP, ACCOUNT)
     listed = arm.get(
