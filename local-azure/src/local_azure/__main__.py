@@ -175,6 +175,12 @@ def _parser() -> argparse.ArgumentParser:
     rules = _command(commands, "rules", "list the rules of Azure that it enforces, with sources")
     rules.add_argument("--assumed", action="store_true", help="those that are not confirmed")
 
+    _faults(commands)
+    _alerts(commands)
+    return parser
+
+
+def _faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     fault = _command(commands, "fault", "make a region fail, or list what fails")
     fault.add_argument("region", nargs="?", help="a backend or account, such as foundry2")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
@@ -186,7 +192,17 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("--latency", type=_seconds, metavar="SECONDS", help="answer that much later")
     fault.add_argument("--reset", action="store_true", help="cut the answer in the middle")
     fault.add_argument("--clear", action="store_true", help="heal the region, or all of them")
-    return parser
+
+
+def _alerts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    alerts = _command(commands, "alerts", "list the alerts that fired, by the clock of the logs")
+    alerts.add_argument(
+        "--in",
+        dest="step",
+        metavar="DURATION",
+        help="move that clock forward first, by 1h or PT1H: rules are evaluated when due",
+    )
+    alerts.add_argument("--json", action="store_true", help="all that is known of them")
 
 
 def _command(

@@ -22,6 +22,8 @@ from local_azure.local import (
 )
 
 if TYPE_CHECKING:
+    import httpx
+
     from local_azure.deployment.display import Operation
     from local_azure.server import LocalAzure
 
@@ -255,16 +257,58 @@ def rules(options: argparse.Namespace) -> int:
     return 0
 
 
-def fault(options: argparse.Namespace) -> int:
-    """Set, clear or list the faults of the running server."""
-    import httpx
+def alerts(options: argparse.Namespace) -> int:
+    """List the alerts of the running server, after a step of its clock."""
+    from local_azure import durations
+    from local_azure.monitor.app import PATH
 
-    from local_azure.identity import authorization
+    state, endpoint = _running(options)
+    step = options.step
+    if step and not step.startswith("P"):
+        try:
+            step = f"PT{durations.of_pulumi(step):.0f}S"
+        except ValueError as error:
+            raise LocalAzureError(f"--in: {error}") from None
+    with _client(state) as client:
+        url = f"{endpoint}{PATH}"
+        answer = client.post(url, json={"in": step}) if step else client.get(url)
+    if answer.is_error:
+        raise LocalAzureError(answer.json()["error"]["message"])
+    found = answer.json()
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for alert in found["alerts"]:
+        when = alert["resolved"] or alert["fired"]
+        where = ", ".join(alert["dimensions"].values()) or "-"
+        print(f"{alert['state']:8} {when}  {alert['rule']}: {where} ({alert['measure']:g})")
+    for rule, why in found["errors"].items():
+        print(f"not evaluated: {rule}: {why}")
+    if not found["alerts"]:
+        print(f"no alert has fired by {found['now']}")
+    return 0
 
+
+def _running(options: argparse.Namespace) -> tuple[Path, str]:
+    """Return the state folder and endpoint of the running server. Raises LocalAzureError."""
     state = state_folder(options.state)
     running = find_server(state)
     if running is None:
         raise LocalAzureError("no local Azure runs here; start it: local-azure serve")
+    return state, running.endpoint
+
+
+def _client(state: Path) -> "httpx.Client":
+    import httpx
+
+    from local_azure.identity import authorization
+
+    return httpx.Client(trust_env=False, timeout=60, headers=authorization(state))
+
+
+def fault(options: argparse.Namespace) -> int:
+    """Set, clear or list the faults of the running server."""
+    state, endpoint = _running(options)
     wanted = {
         "status": options.status,
         "retry_after": options.retry_after,
@@ -278,9 +322,8 @@ def fault(options: argparse.Namespace) -> int:
         raise LocalAzureError("name the region that fails, such as foundry2")
     if body and options.clear:
         raise LocalAzureError("--clear heals; it goes with no other fault")
-    url = f"{running.endpoint}/_local-azure/faults"
-    headers = authorization(state)
-    with httpx.Client(trust_env=False, timeout=10, headers=headers) as client:
+    url = f"{endpoint}/_local-azure/faults"
+    with _client(state) as client:
         if options.clear:
             answer = client.delete(f"{url}/{options.region}" if options.region else url)
         elif body:

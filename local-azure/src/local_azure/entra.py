@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
@@ -23,10 +23,11 @@ from local_azure.identity import (
     Tokens,
 )
 from local_azure.local import TENANT_ID
+from local_azure.monitor import LOG_ANALYTICS
 from local_azure.openai_region import access
 from local_azure.resource_manager import sign_in
 
-_RESOURCES: Final = frozenset({*sign_in.AUDIENCES, access.AUDIENCE})
+_RESOURCES: Final = frozenset({*sign_in.AUDIENCES, access.AUDIENCE, LOG_ANALYTICS})
 _LIFETIME: Final = 3600
 _SCOPE_SUFFIX: Final = "/.default"
 # OpenID Connect's own; MSAL for Go asks for them beside the resource.
@@ -229,6 +230,8 @@ class _Entra:
         return form
 
     def _issue(self, resource: str, client_id: str) -> Mapping[str, Any]:
+        if urlsplit(resource).hostname in ("127.0.0.1", "localhost"):
+            resource = LOG_ANALYTICS  # this cloud's own address, which its metadata has for logs
         if resource.rstrip("/").lower() not in _RESOURCES:
             raise _RefusalError("resource", resource)
         return {

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from local_azure.faults import PATH as FAULTS
 from local_azure.faults import Fault
 from local_azure.identity import RESOURCE_MANAGER, authorization, signing_in
 from local_azure.local import SUBSCRIPTION_ID, authority_certificate, find_server
+from local_azure.monitor.app import PATH as ALERTS
 from local_azure.server import Seen
 
 _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
@@ -81,6 +83,11 @@ class LocalAzure:
     def heal(self) -> None:
         """End every fault."""
         self.ask("DELETE", FAULTS)
+
+    def alerts(self, *, after: timedelta = timedelta()) -> list[dict[str, Any]]:
+        """Return the alerts that fired, resolved ones too, once the logs' clock was moved on."""
+        seconds = round(after.total_seconds())
+        return list(self.ask("POST", ALERTS, json={"in": f"PT{seconds}S"}).json()["alerts"])
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Send a signed-in request to Resource Manager."""

@@ -33,6 +33,7 @@ from local_azure.hardening import Site
 from local_azure.identity import Secrets, Tokens
 from local_azure.local import HOST, LocalAzureError, ServerFile
 from local_azure.locations import Locations
+from local_azure.monitor.app import Monitor
 from local_azure.resource_manager import sign_in
 from local_azure.resource_manager.errors import ArmError
 from local_azure.store import Resource, Store, StoreError
@@ -94,6 +95,7 @@ class LocalAzure:
             raise LocalAzureError(str(error)) from None
         self._secrets = Secrets.of(state)
         self.tokens = Tokens(bytes.fromhex(self._secrets.signing_key))
+        self._monitor = Monitor(self._store, state, self.tokens)
         self._faults = faults.Faults()
         self._sites: dict[str, Site] = {}
         self._inside: dict[str, str] = {}
@@ -115,10 +117,12 @@ class LocalAzure:
             provisioning_seconds=self._options.provisioning_seconds,
             on_change=self._reconcile,
             compile_policy=policy.check,
+            check_query=self._monitor.check_query,
             tokens=self.tokens,
             other_routes=[
                 *entra.routes(self.tokens, self._secrets),
                 *pulumi_service.routes(self._state / "pulumi", self._secrets),
+                *self._monitor.routes(self._guarded),
             ],
             locations=self._locations,
         )
@@ -151,6 +155,7 @@ class LocalAzure:
             await site.close()
         for bound in (*self._reserved.values(), *self._refusing.values()):
             bound.close()
+        self._monitor.close()
         self._store.close()
 
     async def _open(
@@ -230,6 +235,7 @@ class LocalAzure:
     async def _reconcile(self) -> None:
         """Open a socket for what is new, close it for what is gone."""
         async with self._reconciling:
+            self._monitor.alerts.notice(self._monitor.clock.now())
             wanted = {
                 resource.id.lower(): resource
                 for kind in (SERVICE, ACCOUNT)
@@ -272,9 +278,12 @@ class LocalAzure:
                             f"the gateway of {resource.body['name']}",
                         )
                     )
+                    ended, answered = self._monitor.recorder(resource.id)
                     app = gateway.create_app(
                         self._store,
                         resource.id,
+                        answered=answered,
+                        ended=ended,
                         instances=self._options.gateway_instances,
                         resolve=self._resolver(resource.id),
                         tokens=self.tokens,

@@ -242,6 +242,7 @@ _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _SERVICE = f"{_GROUP}/providers/Microsoft.ApiManagement/service/{{serviceName}}"
 _ACCOUNT = f"{_GROUP}/providers/Microsoft.CognitiveServices/accounts/{{accountName}}"
 _NETWORK = f"{_GROUP}/providers/Microsoft.Network"
+_INSIGHTS = f"{_GROUP}/providers/Microsoft.Insights"
 _API_MANAGEMENT = "2024-05-01"
 _COGNITIVE_SERVICES = "2025-06-01"
 
@@ -399,6 +400,52 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
             "apimanagement:ApiPolicy",
             f"{_SERVICE}/apis/{{apiId}}/policies/{{policyId}}",
             _API_MANAGEMENT,
+        ),
+        _type("apimanagement:Logger", f"{_SERVICE}/loggers/{{loggerId}}", _API_MANAGEMENT),
+        _type(
+            "apimanagement:Diagnostic", f"{_SERVICE}/diagnostics/{{diagnosticId}}", _API_MANAGEMENT
+        ),
+        _type(
+            "apimanagement:ApiDiagnostic",
+            f"{_SERVICE}/apis/{{apiId}}/diagnostics/{{diagnosticId}}",
+            _API_MANAGEMENT,
+        ),
+        _type(
+            "operationalinsights:Workspace",
+            f"{_GROUP}/providers/Microsoft.OperationalInsights/workspaces/{{workspaceName}}",
+            "2023-09-01",
+            naming="random",
+            top=("identity", "location", "tags"),
+            replace_on=("location",),
+        ),
+        _type(
+            "monitor:DiagnosticSetting",
+            "/{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}",
+            "2021-05-01-preview",
+        ),
+        _type(
+            "monitor:ActionGroup",
+            f"{_INSIGHTS}/actionGroups/{{actionGroupName}}",
+            "2024-10-01-preview",
+            naming="random",
+            top=("identity", "location", "tags"),
+            replace_on=("location",),
+        ),
+        _type(
+            "monitor:ScheduledQueryRule",
+            f"{_INSIGHTS}/scheduledQueryRules/{{ruleName}}",
+            "2025-01-01-preview",
+            naming="random",
+            top=("identity", "kind", "location", "tags"),
+            replace_on=("location",),
+        ),
+        _type(
+            "applicationinsights:Workbook",
+            f"{_INSIGHTS}/workbooks/{{resourceName}}",
+            "2023-06-01",
+            naming="uuid",
+            top=("identity", "kind", "location", "tags"),
+            replace_on=("location",),
         ),
         _type(
             "apimanagement:Subscription",

@@ -4,7 +4,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -57,13 +57,16 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     choose: Callable[[int], int] = random.randrange,
     locations: Locations = PUBLIC,
+    answered: Callable[[Exchange], None] = lambda _: None,
+    ended: Callable[[Exchange, int, Mapping[str, str]], None] = lambda *_: None,
 ) -> web.Application:
     """Return the gateway of one API Management service.
 
     `instances` are its units, which do not synchronise: `choose(instances)` says which of them gets
     a request, as the load balancer in front of them does. `resolve` gives the loopback url behind a
     backend's host name, or None where DNS has no such name; nothing else is ever contacted. `clock`
-    gives seconds.
+    gives seconds. `answered` is told of each request before its answer is passed on, `ended` when
+    that is done, with the client's status and headers.
     """
     gateway = _Gateway(
         resources,
@@ -74,6 +77,8 @@ def create_app(
         clock=clock,
         choose=choose,
         locations=locations,
+        answered=answered,
+        ended=ended,
     )
     app = web.Application(client_max_size=MAX_BODY)
     host = host_name(service_id)
@@ -102,6 +107,8 @@ class _Gateway:
         clock: Callable[[], float],
         choose: Callable[[int], int],
         locations: Locations,
+        answered: Callable[[Exchange], None],
+        ended: Callable[[Exchange, int, Mapping[str, str]], None],
     ) -> None:
         self._resources = resources
         self._service_id = service_id
@@ -111,6 +118,8 @@ class _Gateway:
         self._clock = clock
         self._choose = choose
         self._locations = locations
+        self._answered = answered
+        self._ended = ended
         self._revision: int | None = None
         self._configuration: Configuration | None = None
         self._client: Client
@@ -147,7 +156,11 @@ class _Gateway:
                 await _answer_preflight(exchange, match)
             else:
                 await _run(exchange, running, match)
-            return await relay(request, exchange.response or Response(status=200))
+            response = exchange.response or Response(status=200)
+            self._answered(exchange)
+            answer = await relay(request, response)
+            self._ended(exchange, response.status, response.headers)
+            return answer
         finally:
             exchange.respond(None)
 

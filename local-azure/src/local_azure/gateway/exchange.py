@@ -242,7 +242,8 @@ class Exchange:
     `backend_id` names the backend or pool that a policy chose, `base_url` one it gave as a url;
     without either the API's own service url is used. `credentials` adds what the backend that was
     picked asks of a request. What is in `on_response` is called once the
-    backend has answered.
+    backend has answered. For logs: what the last attempt asked, met and took, and what tells the
+    tokens used once the answer has passed.
     """
 
     services: Services
@@ -260,6 +261,10 @@ class Exchange:
     body_sent: bool = False
     credentials: "Callable[[Request], Request] | None" = None
     on_response: list[Callable[["Exchange"], None]] = field(default_factory=list)
+    backend_url: str = ""
+    backend_status: int | None = None
+    backend_seconds: float = 0.0
+    usage: "Callable[[], dict[str, Any] | None] | None" = None
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
 

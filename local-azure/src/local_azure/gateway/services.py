@@ -107,6 +107,8 @@ class PolicyServices:
             path=url.path.rstrip("/") + request.relative_path,
             query=request.query,
         )
+        began = exchange.elapsed
+        exchange.backend_url, exchange.backend_status = str(request.url), None
         try:
             async with asyncio.timeout(header_timeout):
                 sent = exchange.credentials(request) if exchange.credentials else request
@@ -123,12 +125,15 @@ class PolicyServices:
                 str(error), source="forward-request", reason="BackendConnectionFailure"
             )
         else:
+            exchange.backend_status = response.status
             if breaker is not None:
                 header = response.headers.get("Retry-After")
                 breaker.answered(response.status, retry_after=lambda: durations.retry_after(header))
             if is_consumption and response.stream is not None:
                 await _without_events(response, is_buffered=buffer_response)
             return response
+        finally:
+            exchange.backend_seconds = exchange.elapsed - began
         if breaker is not None:
             breaker.failed(failure.reason or "")
         raise failure

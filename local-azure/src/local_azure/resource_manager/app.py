@@ -68,10 +68,12 @@ def create_app(
     subscription_id: str = "00000000-0000-0000-0000-000000000000",
     tenant_id: str = "00000000-0000-0000-0000-000000000001",
     locations: Locations = PUBLIC,
+    check_query: Callable[[str, str], str] = lambda *_: "",
 ) -> web.Application:
     """Return Resource Manager as an application that keeps everything in `store`.
 
     `gateway_url(service_id)` gives a new API Management service the url it answers at.
+    `check_query(workspace, query)` says what is wrong with a query over a workspace.
     `compile_policy(xml)` raises an exception with `line` and `message` for a policy that the
     gateway would not run. `tokens` verifies those that are sent. `other_routes` go before what
     Resource Manager answers. `on_change` is awaited after each committed change, before its answer.
@@ -82,6 +84,7 @@ def create_app(
         tenant_id=tenant_id,
         gateway_url=gateway_url,
         compile_policy=compile_policy,
+        check_query=check_query,
         provisioning_seconds=provisioning_seconds,
         locations=locations,
     )

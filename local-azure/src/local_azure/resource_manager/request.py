@@ -31,12 +31,16 @@ class CompilePolicy(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Azure:
-    """What does not change from request to request."""
+    """What does not change from request to request.
+
+    `check_query` says what is wrong with a query over a workspace, by its id; empty if nothing is.
+    """
 
     subscription_id: str
     tenant_id: str
     gateway_url: Callable[[str], str]
     compile_policy: CompilePolicy
+    check_query: Callable[[str, str], str]
     provisioning_seconds: float
     locations: Locations
 

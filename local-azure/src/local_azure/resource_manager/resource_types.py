@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local_azure.resource_manager import bodies
+from local_azure.resource_manager import bodies, monitor_bodies
 from local_azure.resource_manager.known_models import VERSIONS
 from local_azure.resource_manager.paths import (
     OPERATION_RESULT,
@@ -46,6 +46,15 @@ POLICIES = (API_POLICY, OPERATION_POLICY, SERVICE_POLICY)
 POLICY_FRAGMENT = "Microsoft.ApiManagement/service/policyFragments"
 NAMED_VALUE = "Microsoft.ApiManagement/service/namedValues"
 APIM_SUBSCRIPTION = "Microsoft.ApiManagement/service/subscriptions"
+LOGGER = "Microsoft.ApiManagement/service/loggers"
+SERVICE_DIAGNOSTIC = "Microsoft.ApiManagement/service/diagnostics"
+API_DIAGNOSTIC = "Microsoft.ApiManagement/service/apis/diagnostics"
+DIAGNOSTICS = (SERVICE_DIAGNOSTIC, API_DIAGNOSTIC)
+WORKSPACE = "Microsoft.OperationalInsights/workspaces"
+DIAGNOSTIC_SETTING = "Microsoft.Insights/diagnosticSettings"
+ACTION_GROUP = "Microsoft.Insights/actionGroups"
+QUERY_RULE = "Microsoft.Insights/scheduledQueryRules"
+WORKBOOK = "Microsoft.Insights/workbooks"
 CHECK_SUBDOMAIN = "Microsoft.CognitiveServices/checkDomainAvailability"
 CHECK_SERVICE_NAME = "Microsoft.ApiManagement/checkNameAvailability"
 
@@ -280,6 +289,42 @@ def _apim_subscription(request: Request) -> Built:
     )
 
 
+def _workspace(request: Request) -> Built:
+    given = request.properties
+    properties = {
+        "source": "Azure",
+        # A workspace of a name that was deleted lately is the deleted one, restored.
+        "customerId": str(uuid.uuid5(uuid.NAMESPACE_URL, request.id.lower())),
+        "provisioningState": "Succeeded",
+        "sku": {"name": "PerGB2018"},
+        "retentionInDays": 30,
+        "publicNetworkAccessForIngestion": "Enabled",
+        "publicNetworkAccessForQuery": "Enabled",
+        **given,
+        "workspaceCapping": {"dailyQuotaGb": -1, **given.get("workspaceCapping", {})},
+        "createdDate": _kept(request, "createdDate", request.time),
+        "modifiedDate": request.time,
+    }
+    return Built(body={**request.body, "location": request.location, "properties": properties})
+
+
+_BY_DEFAULT: Mapping[str, Mapping[str, Any]] = {
+    QUERY_RULE: {"enabled": True, "autoMitigate": True, "createdWithApiVersion": "2025-01-01"},
+    ACTION_GROUP: {"emailReceivers": [], "webhookReceivers": []},
+    WORKBOOK: {"version": "Notebook/1.0"},
+    LOGGER: {"isBuffered": True},
+}
+
+
+def _as_sent(request: Request) -> Built:
+    """Keep what was sent, with Azure's defaults."""
+    body = dict(request.body)
+    if request.kind and request.kind.tracked:
+        body["location"] = request.location
+    properties = {**_BY_DEFAULT.get(request.path.type, {}), **request.properties}
+    return Built(body={**body, "properties": properties})
+
+
 # Those that the program, Microsoft's SDKs and the Azure CLI use; bodies are read as those of the
 # one the program uses, and the others are the same in what is here, but for what is `newer`.
 _COGNITIVE_SERVICES = ("2024-10-01", "2025-06-01", "2025-09-01", "2026-05-15-preview")
@@ -418,6 +463,46 @@ _TABLE = (
         body=bodies.SUBSCRIPTION,
         build=_apim_subscription,
         patched=True,
+    ),
+    _apim_child(LOGGER, "Logger", body=monitor_bodies.LOGGER, build=_as_sent, patched=True),
+    *(
+        _apim_child(
+            name, "Diagnostic", body=monitor_bodies.DIAGNOSTIC, build=_as_sent, patched=True
+        )
+        for name in DIAGNOSTICS
+    ),
+    ResourceType(
+        name=WORKSPACE,
+        api_versions=("2023-09-01", "2025-02-01"),
+        body=monitor_bodies.WORKSPACE,
+        build=_workspace,
+        patched=True,
+        tracked=True,
+    ),
+    *(
+        ResourceType(name=name, api_versions=versions, body=body, build=_as_sent, tracked=tracked)
+        for name, versions, body, tracked in (
+            (
+                DIAGNOSTIC_SETTING,
+                ("2021-05-01-preview",),
+                monitor_bodies.DIAGNOSTIC_SETTING,
+                False,
+            ),
+            # Its location is `global`.
+            (
+                ACTION_GROUP,
+                ("2023-01-01", "2024-10-01-preview"),
+                monitor_bodies.ACTION_GROUP,
+                False,
+            ),
+            (
+                QUERY_RULE,
+                ("2023-12-01", "2025-01-01-preview"),
+                monitor_bodies.QUERY_RULE,
+                True,
+            ),
+            (WORKBOOK, ("2023-06-01",), monitor_bodies.WORKBOOK, True),
+        )
     ),
     _part_of_path(CHECK_SUBDOMAIN, _COGNITIVE_SERVICES),
     _part_of_path(CHECK_SERVICE_NAME, _API_MANAGEMENT),

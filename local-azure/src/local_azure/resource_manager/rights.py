@@ -19,6 +19,8 @@ _ACTIONS: Final = {
     "Owner": ("*",),
     "Contributor": ("*",),
     "Reader": ("*/read",),
+    "Log Analytics Reader": ("*/read",),
+    "Monitoring Reader": ("*/read",),
     "API Management Service Contributor": (
         "Microsoft.ApiManagement/service/*",
         "Microsoft.Authorization/*/read",
@@ -50,15 +52,22 @@ def check(claims: Mapping[str, Any], method: str, path: ArmPath, view: View) -> 
     if not path.steps and not path.tail:
         return
     action = f"{_kind(path)}/{_VERBS.get(method, 'read')}"
-    for role in _roles(claims, path.id, view):
-        if _names(_ACTIONS.get(role, ()), action) and not _names(_WITHHELD.get(role, ()), action):
-            return
+    if allows(claims, action, path.id, view):
+        return
     raise ArmError(
         403,
         "AuthorizationFailed",
         f"The client '{claims['appid']}' with object id '{claims['oid']}' does not have"
         f" authorization to perform action '{action}' over scope '{path.id}' or the scope is"
         " invalid. If access was recently granted, please refresh your credentials.",
+    )
+
+
+def allows(claims: Mapping[str, Any], action: str, scope: str, view: View) -> bool:
+    """Tell whether a role of the asker allows an action over a scope."""
+    return any(
+        _names(_ACTIONS.get(role, ()), action) and not _names(_WITHHELD.get(role, ()), action)
+        for role in _roles(claims, scope, view)
     )
 
 

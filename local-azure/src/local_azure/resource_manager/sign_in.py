@@ -86,5 +86,6 @@ def metadata(endpoint: str) -> Mapping[str, object]:
         "graphAudience": "https://graph.windows.net/",
         "graph": "https://graph.windows.net/",
         "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "logAnalyticsResourceId": endpoint,
         "suffixes": {},
     }

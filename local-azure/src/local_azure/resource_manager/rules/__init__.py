@@ -23,6 +23,7 @@ from local_azure.resource_manager.rules.every_request import (
     STATE_RULES,
     VALUE_RULES,
 )
+from local_azure.resource_manager.rules.monitor import MONITOR_RULES
 from local_azure.resource_manager.rules.networks import NETWORK_RULES
 from local_azure.resource_manager.rules.not_built import NOT_BUILT_RULES
 from local_azure.resource_manager.rules.policies import POLICY_RULES
@@ -40,6 +41,7 @@ STAGES = (
         *AUTHORIZATION_RULES,
         *SERVICE_RULES,
         *NETWORK_RULES,
+        *MONITOR_RULES,
         *BACKEND_RULES,
         *API_RULES,
         *POLICY_RULES,
