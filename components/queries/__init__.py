@@ -10,10 +10,6 @@ from urllib.parse import urlsplit
 from components.contract import Backend
 from components.traffic import Member, Pool, percent
 
-# By the simulation in docs/decisions/0032. The second is the incident's acceptance.
-STARVED_BELOW: Final = 0.25
-CEILING: Final = 0.7
-
 _FOLDER: Final = Path(__file__).parent
 _PLACE: Final = re.compile(r"\{\{(\w+)\}\}")
 
@@ -24,19 +20,18 @@ def fill(
     service: str,
     backends: Sequence[Backend[str]],
     accept_starved: Sequence[str] = (),
-    starved_below: float = STARVED_BELOW,
-    ceiling: float = CEILING,
+    **limits: object,
 ) -> str:
     """Return the query `<name>.kql` for an API Management service, by its ARM id, and its backends.
 
-    `starved_below` is a part of a region's declared share, `ceiling` a share of all requests. The
-    time that a query is about is its caller's to say, as a timespan.
+    `limits` are what some of them name: `starved_below`, a part of a region's expected share,
+    `ceiling`, a share of all requests, and `grain`, a timespan as `1h`. The time that a query is
+    about is its caller's to say.
     """
     values = {
         "service": _text(service),
         "declared": _declared(backends, accept_starved),
-        "starved_below": repr(float(starved_below)),
-        "ceiling": repr(float(ceiling)),
+        **{name: str(limit) for name, limit in limits.items()},
     }
 
     def part(place: re.Match[str]) -> str:
