@@ -35,7 +35,7 @@ def fill(
     }
 
     def part(place: re.Match[str]) -> str:
-        return values.get(place[1]) or read(place[1])
+        return values[place[1]] if place[1] in values else read(place[1])
 
     def read(file: str) -> str:
         return _PLACE.sub(part, (_FOLDER / f"{file}.kql").read_text(encoding="utf-8").strip())
