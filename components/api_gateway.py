@@ -11,11 +11,12 @@ from components.settings import CLASSIC_TIERS, Settings
 class ApiGateway(pulumi.ComponentResource):
     """An API Management service with a system-assigned identity, which the regions trust.
 
-    `service` names it and its resource group, as arguments of what is in it. `gateway_url` is
-    `https://<service>.azure-api.net`, `principal_id` the object id of the identity, and `addresses`
-    are those that it calls from, where they are its own.
+    `service` names it and its resource group, as arguments of what is in it, and `service_id` is
+    its ARM id. `gateway_url` is `https://<service>.azure-api.net`, `principal_id` the object id of
+    the identity, and `addresses` are those that it calls from, where they are its own.
     """
 
+    service_id: pulumi.Output[str]
     gateway_url: pulumi.Output[str]
     principal_id: pulumi.Output[str]
 
@@ -36,6 +37,7 @@ class ApiGateway(pulumi.ComponentResource):
         if found:
             resource_group_name = pulumi.Output.from_input(found.resource_group)
             service_name = pulumi.Output.from_input(found.name)
+            self.service_id = pulumi.Output.from_input(found.id)
             self.gateway_url = pulumi.Output.from_input(found.gateway_url)
             self.principal_id = pulumi.Output.from_input(found.principal_id)
         else:
@@ -62,6 +64,7 @@ class ApiGateway(pulumi.ComponentResource):
                 ),
             )
             service_name, self.gateway_url = service.name, service.gateway_url
+            self.service_id = service.id
             if gateway.sku in CLASSIC_TIERS:  # others share theirs with other customers
                 self.addresses = service.public_ip_addresses.apply(lambda known: list(known or ()))
             self.principal_id = service.identity.apply(

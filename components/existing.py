@@ -9,6 +9,7 @@ from components.inference_api import API_NAME, OPENAI_PATH, policy_mistakes
 from components.resource_manager import (
     API_MANAGEMENT,
     COGNITIVE_SERVICES,
+    OPERATIONAL_INSIGHTS,
     Deployer,
     ResourceManagerError,
     at,
@@ -23,17 +24,23 @@ _MISSING: Final = ("ResourceNotFound", "ResourceGroupNotFound")
 _OPENAI_ENDPOINT: Final = "OpenAI Language Model Instance API"
 
 # What it is called, its type, and the API version that reads it.
+_WORKSPACE: Final = (
+    "workspace",
+    "Microsoft.OperationalInsights/workspaces",
+    OPERATIONAL_INSIGHTS,
+)
 _SERVICE: Final = ("API Management service", "Microsoft.ApiManagement/service", API_MANAGEMENT)
 _ACCOUNT: Final = ("account", "Microsoft.CognitiveServices/accounts", COGNITIVE_SERVICES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundService:
-    """An API Management service; `principal_id` is the object id of its own identity.
+    """An API Management service by its ARM id; `principal_id` is the object id of its own identity.
 
     `tier` is the name of its sku, `addresses` those that it calls from, where they are its own.
     """
 
+    id: str
     resource_group: str
     name: str
     gateway_url: str
@@ -51,8 +58,17 @@ class FoundAccount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundWorkspace:
+    """A Log Analytics workspace: its ARM id, the id that queries name it by, and its location."""
+
+    id: str
+    customer_id: str
+    location: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found:
-    """The service, if it is there, and the accounts that are, by their region's name.
+    """The service and the workspace, if there, and the accounts that are, by their region's name.
 
     `tier` is the service's, there or to be made.
     """
@@ -60,6 +76,7 @@ class Found:
     service: FoundService | None
     accounts: Mapping[str, FoundAccount]
     tier: str
+    workspace: FoundWorkspace | None = None
 
 
 def look_up(settings: Settings) -> Found:
@@ -68,6 +85,7 @@ def look_up(settings: Settings) -> Found:
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
     azure, problems, service, accounts = Deployer(), list[str](), None, {}
+    workspace = None
     if its := settings.gateway.existing:
         key = "gateway.existing.serviceName"
         named = _Named(azure, problems, key, its.resource_group, its.service_name, _SERVICE)
@@ -78,11 +96,16 @@ def look_up(settings: Settings) -> Found:
             named = _Named(azure, problems, key, of_it.resource_group, of_it.account_name, _ACCOUNT)
             if account := _account(named, region, settings):
                 accounts[region.name] = account
+    if settings.monitoring and (logs := settings.monitoring.workspace):
+        key = "monitoring.workspace.name"
+        workspace = _workspace(
+            _Named(azure, problems, key, logs.resource_group, logs.name, _WORKSPACE)
+        )
     tier = service.tier if service else settings.gateway.sku
     problems += policy_mistakes(settings, tier)
     if problems:
         raise SettingsError(problems)
-    return Found(service=service, accounts=accounts, tier=tier)
+    return Found(service=service, accounts=accounts, tier=tier, workspace=workspace)
 
 
 @dataclass(frozen=True)
@@ -108,7 +131,8 @@ class _Named:
         except ResourceManagerError as error:
             if error.code in _MISSING:
                 found = f"and there is no such {what} in {shown(self.group)}"
-                self.refuse(found, "correct either, or leave `existing` out for a new one")
+                section = self.key.split(".")[-2]  # `existing`, or `workspace`
+                self.refuse(found, f"correct either, or leave `{section}` out for a new one")
             else:
                 self.refuse("which cannot be looked up", error)
         return None
@@ -145,6 +169,7 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
         named.refuse(found, f"{remedy}, or choose another service")
         break
     return FoundService(
+        id=str(there.get("id")),
         resource_group=named.group,
         name=there.get("name", named.name),
         gateway_url=at(there, "properties", "gatewayUrl") or "",
@@ -153,6 +178,19 @@ def _service(named: _Named, settings: Settings) -> FoundService | None:
         addresses=tuple(at(there, "properties", "publicIPAddresses") or ())
         if tier in CLASSIC_TIERS
         else (),
+    )
+
+
+def _workspace(named: _Named) -> FoundWorkspace | None:
+    if (there := named.read()) is None:
+        return None
+    customer_id = at(there, "properties", "customerId")
+    if not customer_id:
+        named.refuse("which is not ready: it has no customerId", "try again later")
+    return FoundWorkspace(
+        id=str(there.get("id")),
+        customer_id=str(customer_id),
+        location=regions.normalise(there.get("location", "")),
     )
 
 

@@ -27,13 +27,16 @@ from components.traffic import (
 STACK: Final = "pulumi:pulumi:Stack"
 DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
 """Types with the stack's outputs: `routing` and `backends` are what a pool is meant to be, `pools`
-the models that have one; `unprotected` and `accept_starved` name what is allowed to be so."""
+the models that have one; `unprotected` and `accept_starved` name what is allowed to be so, and
+`unwatched` says that no alarm is wanted."""
 ACCOUNT: Final = "azure-native:cognitiveservices:Account"
 DEPLOYMENT: Final = "azure-native:cognitiveservices:Deployment"
 SERVICE: Final = "azure-native:apimanagement:ApiManagementService"
 ROLE: Final = "azure-native:authorization:RoleAssignment"
 BACKEND: Final = "azure-native:apimanagement:Backend"
 POLICY: Final = "azure-native:apimanagement:ApiPolicy"
+ALERT: Final = "azure-native:monitor:ScheduledQueryRule"
+ACTION_GROUP: Final = "azure-native:monitor:ActionGroup"
 
 _VERSION: Final = re.compile(r"/v\d{8}\w*(?=:)")
 _XML_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -100,7 +103,9 @@ class Stack:
         self.roles = by_type.get(ROLE, [])
         self.deployments = by_type.get(DEPLOYMENT, [])
         self.policies = by_type.get(POLICY, [])
+        self.alerts = by_type.get(ALERT, [])
         self._declaring = [each for kind in DECLARING for each in by_type.get(kind, [])]
+        self.is_unwatched = self._output("unwatched") is True
         self.routing = str(self._output("routing") or "round-robin")
         declared = Pool.read(self._output("backends"))
         self.declared = None if declared.unread else declared
@@ -224,6 +229,25 @@ def no_region_is_starved(stack: Stack) -> Findings:
         if (starved := ", ".join(stack.starved(pool))) and not stack.wrong(pool):
             what = f"{starved} would get no traffic as long as all is well{_would_be(pool)}"
             yield resource, f"{what}; to accept it, write acceptStarved: [{starved}]"
+
+
+@_rule("A pool has an alarm on its regions' shares, unless monitoring is null by declaration.")
+def pools_have_an_alarm(stack: Stack) -> Findings:
+    if not stack.is_unwatched and not any(map(_looks_at_the_gateway, stack.alerts)):
+        for resource, _ in stack.pools:
+            what = "has no alarm: nobody would notice a region that gets no traffic"
+            remedy = "name monitoring.workspace in the config, or set monitoring to null"
+            yield resource, f"{what}; {remedy}"
+
+
+def _looks_at_the_gateway(alert: Resource) -> bool:
+    """Tell whether a rule reads the gateway's log; what a preview does not tell may be that."""
+    criteria = alert.inputs.get("criteria")
+    conditions = mapping(criteria).get("allOf") or ()
+    texts = [mapping(each).get("query") for each in conditions if each not in UNTOLD]
+    is_told = criteria not in UNTOLD and conditions not in UNTOLD
+    reads = any(text in UNTOLD or "ApiManagementGatewayLogs" in str(text) for text in texts)
+    return alert.inputs.get("enabled") is not False and (reads or not is_told)
 
 
 @_rule("No change of config deletes or replaces an account or the service.")

@@ -86,7 +86,8 @@ def policy_mistakes(settings: Settings, tier: str) -> Iterator[str]:
 class InferenceApi(pulumi.ComponentResource):
     """The API behind `<gateway>/inference`; clients send `subscription_key` as header `api-key`.
 
-    The key is None where it is not exported, and unknown in a preview: only `up` may look it up.
+    The key is None before `admit_clients` and where it is not exported, and unknown in a preview:
+    only `up` may look it up.
     """
 
     subscription_key: pulumi.Output[str] | None = None
@@ -101,7 +102,6 @@ class InferenceApi(pulumi.ComponentResource):
         service: Mapping[str, Any],
         tier: str,
         pools: Sequence[pulumi.Resource],
-        regions: Iterable[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
@@ -117,6 +117,7 @@ class InferenceApi(pulumi.ComponentResource):
             subscription_key_parameter_names={"header": "api-key", "query": "api-key"},
             **service,
         )
+        self.api_name = api.name
         named: apimanagement.ParameterContractArgsDict
         named = {"name": "deployment-id", "type": "string", "required": True}
         operations = [
@@ -146,17 +147,25 @@ class InferenceApi(pulumi.ComponentResource):
         self.policy = PolicyReference(
             id=policy.id, digest=pulumi.Output.from_input(digest(declared))
         )
+        self._own = [policy, *operations]
+
+    def admit_clients(
+        self, settings: Settings, service: Mapping[str, Any], after: Iterable[pulumi.Resource]
+    ) -> None:
+        """Declare the clients' subscription, after all else that the stack declares.
+
+        Last of all, it is first to be deleted: a `destroy` of what is protected ends with it,
+        before anything is gone (docs/decisions/0030).
+        """
         subscription = apimanagement.Subscription(
-            f"{name}-clients",
-            sid=f"{name}-clients",
+            f"{API_NAME}-clients",
+            sid=f"{API_NAME}-clients",
             display_name="Clients of the inference API",
-            scope=api.name.apply(lambda api_name: f"/apis/{api_name}"),
+            scope=self.api_name.apply(lambda api_name: f"/apis/{api_name}"),
             state=apimanagement.SubscriptionState.ACTIVE,
-            # Last of all, so first to be deleted: a `destroy` of what is protected ends with it,
-            # before anything is gone (docs/decisions/0030).
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[policy, *operations, *regions],
+                depends_on=[*self._own, *after],
                 protect="gateway" not in settings.unprotected,
             ),
             **service,

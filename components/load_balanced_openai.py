@@ -11,6 +11,7 @@ from components.api_gateway import ApiGateway
 from components.backend_pool import BackendPool
 from components.existing import Found
 from components.inference_api import API_NAME, API_PATH, InferenceApi
+from components.monitoring import Monitoring
 from components.network import PrivateEndpoints
 from components.openai_region import RegionalOpenAI
 from components.settings import GENERATED_SUFFIX_LENGTH, Settings
@@ -20,7 +21,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
     """Azure OpenAI in several regions behind one API Management endpoint.
 
     `stack_outputs` is the contract with `probes/`, one entry per stack output. The component's own
-    outputs also name what is `unprotected`, and what may be starved.
+    outputs also name what is `unprotected`, what may be starved, and whether it is `unwatched`.
     """
 
     def __init__(
@@ -89,9 +90,32 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             service=gateway.service,
             tier=existing.tier,
             pools=[each.pool for each in pools.values()],
-            regions=regions.values(),
             **shared,
         )
+        backends = tuple(
+            contract.Backend(
+                id=region.name,
+                location=region.location,
+                region=region.display_name,
+                url=regions[region.name].backend_url,
+                priority=region.priority,
+                weight=region.weight,
+            )
+            for region in settings.regions
+        )
+        monitoring = settings.watched and Monitoring(
+            "monitoring",
+            its=settings.watched,
+            found=existing.workspace,
+            service=gateway.service,
+            service_id=gateway.service_id,
+            api_name=api.api_name,
+            backends=backends,
+            suffix=gateway.service["service_name"] if existing.service else suffix,
+            **shared,
+        )
+        watched = [monitoring] if monitoring else []
+        api.admit_clients(settings, gateway.service, after=[*regions.values(), *watched])
 
         outputs = contract.Outputs(
             resource_group=gateway.service["resource_group_name"],
@@ -102,28 +126,23 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             api_version=settings.api_version,
             pool=contract.PoolReference(id=first.pool_id, name=first.pool_name),
             routing=settings.routing,
-            backends=tuple(
-                contract.Backend(
-                    id=region.name,
-                    location=region.location,
-                    region=region.display_name,
-                    url=regions[region.name].backend_url,
-                    priority=region.priority,
-                    weight=region.weight,
-                )
-                for region in settings.regions
-            ),
+            backends=backends,
             subscription=api.subscription_id,
             pools=tuple(
                 contract.ModelPool(deployment=model, id=pool.pool_id, name=pool.pool_name)
                 for model, pool in pools.items()
             ),
             policy=api.policy,
+            workspace=monitoring.workspace if monitoring else None,
         )
         self.stack_outputs: dict[str, Any] = contract.export(outputs)
         # What the policy pack accepts, by name: `protect: false` names nothing.
         by_name = settings.protect.unprotected if settings.protect else ()
-        accepted = {"unprotected": [*by_name], "accept_starved": [*settings.accept_starved]}
+        accepted = {
+            "unprotected": [*by_name],
+            "accept_starved": [*settings.accept_starved],
+            "unwatched": settings.monitoring is None,
+        }
         self.register_outputs({**self.stack_outputs, **accepted})
 
 

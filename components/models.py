@@ -30,6 +30,7 @@ _OFFERED: Final = {
 }
 _KNOWN: Final = {each for places in _OFFERED.values() for each in places.split()}
 
+SCHEDULE_OF: Final = "August 2026"
 # "Model retirement schedule" of 2026-08-26, those that chat or embed and have not retired by then.
 _RETIRES: Final = """
 gpt-5 2025-08-07 2027-02-06
@@ -77,6 +78,17 @@ def offered(sku: str, model: str, location: str) -> bool | None:
     if places and location not in places.split():
         return False
     return True if own or sku == "DataZoneStandard" else None
+
+
+def unknown(model: str, version: str) -> str:
+    """Say what of a model the schedule has not got, as its key and why; empty for one it has."""
+    versions = [each for name, each in RETIRES if name == model]
+    if version in versions:
+        return ""
+    found = f"is not among the models of Microsoft's schedule of {SCHEDULE_OF}"
+    if not versions:
+        return f"model: {model} {found}"
+    return f"version: {model} {version} {found}, which has {' and '.join(versions)}"
 
 
 def today() -> date:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import httpx
 
 PUBLIC_AZURE: Final = "https://management.azure.com"
-# API versions; the first two are azure-native 3's own.
+# API versions; all but the last are azure-native 3's own.
 API_MANAGEMENT: Final = "2024-05-01"
 COGNITIVE_SERVICES: Final = "2025-06-01"
+OPERATIONAL_INSIGHTS: Final = "2023-09-01"
 SUBSCRIPTIONS: Final = "2022-12-01"
 OPENAI_USER: Final = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 """Id of the role Cognitive Services OpenAI User (Azure documentation, "Azure built-in roles")."""

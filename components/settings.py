@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from components import models, traffic
 from components.regions import Locations, normalise
+from components.traffic import SECRET
 
 if TYPE_CHECKING:
     import pulumi
@@ -36,6 +37,16 @@ UPGRADES: Final = (
 TIERS: Final = ("Consumption", *CLASSIC_TIERS, "BasicV2", "StandardV2", "PremiumV2")
 # API Management, "Use a virtual network": tiers whose gateway reaches a network and stays public.
 NETWORK_TIERS: Final = ("Developer", "Premium", "StandardV2", "PremiumV2")
+# API Management, "Pricing" and "v2 service tiers": most units of a service in one region.
+MOST_UNITS: Final = {
+    "Developer": 1,
+    "Basic": 2,
+    "Standard": 4,
+    "Premium": 12,
+    "BasicV2": 10,
+    "StandardV2": 10,
+    "PremiumV2": 30,
+}
 GENERATED_SUFFIX_LENGTH: Final = 8  # where `resourceSuffix` is left out
 _BACKEND_LENGTH: Final = 80  # API Management REST API
 # Azure, "Use tags to organize your Azure resources": 50, and API Management takes 15 of them.
@@ -92,6 +103,11 @@ def _whole(low: int, high: int | None = None, **field: Any) -> Any:
     """Declare a whole number; neither `true` nor 1.0 nor "1" is one."""
     meant = f"of at least {low}" if high is None else f"from {low} to {high}"
     return _key(f"write a whole number {meant}", ge=low, le=high, **field)
+
+
+def _part(**field: Any) -> Any:
+    """Declare a part of a whole: a number above 0 and below 1."""
+    return _key("write a number above 0 and below 1, as 0.25", gt=0, lt=1, **field)
 
 
 def _location(value: str, info: ValidationInfo) -> str:
@@ -166,6 +182,8 @@ _DEPLOYMENT = "write {} letters, digits, `_`, `.` and `-`, a letter or digit fir
 _VERSION = 'write the model\'s version in quotes, as "2026-03-17"'  # else YAML reads a date
 _API_VERSION = 'write a version in quotes, as "2024-10-21" or "2025-04-01-preview"'
 _E_MAIL = "write an e-mail address of at most 100 characters: Azure sends notices there"
+_WORKSPACE = "write the workspace's name: {} letters, digits and hyphens, no hyphen first or last"
+_WEBHOOK = "write the http or https URL that takes alerts"
 _DURATION = "write an ISO-8601 duration above zero, as PT1M for a minute"
 Location = Annotated[str, _text("[A-Za-z][A-Za-z0-9 ]*", _PLACE), AfterValidator(_location)]
 RegionName = Annotated[str, _text("[a-z0-9][a-z0-9-]*", _NAME, high=80)]
@@ -204,6 +222,10 @@ Addresses = Annotated[
 ]
 Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
 EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
+WorkspaceName = Annotated[
+    str, _text("[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]", _WORKSPACE, low=4, high=63)
+]
+Webhook = Annotated[str, _text(r"https?://[!-~]+", _WEBHOOK, high=2048)]
 _AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
 Duration = Annotated[str, _AnyDuration, AfterValidator(_above_zero)]
 
@@ -365,6 +387,41 @@ class Network(_Section):
     )
 
 
+class WorkspaceReference(_Section):
+    """Names a Log Analytics workspace that is there already, to be logged to."""
+
+    resource_group: GroupName = Field(description="Resource group of the workspace.")
+    name: WorkspaceName = Field(description="Name of the workspace.")
+
+
+class Monitoring(_Section):
+    """Logs of the gateway, the alarm on a region's share, and a workbook: docs/monitoring.md."""
+
+    workspace: WorkspaceReference | None = Field(
+        None, description="A Log Analytics workspace to use. Without it, the stack makes one."
+    )
+    alert_emails: Annotated[tuple[EMail, ...], _Listed] = _key(
+        "list e-mail addresses, as [team@example.com]",
+        default=(),
+        description="Who gets an e-mail when an alert fires, and when it resolves.",
+    )
+    webhook: Webhook | None = Field(
+        None,
+        description="URL that gets each alert in the common alert schema; a secret in the state.",
+    )
+    starved_below: float = _part(
+        default=0.25,
+        description="Part of its expected share below which a region is starved.",
+    )
+    ceiling: float = _part(
+        default=0.7,
+        description="Share of all requests above which no region may be that is not declared to.",
+    )
+    retention_days: int = _whole(
+        30, 730, default=30, description="How long the stack's own workspace keeps the logs."
+    )
+
+
 class Settings(_Section):
     """A whole, valid config.
 
@@ -423,6 +480,11 @@ class Settings(_Section):
         default_factory=Breaker.model_construct,
         description="Circuit breaker of each backend; `null` switches it off, as Consumption "
         "requires.",
+    )
+    monitoring: Monitoring | None = Field(
+        default_factory=Monitoring.model_construct,
+        description="Logs, alerts and a workbook in Azure; `null` for none, as Consumption "
+        "requires. docs/monitoring.md has what is made and what it costs.",
     )
     retries: Retries = Field(
         default_factory=Retries.model_construct,
@@ -483,7 +545,14 @@ class Settings(_Section):
     @property
     def beyond_consumption(self) -> list[tuple[str, str]]:
         """Keys of what is on and Consumption has not got, and what switches each off."""
-        return _beyond_consumption(on={"breaker": self.breaker, "streaming": self.streaming})
+        own = {"breaker": self.breaker, "streaming": self.streaming, "monitoring": self.watched}
+        return _beyond_consumption(on=own)
+
+    @property
+    def watched(self) -> Monitoring | None:
+        """What is monitored: nothing where the logs of a service that exists are not named."""
+        is_told = self.monitoring and (self.monitoring.workspace or not self.gateway.existing)
+        return self.monitoring if is_told else None
 
     @property
     def own_location(self) -> str:
@@ -546,8 +615,11 @@ class Settings(_Section):
                 f"{NAMESPACE}:network.allowedIps: a {self.gateway.sku} service has no fixed "
                 "addresses; the accounts answer it only if those it calls from are listed"
             )
+        lines += self._unheard
         for position, model in enumerate(self.models):
             path = f"{NAMESPACE}:models[{position}]"
+            if fault := models.unknown(model.model, model.version):
+                lines.append(f"{path}.{fault}; `python probes/models.py` asks Azure")
             if told := models.retirement(model.model, model.version):
                 lines.append(f"{path}: {told}; choose a newer version or model")
             unknown = [
@@ -564,9 +636,29 @@ class Settings(_Section):
                 )
         return tuple(lines)
 
+    @property
+    def _unheard(self) -> Iterator[str]:
+        """Why an alarm that is asked for would not be heard."""
+        if (its := self.monitoring) is None:
+            return
+        path = f"{NAMESPACE}:monitoring"
+        if not self.watched:
+            yield (
+                f"{path} watches nothing: a service that exists keeps its own diagnostic setting; "
+                "set workspace to the one that its logs go to, or monitoring to null"
+            )
+        elif not its.alert_emails and not its.webhook:
+            yield f"{path}: the alarm rings nowhere; set alertEmails or webhook"
+        if all(float(share) > its.ceiling for share in self.pool.shares or (0,)):
+            yield (
+                f"{path}.ceiling is {its.ceiling}, and every region is declared above it; write a "
+                "higher one"
+            )
+
 
 def _beyond_consumption(on: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(key, off) for key, off in (("breaker", "null"), ("streaming", "false")) if on[key]]
+    off = {"breaker": "null", "streaming": "false", "monitoring": "null"}
+    return [(key, how) for key, how in off.items() if on[key]]
 
 
 def mistake(path: str, found: str, remedy: object) -> str:
@@ -651,7 +743,8 @@ def _decode(key: str, text: str) -> Any:
 def _line(error: Any) -> str:
     kind, path, value = error["type"], error["loc"], error["input"]
     declared = _declared(path)
-    found = "is missing" if kind == "missing" else f"is {shown(value)}"
+    is_open = path[0] != "monitoring" or "://" not in str(value)  # a webhook's URL is its key
+    found = "is missing" if kind == "missing" else f"is {shown(value) if is_open else SECRET}"
     remedy = error["msg"] if kind == "remedy" else _remedy(declared)
     if kind == "extra_forbidden":
         found += ", but there is no such key"
@@ -754,6 +847,14 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     yield from _check_gateway(config, wrong)
     yield from _check_tags(config)
     yield from _check_network(config, wrong)
+    yield from _check_monitoring(config.get("monitoring"))
+
+
+def _check_monitoring(monitoring: Any) -> Iterator[str]:
+    its = monitoring if isinstance(monitoring, Mapping) else {}
+    if its.get("workspace") and "retentionDays" in its:
+        remedy = "a workspace that exists keeps its own; leave this key out"
+        yield mistake("monitoring.retentionDays", f"is {shown(its['retentionDays'])}", remedy)
 
 
 def _check_network(config: Mapping[str, Any], wrong: Collection[_Path]) -> Iterator[str]:
@@ -886,12 +987,16 @@ def _check_gateway(config: Mapping[str, Any], wrong: Collection[_Path]) -> Itera
             yield mistake(f"gateway.{key}", f"is {shown(gateway[key])}", remedy)
     elif tier != "Consumption" and capacity == 0 and ("gateway", "sku") not in wrong:
         yield mistake("gateway.capacity", "is 0", f"a {tier} service has at least 1 unit")
+    elif isinstance(capacity, int) and capacity > MOST_UNITS.get(tier, capacity):
+        most = f"a {tier} service has at most {MOST_UNITS[tier]}"
+        remedy = f"{most}{' in a region' * (tier == 'Premium')}; write fewer, or choose another sku"
+        yield mistake("gateway.capacity", f"is {capacity}", remedy)
     elif tier == "Consumption":
         if capacity:
             remedy = "a Consumption service has no units; write 0, or leave the key out"
             yield mistake("gateway.capacity", f"is {capacity}", remedy)
-        breaker, streaming = config.get("breaker", ()) is not None, config.get("streaming", True)
-        for key, off in _beyond_consumption({"breaker": breaker, "streaming": streaming}):
+        on = {key: config.get(key, ()) is not None for key in ("breaker", "monitoring")}
+        for key, off in _beyond_consumption({**on, "streaming": config.get("streaming", True)}):
             if (key,) not in wrong:
                 has_none = f"a Consumption service has none; set it to {off}"
                 yield mistake(key, "is on", f"{has_none}, or choose another gateway.sku")

@@ -21,10 +21,13 @@ _ROOM: Final = 15_000  # characters for what stands below the reasons
 _POLICY_LINES: Final = 100
 _HEAD: Final = 6  # lines before the first row of a section that has a table
 _PRICE_PAGE: Final = "https://azure.microsoft.com/pricing"
+_MONITOR: Final = f"[Azure Monitor prices]({_PRICE_PAGE}/details/monitor/)"
 _PRICES: Final = {
     guardrails.SERVICE: f"[API Management prices]({_PRICE_PAGE}/details/api-management/)",
     "azure-native:cognitiveservices:Deployment": "by the tokens used, nothing while idle: "
     f"[Azure OpenAI prices]({_PRICE_PAGE}/details/cognitive-services/openai-service/)",
+    "azure-native:operationalinsights:Workspace": f"by what is logged, {_MONITOR}",
+    guardrails.ALERT: f"each by how often it looks, {_MONITOR}",
 }
 _END: Final = ["", "</details>"]  # of a folded section
 
@@ -74,6 +77,7 @@ def _sections(preview: Preview, reasons: Collection[str]) -> Iterator[tuple[str,
     """Give each section with what it is called when some of it is left out."""
     for name, pool in preview.pools:
         yield "the pool", _pool(name, pool, preview)
+    yield "the alarm", _alarm(preview)
     broken = preview.violations
     names: dict[tuple[str, str], list[str]] = {}
     for each in broken:
@@ -111,6 +115,18 @@ def _costs(changes: Sequence[Change]) -> list[str]:
     found = [f"- {_text(', '.join(those))}: {page}" for page, those in names.items()]
     others = f"- what else is added: [price calculator]({_PRICE_PAGE}/calculator/)"
     return [*found, others] if added else []
+
+
+def _alarm(preview: Preview) -> list[str]:
+    """Say who would hear of a starved region; of a preview that has no pool, nothing."""
+    rules, heard = preview.alarm
+    if preview.failures or not any("after" in pool for _, pool in preview.pools):
+        return []
+    said = "none" + (", as declared: `monitoring` is `null`" if preview.is_unwatched else "")
+    if rules:
+        who = f"heard by {_text(', '.join(heard))}" if heard else "which nobody hears: set "
+        said = f"{rules} rules, {who}" + ("" if heard else "`monitoring.alertEmails`")
+    return ["", f"**Alarm:** {said}"]
 
 
 def _titled(title: str, lines: list[str]) -> list[str]:

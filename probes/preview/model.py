@@ -112,6 +112,7 @@ class Preview:
             "routing": self.routing,
             "unprotected": self.allowed,
             "accept_starved": self.config.get("acceptStarved"),
+            "unwatched": self.is_unwatched,
             "backends": as_services(self.regions) if self.regions else None,
             "pools": [
                 {"deployment": each.get("name")} for each in _mappings(self.config.get("models"))
@@ -123,6 +124,22 @@ class Preview:
             if each.after is not None and each.type != guardrails.STACK
         ]
         return guardrails.Stack([guardrails.Resource(guardrails.STACK, "", outputs), *declared])
+
+    @property
+    def is_unwatched(self) -> bool:
+        return "monitoring" in self.config and not self.config["monitoring"]
+
+    @property
+    def alarm(self) -> tuple[int, list[str]]:
+        """How many alert rules there would be, and who hears them, by address or in a word."""
+        declared = [each for each in self.resources if each.after is not None]
+        heard: list[str] = []
+        for each in declared:
+            if each.type == guardrails.ACTION_GROUP and each.after is not None:
+                emails = _mappings(each.after.get("emailReceivers"))
+                heard += [str(to.get("emailAddress")) for to in emails]
+                heard += ["a webhook" for _ in each.after.get("webhookReceivers") or ()]
+        return sum(each.type == guardrails.ALERT for each in declared), heard
 
     @property
     def allowed(self) -> list[str]:

@@ -19,6 +19,7 @@ CHAT = {
     "capacity": 50,
 }
 DROP = object()
+HEARD = {"alertEmails": ["team@example.com"]}  # so that nothing is warned of
 
 LIST_REGIONS = "list 2 to 30 regions, each with a name and a location"
 LIST_MODELS = "list at least one model, each with name, model, version, sku and capacity"
@@ -46,6 +47,8 @@ GROUP = (
 )
 ACCOUNT = "write the account's name: 2 to 64 letters, digits, `_`, `.` and `-`"
 KEEPS_ITS_OWN = "a service that exists keeps its own; leave out this key, or `existing`"
+A_PART = "write a number above 0 and below 1, as 0.25"
+BARE = {"breaker": None, "streaming": False, "monitoring": None}  # as Consumption needs
 AT_LEAST_1 = "write a whole number of at least 1"
 EQUAL = 'give every region the same priority and weight, or set routing to "weighted" or "priority"'
 
@@ -61,7 +64,8 @@ def models(*names: str) -> list[dict[str, Any]]:
 
 def at(changes: dict[str, Any], **config: Any) -> dict[str, Any]:
     """A good config with changes by path, as `regions.2.weight`; DROP takes a key away."""
-    whole = copy.deepcopy({"regions": REGIONS, "models": [CHAT], **config})
+    good = {"regions": REGIONS, "models": [CHAT], "monitoring": HEARD}
+    whole = copy.deepcopy({**good, **config})
     for path, value in changes.items():
         *parents, last = [int(step) if step.isdecimal() else step for step in path.split(".")]
         place: Any = whole
@@ -470,6 +474,7 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
             {
                 "network": {"allowedIps": ["203.0.113.7"]},
                 "gateway": {"sku": "Consumption"},
+                "monitoring": None,
                 "breaker": None,
                 "streaming": False,
             }
@@ -561,6 +566,10 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
                 "streaming is on: a Consumption service has none; set it to false, or choose "
                 "another gateway.sku"
             ),
+            (
+                "monitoring is on: a Consumption service has none; set it to null, or choose "
+                "another gateway.sku"
+            ),
         ],
     ),
     (
@@ -614,10 +623,76 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "units on Consumption",
-        at({"gateway": {"sku": "Consumption", "capacity": 1}, "breaker": None, "streaming": False}),
+        at({"gateway": {"sku": "Consumption", "capacity": 1}, **BARE}),
         [
             (
                 "gateway.capacity is 1: a Consumption service has no units; write 0, or leave the "
+                "key out"
+            )
+        ],
+    ),
+    *(
+        (
+            f"more units than {tier} has",
+            at({"gateway": {"sku": tier, "capacity": most + 1}}),
+            [
+                (
+                    f"gateway.capacity is {most + 1}: a {tier} service has at most {most}{where}; "
+                    "write fewer, or choose another sku"
+                )
+            ],
+        )
+        for tier, most, where in (
+            ("Developer", 1, ""),
+            ("Basic", 2, ""),
+            ("Standard", 4, ""),
+            ("Premium", 12, " in a region"),
+            ("BasicV2", 10, ""),
+            ("StandardV2", 10, ""),
+            ("PremiumV2", 30, ""),
+        )
+    ),
+    (
+        "monitoring that is none",
+        at(
+            {
+                "monitoring": {
+                    "workspace": {"resourceGroup": "rg", "name": "-x"},
+                    "alertEmails": ["nobody"],
+                    "webhook": "ftp://hooks.example.com/secret",
+                    "starvedBelow": 1,
+                    "ceiling": "0.7",
+                    "retentionDays": 7,
+                    "webhok": "https://hooks.example.com/secret",
+                }
+            }
+        ),
+        [
+            ("monitoring.webhok is [secret], but there is no such key: did you mean `webhook`?"),
+            f'monitoring.alertEmails[0] is "nobody": {E_MAIL}',
+            "monitoring.webhook is [secret]: write the http or https URL that takes alerts",
+            f"monitoring.starvedBelow is 1: {A_PART}",
+            f'monitoring.ceiling is "0.7": {A_PART}',
+            "monitoring.retentionDays is 7: write a whole number from 30 to 730",
+            (
+                'monitoring.workspace.name is "-x": write the workspace\'s name: 4 to 63 letters, '
+                "digits and hyphens, no hyphen first or last"
+            ),
+        ],
+    ),
+    (
+        "days for a workspace that exists",
+        at(
+            {
+                "monitoring": {
+                    "workspace": {"resourceGroup": "rg", "name": "log-team"},
+                    "retentionDays": 30,
+                }
+            }
+        ),
+        [
+            (
+                "monitoring.retentionDays is 30: a workspace that exists keeps its own; leave this "
                 "key out"
             )
         ],

@@ -29,6 +29,7 @@ from pulumi.runtime.stack import run_in_stack
 ROOT = Path(__file__).parents[2]
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-00000000000f"
 PRINCIPAL = "11111111-2222-3333-4444-555555555555"
+CUSTOMER = "22222222-3333-4444-5555-666666666666"  # by which queries name the workspace
 KEY = "the-subscription-key"
 SUFFIX = "abcd1234"
 TOKEN = "the-deployer's-token"
@@ -69,6 +70,18 @@ PATHS = {
     "azure-native:apimanagement:ApiOperation": "{apim}/apis/{apiId}/operations/{operationId}",
     "azure-native:apimanagement:ApiPolicy": "{apim}/apis/{apiId}/policies/{policyId}",
     "azure-native:apimanagement:Subscription": "{apim}/subscriptions/{sid}",
+    "azure-native:apimanagement:Logger": "{apim}/loggers/{loggerId}",
+    "azure-native:apimanagement:ApiDiagnostic": "{apim}/apis/{apiId}/diagnostics/{diagnosticId}",
+    "azure-native:operationalinsights:Workspace": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.OperationalInsights/workspaces/{workspaceName}",
+    "azure-native:monitor:DiagnosticSetting": "{resourceUri}/providers/Microsoft.Insights"
+    "/diagnosticSettings/{name}",
+    "azure-native:monitor:ActionGroup": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Insights/actionGroups/{actionGroupName}",
+    "azure-native:monitor:ScheduledQueryRule": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Insights/scheduledQueryRules/{ruleName}",
+    "azure-native:applicationinsights:Workbook": "/resourceGroups/{resourceGroupName}/providers"
+    "/Microsoft.Insights/workbooks/{resourceName}",
 }
 APIM = "/resourceGroups/{resourceGroupName}/providers/Microsoft.ApiManagement/service/{serviceName}"
 
@@ -112,6 +125,8 @@ class Azure(mocks.Mocks):
         if args.typ.endswith(":Account"):
             host = f"{inputs['properties']['customSubDomainName']}.openai.azure.com"
             outputs["properties"] = {**inputs["properties"], "endpoint": f"https://{host}/"}
+        if args.typ == "azure-native:operationalinsights:Workspace":
+            outputs["customerId"] = CUSTOMER
         if args.typ.endswith(":ApiManagementService"):
             outputs["publicIPAddresses"] = ["203.0.113.7"]
             outputs["gatewayUrl"] = f"https://{inputs['serviceName']}.azure-api.net"

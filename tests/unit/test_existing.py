@@ -197,7 +197,8 @@ def test_accounts_answer_to_a_service_that_is_there_by_its_own_addresses(azure, 
     properties = {**THERE[SERVICE]["properties"], "publicIPAddresses": ["203.0.113.9"]}
     azure.there |= altered(SERVICE, sku={"name": tier}, properties=properties)
     regions = [{"name": name, "location": location} for name, location in NAMES.items()]
-    program = declare(regions=regions, network={"allowedIps": ["203.0.113.8"]})
+    network = {"allowedIps": ["203.0.113.8"]}
+    program = declare(regions=regions, network=network, monitoring=None)
     for account in program.all("Account"):
         rules = account.inputs["properties"]["networkAcls"]["ipRules"]
         assert [each["value"] for each in rules] == ["203.0.113.8", *own]
@@ -522,7 +523,7 @@ def test_nothing_is_created_where_a_name_is_taken(deleted, monkeypatch):
 
 
 def test_what_is_deleted_comes_back_where_the_config_says_so_and_the_rest_is_new(deleted):
-    program = declare(**OWN, restore=True)
+    program = declare(**OWN, restore=True, monitoring=None)
     restored = {
         each.name: each.inputs["properties"].get("restore") for each in program.all("Account")
     }

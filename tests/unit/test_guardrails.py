@@ -152,7 +152,21 @@ def newer_in_one_region(resources):
     of(resources, "Deployment", "foundry2-chat")["properties"]["model"]["version"] = "2027-01-01"
 
 
+def deaf(resources):
+    for each in resources:
+        if each.type.endswith(":ScheduledQueryRule"):
+            each.inputs["enabled"] = False
+
+
+def of_another_log(resources):
+    for each in resources:
+        if each.type.endswith(":ScheduledQueryRule"):
+            each.inputs["criteria"]["allOf"][0]["query"] = "AzureActivity"
+
+
 MISTAKES = {
+    deaf: {"pools-have-an-alarm": "has no alarm: nobody would notice a region that gets no"},
+    of_another_log: {"pools-have-an-alarm": "or set monitoring to null"},
     newer_in_one_region: {
         "regions-have-the-same-models": "foundry1-chat and foundry3-chat of gpt-5.4-mini 2026-03-17"
         ", foundry2-chat of gpt-5.4-mini 2027-01-01; deploy one model"

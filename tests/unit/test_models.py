@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from bad_configs import CHAT, REGIONS, at
+from bad_configs import REGIONS, at
 
 from components import models
 from components.settings import parse
@@ -58,7 +58,7 @@ RETIRES = date(2027, 3, 18)
 )
 def test_a_retirement_is_told_sixty_days_before_and_ever_after(monkeypatch, days, told):
     monkeypatch.setattr(models, "today", lambda: RETIRES - timedelta(days=days))
-    lines = parse({"regions": REGIONS, "models": [CHAT]}).warnings
+    lines = parse(at({})).warnings
     expected = f"openai-gateway:models[0]: gpt-5.4-mini 2026-03-17 {told}"
     assert lines == ((f"{expected}; choose a newer version or model",) if told else ())
 

@@ -141,7 +141,7 @@ MUTATIONS = [
     Mutation("account unprotected", C + "openai_region.py", ", protect=region.name not in settings.unprotected", ""),
     Mutation("service unprotected", C + "api_gateway.py", "protect=name not in settings.unprotected,", ""),
     Mutation("key unprotected", C + "inference_api.py", 'protect="gateway" not in settings.unprotected', "protect=None"),
-    Mutation("key goes with all else", C + "inference_api.py", "*operations, *regions", "*operations"),
+    Mutation("key goes with all else", C + "inference_api.py", "*self._own, *after", "*self._own"),
     Mutation("no exception", C + "openai_region.py", "region.name not in settings.unprotected", "True"),
     Mutation("unprotected not told", C + "load_balanced_openai.py", "[*by_name]", "[]"),
     Mutation("deleted after its replacement", C + "load_balanced_openai.py", "delete_before_replace=True", "delete_before_replace=None"),

@@ -76,7 +76,8 @@ def test_a_rule_of_the_stack_names_the_shares_and_the_resource(pack):
 def test_what_is_not_known_yet_is_no_violation(pack):
     new = pool(member(UNKNOWN, 1.0, 1.0), member(UNKNOWN, UNKNOWN, 1.0))
     later = resource(BACKEND, "pool", {"type": "Pool", "pool": {"services": UNKNOWN}})
-    for stack in ([new], [later]):
+    alarm = resource("azure-native:monitor:ScheduledQueryRule", "a", {"criteria": UNKNOWN})
+    for stack in ([new, alarm], [later, alarm]):
         for each in pack["policies"]:
             if isinstance(each, pulumi_policy.StackValidationPolicy):
                 assert said(each, SimpleNamespace(resources=stack)) == []

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pulumi
 import pytest
 import recording
-from recording import APIM, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
+from recording import APIM, CUSTOMER, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, unwrap
 
 from components.contract import digest
 from components.inference_api import policy_mistakes
@@ -163,7 +163,7 @@ def test_the_gateway_s_tier_and_place_come_from_config(custom):
 @pytest.mark.parametrize("tier", TIERS)
 def test_client_certificates_are_on_where_azure_takes_nothing_else(declare, tier):
     # Developer, Basic, Standard and Premium refuse false; elsewhere true would ask clients for one.
-    program = declare(gateway={"sku": tier}, breaker=None, streaming=False)
+    program = declare(gateway={"sku": tier}, breaker=None, streaming=False, monitoring=None)
     service = program.one("ApiManagementService", "gateway").inputs
     is_classic = tier in {"Developer", "Basic", "Standard", "Premium"}
     assert service["enableClientCertificate"] is is_classic
@@ -241,14 +241,16 @@ def test_the_pool_waits_for_each_of_its_members(dev):
     assert members <= dev.one("Backend", POOL).property_dependencies["pool"]
 
 
-def test_the_incident_s_pool_differs_in_the_pool_alone(declare, dev):
+def test_the_incident_s_pool_differs_in_the_pool_and_in_what_is_expected_of_it(declare, dev):
     incident = declare("incident")
     services = incident.one("Backend", POOL).inputs["pool"]["services"]
     assert [(each["priority"], each["weight"]) for each in services] == [(1, 100), (2, 50), (2, 50)]
 
     def rest(program):
         return {
-            each.urn: each.inputs for each in program.resources if each.custom and each.name != POOL
+            each.urn: each.inputs
+            for each in program.resources
+            if each.custom and each.name not in {POOL, *watching(program)}
         }
 
     assert rest(incident) == rest(dev)
@@ -414,7 +416,7 @@ def test_what_is_repeated_comes_from_config(declare):
 def test_what_is_kept_of_a_call_is_what_the_tier_can_keep(
     declare, tier, streaming, largest, buffered
 ):
-    off = {"breaker": None} if tier == "Consumption" else {}
+    off = {"breaker": None, "monitoring": None} if tier == "Consumption" else {}
     program = declare(gateway={"sku": tier}, streaming=streaming, **off)
     named = {
         each.get("name"): each.get("value") for each in policy_of(program).iter("set-variable")
@@ -428,7 +430,8 @@ def test_what_is_kept_of_a_call_is_what_the_tier_can_keep(
 
 def test_a_policy_that_consumption_does_not_take_is_a_mistake_in_the_config(declare):
     models = [{**MODELS[0], "name": f"model{number}"} for number in range(60)]
-    config = {"regions": TWO, "models": models, "breaker": None, "streaming": False}
+    off = {"breaker": None, "streaming": False, "monitoring": None}
+    config = {"regions": TWO, "models": models, **off}
     (line,) = policy_mistakes(parse(config), "Consumption")
     assert re.fullmatch(
         r"openai-gateway:models is a list of 60, whose policy has \d{5} bytes: a Consumption "
@@ -523,12 +526,17 @@ def test_the_order_of_the_regions_means_nothing(declare, dev, order):
     assert shuffled.outputs == dev.outputs
 
 
+def watching(program) -> set[str]:
+    """What has the declared regions in its queries."""
+    return {"workbook", *(rule.name for rule in program.all("ScheduledQueryRule"))}
+
+
 @pytest.mark.parametrize("name", REGIONS)
 def test_a_region_that_is_removed_touches_its_own_and_the_pool(declare, dev, name):
     fewer = declare(regions=[each for each in regions_of() if each["name"] != name])
     own = {each.name for each in dev.resources if each.custom and each.name.startswith(name)}
     assert len(own) == 3
-    assert touched(dev, fewer) == own | {POOL}
+    assert touched(dev, fewer) == own | {POOL} | watching(dev)
 
 
 @pytest.mark.parametrize("position", range(3))
@@ -538,7 +546,7 @@ def test_a_region_that_is_renamed_touches_its_own_and_the_pool(declare, dev, pos
     names = (f"foundry{position + 1}", "alpha")
     assert {
         each for each in touched(dev, declare(regions=renamed)) if not each.startswith(names)
-    } == {POOL}
+    } == {POOL} | watching(dev)
 
 
 def test_group_and_service_stay_where_they_are_unless_a_location_is_given(declare, dev):
@@ -611,10 +619,17 @@ PARENTS = {
     "azure-native:apimanagement:Subscription": "openai-gateway:index:InferenceApi",
     "random:index/randomString:RandomString": "openai-gateway:index:LoadBalancedOpenAI",
     "random:index/randomUuid:RandomUuid": "openai-gateway:index:RegionalOpenAI",
+    "azure-native:apimanagement:Logger": "openai-gateway:index:Monitoring",
+    "azure-native:apimanagement:ApiDiagnostic": "openai-gateway:index:Monitoring",
+    "azure-native:operationalinsights:Workspace": "openai-gateway:index:Monitoring",
+    "azure-native:monitor:DiagnosticSetting": "openai-gateway:index:Monitoring",
+    "azure-native:monitor:ScheduledQueryRule": "openai-gateway:index:Monitoring",
+    "azure-native:applicationinsights:Workbook": "openai-gateway:index:Monitoring",
     "openai-gateway:index:RegionalOpenAI": "openai-gateway:index:LoadBalancedOpenAI",
     "openai-gateway:index:ApiGateway": "openai-gateway:index:LoadBalancedOpenAI",
     "openai-gateway:index:BackendPool": "openai-gateway:index:LoadBalancedOpenAI",
     "openai-gateway:index:InferenceApi": "openai-gateway:index:LoadBalancedOpenAI",
+    "openai-gateway:index:Monitoring": "openai-gateway:index:LoadBalancedOpenAI",
 }
 
 
@@ -670,6 +685,11 @@ def test_the_outputs_are_the_contract_with_the_probe(dev):
             "id": f"{SERVICE}/apis/inference/policies/policy",
             "digest": digest(dev.one("ApiPolicy", "inference-policy").inputs["value"]),
         },
+        "workspace": {
+            "id": f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
+            "/Microsoft.OperationalInsights/workspaces/log-abcd1234",
+            "customer_id": CUSTOMER,
+        },
     }
 
 
@@ -705,18 +725,22 @@ def test_the_forecast_is_a_diagnostic(dev):
                 "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round "
                 "robin); shares are of accounts: GlobalStandard may be processed elsewhere"
             ),
-        )
+        ),
+        (
+            "WARNING",
+            "openai-gateway:monitoring: the alarm rings nowhere; set alertEmails or webhook",
+        ),
     ]
 
 
 def test_a_regional_deployment_type_is_processed_where_its_account_is(declare):
     regional = {**MODELS[0], "model": "text-embedding-3-large", "sku": "Standard"}
-    ((_, line),) = told(declare(models=[regional]))
+    ((_, line),) = told(declare(models=[regional], monitoring=None))
     assert line.endswith("Norway East 33.3 % (round robin)")
 
 
 def test_an_unequal_pool_is_a_warning_with_its_shares(declare):
-    (level, line), starved = told(declare("incident"))
+    (level, line), starved = told(declare("incident", monitoring=None))
     assert level == "WARNING"
     assert starved == (
         "WARNING",

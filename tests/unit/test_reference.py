@@ -6,7 +6,7 @@ import recording
 import yaml
 from bad_configs import BAD, REGIONS, at
 
-from components.settings import Settings, parse
+from components.settings import MOST_UNITS, Settings, parse
 from docs import reference
 
 SCHEMA = jsonschema.Draft202012Validator(reference.stack_file())
@@ -39,6 +39,8 @@ NOT_IN_A_SCHEMA = {
     "deployment types that locations have not got",
     "units on Consumption",
     "no units",
+    *(f"more units than {tier} has" for tier in MOST_UNITS),
+    "days for a workspace that exists",
     "a service that exists, and what it has already",
     "a suffix that makes a subdomain too long",
 }
@@ -59,7 +61,7 @@ def test_what_is_generated_is_up_to_date():
 
 def test_every_key_has_a_description():
     sections = [reference.config(), *reference.config()["$defs"].values()]
-    assert len(sections) == 10
+    assert len(sections) == 12
     for section in sections:
         for name, key in section["properties"].items():
             assert len(key["description"]) > 8, name

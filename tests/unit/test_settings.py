@@ -177,7 +177,7 @@ def test_every_other_tier_has_one_unit_and_a_breaker_unless_told(tier):
 
 @pytest.mark.parametrize("gateway", [{}, {"capacity": 0}])
 def test_consumption_has_no_units_and_no_breaker(gateway):
-    off = {"breaker": None, "streaming": False}
+    off = {"breaker": None, "streaming": False, "monitoring": None}
     settings = parse(at({"gateway": {"sku": "Consumption", **gateway}, **off}))
     assert (settings.gateway.capacity, settings.breaker) == (0, None)
 

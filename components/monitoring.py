@@ -1,0 +1,300 @@
+"""Logs of the gateway, the alarm on a region's share, and the workbook that shows it."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pulumi
+from pulumi_azure_native import apimanagement, applicationinsights, monitor, operationalinsights
+
+from components import queries, workbook
+from components.contract import Backend, Workspace
+from components.existing import FoundWorkspace
+from components.settings import Monitoring as Config
+from components.settings import Settings
+
+_LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
+_CATEGORIES: Final = ("GatewayLogs", "GatewayLlmLogs")
+_ATTEMPTS: Final = ("x-backend-host", "x-backend-attempts")  # as policies/inference.xml sets them
+ALERTS: Final = ("starved", "ceiling", "no_region_answers", "no_logs")
+_PROBE: Final = "python probes/distribution.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """An alert rule: its query is run each `frequency` over the last `window` (ISO 8601).
+
+    It fires for each row whose `measure`, a column, is `compared` with the threshold so; without a
+    measure, if there are rows. `then` is the command to run next.
+    """
+
+    title: str
+    query: str
+    window: str
+    frequency: str
+    severity: int
+    says: str
+    then: str
+    measure: str | None = None
+    compared: str = "GreaterThan"
+    threshold: float = 0
+
+    @property
+    def is_by_region(self) -> bool:
+        return self.query in ("starved", "ceiling")
+
+
+def rules(its: Config) -> dict[str, Rule]:
+    """Return the rules by name. Their windows and bounds: docs/decisions/0032."""
+    found = {}
+    for each, window, past, then in (
+        ("hourly", "PT1H", "hour", f"{_PROBE} --from-logs 1h"),
+        ("daily", "P1D", "24 hours", f"{_PROBE} --from-logs 24h"),
+    ):
+        common: dict[str, Any] = {"window": window, "frequency": "PT1H", "severity": 2}
+        found[f"starved-region-{each}"] = Rule(
+            title=f"A region is starved, {each}",
+            query="starved",
+            says=f"In the last {past} a region answered less than {its.starved_below:.0%} of its "
+            "expected share, and chance explains that in 1 of 100,000 cases at most. The pool may "
+            "have changed, or the region is down, throttled or without its role.",
+            then=then,
+            measure="Share",
+            compared="LessThanOrEqual",
+            threshold=round(100 * its.starved_below, 1),
+            **common,
+        )
+        found[f"region-above-ceiling-{each}"] = Rule(
+            title=f"A region is above the ceiling, {each}",
+            query="ceiling",
+            says=f"In the last {past} one region answered more than {its.ceiling:.0%} of all "
+            "requests, which is not declared, and chance explains that in 1 of 100,000 cases at "
+            "most. Another region may be down, or the pool may have changed.",
+            then=then,
+            measure="Share",
+            compared="GreaterThanOrEqual",
+            threshold=round(100 * its.ceiling, 1),
+            **common,
+        )
+    found["no-region-answers"] = Rule(
+        title="No region answers",
+        query="no_region_answers",
+        window="PT15M",
+        frequency="PT15M",
+        severity=1,
+        says="In the last 15 minutes no region answered 5 requests or more, which is 5 % or more "
+        "of all, after all retries: clients got an error. The regions may be down or throttled, or "
+        "the gateway may have lost its roles.",
+        then=f"{_PROBE} --from-logs 1h",
+        measure="Share",
+        compared="GreaterThanOrEqual",
+        threshold=5,
+    )
+    found["no-logs"] = Rule(
+        title="No logs",
+        query="no_logs",
+        window="P2D",
+        frequency="PT1H",
+        severity=3,
+        says="No request was logged for two days. Nobody called, as on a quiet weekend; or the "
+        "diagnostic setting is gone, and the other alarms are deaf.",
+        then=_PROBE,
+    )
+    return found
+
+
+class Monitoring(pulumi.ComponentResource):
+    """Workspace, what is logged to it, alert rules, who is told, and a workbook.
+
+    `workspace` is where the logs are. A service that is there already keeps its own diagnostic
+    setting, for Azure refuses a second one of the same category and workspace: rules and workbook
+    alone are made, on the workspace that is `found`.
+    """
+
+    workspace: Workspace[pulumi.Output[str]]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        its: Config,
+        found: FoundWorkspace | None,
+        service: Mapping[str, Any],
+        service_id: pulumi.Output[str],
+        api_name: pulumi.Output[str],
+        backends: Sequence[Backend[pulumi.Output[str]]],
+        suffix: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("openai-gateway:index:Monitoring", name, None, opts)
+        own = pulumi.ResourceOptions(parent=self)
+        kept = pulumi.ResourceOptions(parent=self, ignore_changes=settings.kept)
+        here = {
+            "resource_group_name": service["resource_group_name"],
+            "location": found.location if found else settings.own_location,
+            "tags": settings.tags or None,
+        }
+
+        def called(prefix: str) -> pulumi.Output[str]:
+            return suffix.apply(lambda end: f"{prefix}-{end}")
+
+        if found:
+            kept = own
+            self.workspace = Workspace(
+                id=pulumi.Output.from_input(found.id),
+                customer_id=pulumi.Output.from_input(found.customer_id),
+            )
+        else:
+            logs = operationalinsights.Workspace(
+                "logs",
+                kept,
+                workspace_name=called("log"),
+                sku={"name": "PerGB2018"},
+                retention_in_days=its.retention_days,
+                **here,
+            )
+            self.workspace = Workspace(id=logs.id, customer_id=logs.customer_id)
+        if not settings.gateway.existing:
+            _log(self.workspace.id, service, service_id, api_name, own)
+
+        # Each query by its name, once all that is filled into them is known.
+        filled = pulumi.Output.all(service_id, *(each.url for each in backends)).apply(
+            lambda known: {
+                query: queries.fill(
+                    query,
+                    service=known[0],
+                    backends=_with_urls(backends, known[1:]),
+                    accept_starved=settings.accept_starved,
+                    starved_below=its.starved_below,
+                    ceiling=its.ceiling,
+                    grain=workbook.GRAIN,
+                )
+                for query in (*ALERTS, *workbook.QUERIES)
+            }
+        )
+        told: list[pulumi.Output[str]] = []
+        if its.alert_emails or its.webhook:
+            alarm = monitor.ActionGroup(
+                "alarm",
+                own,
+                action_group_name=called("alarm"),
+                group_short_name="openai-gw",  # of at most 12 characters
+                enabled=True,
+                **_receivers(its),
+                **{**here, "location": "global"},
+            )
+            told = [alarm.id]
+        for rule_name, rule in rules(its).items():
+            monitor.ScheduledQueryRule(
+                rule_name,
+                kept,
+                rule_name=called(rule_name),
+                kind="LogAlert",
+                display_name=rule.title,
+                description=f"{rule.says} Expected: {settings.forecast}. Next: {rule.then}",
+                severity=rule.severity,
+                enabled=True,
+                scopes=[self.workspace.id],
+                window_size=rule.window,
+                evaluation_frequency=rule.frequency,
+                criteria={"all_of": [_criterion(rule, filled[rule.query])]},
+                auto_mitigate=True,
+                # The tables are there only once the first row is.
+                skip_query_validation=True,
+                actions={
+                    "action_groups": told,
+                    "custom_properties": {"expected": settings.forecast, "next": rule.then},
+                },
+                **here,
+            )
+        applicationinsights.Workbook(
+            "workbook",
+            kept,
+            resource_name_=service_id.apply(
+                lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, known.lower()))
+            ),
+            kind="shared",
+            category="workbook",
+            display_name="Azure OpenAI by region",
+            version="Notebook/1.0",
+            source_id=self.workspace.id.apply(str.lower),  # as Azure stores it
+            serialized_data=pulumi.Output.all(filled, self.workspace.id).apply(
+                lambda known: workbook.serialized(
+                    *known, expected=settings.forecast, then=f"{_PROBE} --from-logs 24h"
+                )
+            ),
+            **here,
+        )
+        self.register_outputs({"workspaceId": self.workspace.id})
+
+
+def _with_urls(backends: Sequence[Backend[Any]], urls: Sequence[str]) -> list[Backend[str]]:
+    return [replace(each, url=url) for each, url in zip(backends, urls, strict=True)]
+
+
+def _log(
+    workspace_id: pulumi.Output[str],
+    service: Mapping[str, Any],
+    service_id: pulumi.Output[str],
+    api_name: pulumi.Output[str],
+    own: pulumi.ResourceOptions,
+) -> None:
+    """Have the gateway log every request, and of its headers those that tell the attempts."""
+    logger = apimanagement.Logger(
+        _LOGGER, own, logger_id=_LOGGER, logger_type="azureMonitor", is_buffered=True, **service
+    )
+    nothing: apimanagement.HttpMessageDiagnosticArgsDict = {"headers": [], "body": {"bytes": 0}}
+    diagnostic = apimanagement.ApiDiagnostic(
+        "api-diagnostic",
+        own,
+        diagnostic_id=_LOGGER,
+        api_id=api_name,
+        logger_id=logger.id,
+        always_log="allErrors",
+        sampling={"sampling_type": "fixed", "percentage": 100},
+        verbosity="information",
+        log_client_ip=False,
+        frontend={"request": nothing, "response": {**nothing, "headers": [*_ATTEMPTS]}},
+        backend={"request": nothing, "response": nothing},
+        **service,
+    )
+    monitor.DiagnosticSetting(
+        "gateway-logs",
+        # A logger of this name that Azure would make by itself is there already.
+        pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=[diagnostic])),
+        name="gateway-logs",
+        resource_uri=service_id,
+        workspace_id=workspace_id,
+        log_analytics_destination_type="Dedicated",
+        logs=[{"category": each, "enabled": True} for each in _CATEGORIES],
+    )
+
+
+def _receivers(its: Config) -> dict[str, Any]:
+    common = {"use_common_alert_schema": True}
+    emails = dict.fromkeys(its.alert_emails)
+    url = pulumi.Output.secret(its.webhook) if its.webhook else None
+    return {
+        "email_receivers": [{"name": to, "email_address": to, **common} for to in emails],
+        "webhook_receivers": [{"name": "webhook", "service_uri": url, **common}] if url else [],
+    }
+
+
+def _criterion(rule: Rule, query: pulumi.Output[str]) -> Any:
+    """Return the rule's one condition; an alert of its own for each region."""
+    criterion = {
+        "query": query,
+        "operator": rule.compared,
+        "threshold": rule.threshold,
+        "time_aggregation": "Count",
+        "failing_periods": {"number_of_evaluation_periods": 1, "min_failing_periods_to_alert": 1},
+    }
+    if rule.measure:
+        # Of one row each: which aggregation takes it is all the same.
+        criterion |= {"metric_measure_column": rule.measure, "time_aggregation": "Average"}
+    if rule.is_by_region:
+        every = {"operator": "Include", "values": ["*"]}
+        criterion["dimensions"] = [{"name": name, **every} for name in ("Region", "Expected")]
+    return criterion

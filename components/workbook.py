@@ -1,0 +1,87 @@
+"""The workbook that a person opens first: what it shows, as Azure Monitor stores it.
+
+The form is that of a workbook's "Advanced editor" (github.com/microsoft/Application-Insights-
+Workbooks, schema/workbook.json).
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+GRAIN: Final = "{TimeRange:grain}"
+"""What a workbook puts in a query for the grain that fits the chosen time."""
+_LOGS: Final = {"queryType": 0, "resourceType": "microsoft.operationalinsights/workspaces"}
+_HOUR: Final = 3_600_000  # milliseconds
+# By the query's name: title, and how its rows are shown.
+_CHARTS: Final[Mapping[str, tuple[str, str]]] = {
+    "shares_over_time": ("Share of the answered requests, percent", "areachart"),
+    "failures": ("Requests whose last attempt was throttled or failed", "unstackedbar"),
+    "latency": ("How long a region takes for its answer, milliseconds", "linechart"),
+    "tokens": ("Tokens", "areachart"),
+    "retries": ("Requests that took more than one attempt, percent", "linechart"),
+}
+QUERIES: Final = ("verdict", *_CHARTS)
+
+
+def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, then: str) -> str:
+    """Return a workbook's `serializedData`, the same text for the same arguments.
+
+    `queries` has those of QUERIES, filled in; `expected` is the forecast, `then` the command that a
+    mark calls for.
+    """
+    words = (
+        "## Where the traffic goes\n"
+        f"Declared: **{expected}**. A region marked STARVED, or ABOVE THE CEILING, is an alarm: "
+        f"run `{then}`."
+    )
+    tiles = {
+        "titleContent": {"columnMatch": "Region", "formatter": 1},
+        "leftContent": {"columnMatch": "Share", "numberFormat": {"unit": 1}},
+        "secondaryContent": {"columnMatch": "Expected"},
+        "subtitleContent": {"columnMatch": "Verdict"},
+        "showBorder": True,
+    }
+    items = [
+        {"type": 1, "name": "words", "content": {"json": words}},
+        {"type": 9, "name": "time", "content": _time()},
+        _query("verdict", "Now", "tiles", queries, tileSettings=tiles),
+        *(_query(name, *_CHARTS[name], queries) for name in _CHARTS),
+    ]
+    document = {"version": "Notebook/1.0", "items": items, "fallbackResourceIds": [workspace_id]}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _query(
+    name: str, title: str, shown_as: str, queries: Mapping[str, str], **settings: Any
+) -> dict[str, Any]:
+    content = {
+        **_LOGS,
+        "version": "KqlItem/1.0",
+        "query": queries[name],
+        "title": title,
+        "size": 0,
+        "timeContextFromParameter": "TimeRange",
+        "visualization": shown_as,
+        **settings,
+    }
+    return {"type": 3, "name": name, "content": content}
+
+
+def _time() -> dict[str, Any]:
+    choices = [{"durationMs": hours * _HOUR} for hours in (1, 4, 24, 3 * 24, 7 * 24, 30 * 24)]
+    parameter = {
+        "id": "6a5bb1e6-6f0b-4a8e-9f4a-3d1b0a6f6f10",
+        "version": "KqlParameterItem/1.0",
+        "name": "TimeRange",
+        "label": "Time",
+        "type": 4,
+        "isRequired": True,
+        "value": {"durationMs": 24 * _HOUR},
+        "typeSettings": {"selectableValues": choices, "allowCustom": True},
+    }
+    return {
+        **_LOGS,
+        "version": "KqlParameterItem/1.0",
+        "parameters": [parameter],
+        "style": "pills",
+    }
