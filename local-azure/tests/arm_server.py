@@ -49,6 +49,15 @@ DELETED_SERVICE = (
     f"{SUBSCRIPTION}/providers/Microsoft.ApiManagement/locations/uksouth/deletedservices/apim1"
 )
 
+INSIGHTS = f"{GROUP}/providers/Microsoft.Insights"
+WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs"
+SETTING = f"{SERVICE}/providers/Microsoft.Insights/diagnosticSettings/gateway-logs"
+LOGGER = f"{SERVICE}/loggers/azuremonitor"
+DIAGNOSTIC = f"{API}/diagnostics/azuremonitor"
+ALARM = f"{INSIGHTS}/actionGroups/alarm"
+QUERY_RULE = f"{INSIGHTS}/scheduledQueryRules/silent"
+WORKBOOK = f"{INSIGHTS}/workbooks/2f0b6f1e-52ad-4a55-8f5c-6a2c8a3d7f10"
+
 TOKEN_SECRET = b"secret"
 FOREVER = 1e10  # seconds: tests move the clock
 
@@ -65,14 +74,21 @@ _VERSIONS = {
     "Microsoft.ApiManagement": "2024-05-01",
     "Microsoft.Authorization": "2022-04-01",
     "Microsoft.ManagedIdentity": "2023-01-31",
+    "Microsoft.Network/privateDnsZones": "2024-06-01",
+    "Microsoft.OperationalInsights": "2023-09-01",
+    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
+    "Microsoft.Insights/actionGroups": "2024-10-01-preview",
+    "Microsoft.Insights/scheduledQueryRules": "2025-01-01-preview",
+    "Microsoft.Insights/workbooks": "2023-06-01",
 }
 
 
 def version_of(path: str) -> str:
     """Return the api-version the program uses for what a path names."""
     _, provider, rest = path.rpartition("/providers/")
-    if "/privateDnsZones" in rest:
-        return "2024-06-01"
+    kind = "/".join(rest.split("/")[:2])
+    if kind in _VERSIONS:
+        return _VERSIONS[kind]
     return _VERSIONS.get(rest.split("/")[0], "2024-03-01") if provider else "2024-03-01"
 
 
@@ -197,6 +213,50 @@ LEAST: Mapping[str, Mapping[str, Any]] = {
             "principalType": "ServicePrincipal",
         }
     },
+    WORKSPACE: {"location": "uksouth", "properties": {"retentionInDays": 60}},
+    SETTING: {
+        "properties": {
+            "workspaceId": WORKSPACE,
+            "logAnalyticsDestinationType": "Dedicated",
+            "logs": [{"category": "GatewayLogs", "enabled": True}],
+        }
+    },
+    LOGGER: {"properties": {"loggerType": "azureMonitor"}},
+    DIAGNOSTIC: {"properties": {"loggerId": LOGGER, "sampling": {"percentage": 100}}},
+    ALARM: {
+        "location": "global",
+        "properties": {
+            "groupShortName": "openai",
+            "enabled": True,
+            "webhookReceivers": [{"name": "hook", "serviceUri": "http://127.0.0.1:1/"}],
+        },
+    },
+    QUERY_RULE: {
+        "location": "uksouth",
+        "properties": {
+            "severity": 2,
+            "scopes": [WORKSPACE],
+            "evaluationFrequency": "PT1H",
+            "windowSize": "PT1H",
+            "skipQueryValidation": True,
+            "criteria": {
+                "allOf": [
+                    {
+                        "query": "ApiManagementGatewayLogs | take 1",
+                        "timeAggregation": "Count",
+                        "operator": "GreaterThan",
+                        "threshold": 0,
+                    }
+                ]
+            },
+            "actions": {"actionGroups": [ALARM]},
+        },
+    },
+    WORKBOOK: {
+        "location": "uksouth",
+        "kind": "shared",
+        "properties": {"displayName": "Regions", "serializedData": "{}", "category": "workbook"},
+    },
 }
 
 
@@ -229,6 +289,7 @@ def serving(
             store,
             gateway_url=gateway_url,
             compile_policy=compile_policy,
+            check_query=lambda _, query: "no such table" if query.startswith("Nothing") else "",
             tokens=Tokens(TOKEN_SECRET, clock=clock),
             provisioning_seconds=provisioning_seconds,
             clock=clock,

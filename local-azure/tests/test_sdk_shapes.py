@@ -9,24 +9,30 @@ from collections.abc import Iterator
 import pytest
 from arm_server import (
     ACCOUNT,
+    ALARM,
     API,
     ASSIGNMENT,
     BACKEND,
     DELETED_ACCOUNT,
     DELETED_SERVICE,
     DEPLOYMENT,
+    DIAGNOSTIC,
     FRAGMENT,
     GROUP,
     KEY,
+    LOGGER,
     NAMED_VALUE,
     OPENAI_USER,
     OPERATION,
     OPERATION_POLICY,
     POLICY,
     POOL,
+    QUERY_RULE,
     SERVICE,
     SERVICE_POLICY,
     SUBSCRIPTION,
+    WORKBOOK,
+    WORKSPACE,
     serving,
 )
 from sdk_models import Described, described, misfits
@@ -40,6 +46,7 @@ from local_azure.resource_manager.schema import (
     Items,
     Kind,
     Named,
+    Number,
     Shape,
     Text,
     Whole,
@@ -48,6 +55,9 @@ from local_azure.resource_manager.schema import (
 APIM = "azure.mgmt.apimanagement.models"
 OPENAI = "azure.mgmt.cognitiveservices.models"
 ROLES = "azure.mgmt.authorization.v2022_04_01.models"
+LOGS = "azure.mgmt.loganalytics.models"
+MONITOR = "azure.mgmt.monitor.models"
+WORKBOOKS = "azure.mgmt.applicationinsights.v2023_06_01.models"
 RESOURCES = "azure.mgmt.resource.resources.models"
 
 # The body that is sent, what is answered, and the list of a type. The SDK of managed identities and
@@ -104,10 +114,37 @@ MODELS = {
         f"{APIM}:SubscriptionContract",
         f"{APIM}:SubscriptionCollection",
     ),
+    types.LOGGER: (f"{APIM}:LoggerContract", f"{APIM}:LoggerContract", f"{APIM}:LoggerCollection"),
+    **dict.fromkeys(
+        types.DIAGNOSTICS,
+        (
+            f"{APIM}:DiagnosticContract",
+            f"{APIM}:DiagnosticContract",
+            f"{APIM}:DiagnosticCollection",
+        ),
+    ),
+    types.WORKSPACE: (f"{LOGS}:Workspace", f"{LOGS}:Workspace", ""),
+    types.ACTION_GROUP: (
+        f"{MONITOR}:ActionGroupResource",
+        f"{MONITOR}:ActionGroupResource",
+        f"{MONITOR}:ActionGroupList",
+    ),
+    types.QUERY_RULE: (
+        f"{MONITOR}:ScheduledQueryRuleResource",
+        f"{MONITOR}:ScheduledQueryRuleResource",
+        f"{MONITOR}:ScheduledQueryRuleResourceCollection",
+    ),
+    types.WORKBOOK: (
+        f"{WORKBOOKS}:Workbook",
+        f"{WORKBOOKS}:Workbook",
+        f"{WORKBOOKS}:WorkbooksListResult",
+    ),
 }
-# Of SDKs that are not here: azure-mgmt-msi, azure-mgmt-network and azure-mgmt-privatedns.
+# Of SDKs that are not here: azure-mgmt-msi, azure-mgmt-network and azure-mgmt-privatedns; that of
+# diagnostic settings is in none that installs beside these.
 WITHOUT_A_MODEL = {
     types.IDENTITY,
+    types.DIAGNOSTIC_SETTING,
     *(types.VIRTUAL_NETWORK, types.SUBNET, types.PRIVATE_ENDPOINT, types.DNS_ZONE_GROUP),
     *(types.DNS_ZONE, types.DNS_ZONE_LINK),
 }
@@ -121,8 +158,13 @@ KNOWN = {
     "RESOURCEGROUP.location: may be left out",  # a rule of its own: LocationRequired
     "SERVICE.location: may be left out",
     "RESOURCEGROUP.properties: cannot be set",  # holds a state and nothing to set
+    "ACTIONGROUP.identity: is none of the model",  # of 2024-10-01-preview, the model is older
+    "ACTIONGROUP.properties.incidentReceivers: is none of the model",
+    "ACTIONGROUP.properties.webhookReceivers[].managedIdentity: is none of the model",
+    "WORKSPACE.properties.failover: is refused",  # of 2025, which the program does not send
+    "WORKSPACE.properties.replication: is refused",
 }
-SCALARS = {"str": Text, "int": Whole, "bool": Flag, "list": Items}
+SCALARS = {"str": Text, "int": Whole, "float": Number, "bool": Flag, "list": Items}
 
 
 def kinder(kind: Kind, model: Described, path: str) -> Iterator[str]:
@@ -154,6 +196,8 @@ LIMITS = (
     (Text, "shortest", "min_length", "{} characters are taken"),
     (Whole, "least", "minimum", "{} is taken"),
     (Whole, "most", "maximum", "{} is taken"),
+    (Number, "least", "minimum", "{} is taken"),
+    (Number, "most", "maximum", "{} is taken"),
 )
 
 
@@ -166,7 +210,7 @@ def _kinder_limits(kind: Kind, model: Described, path: str) -> Iterator[str]:
     if isinstance(kind, Text) and model.values and not kind.one_of:
         yield f"{path}: any text is taken"
     elif isinstance(kind, Text):
-        for value in sorted(set(kind.one_of) ^ model.values if kind.one_of else ()):
+        for value in sorted(set(kind.one_of) ^ model.values if model.values else ()):
             yield f"{path}: {value!r} is {'taken' if value in kind.one_of else 'refused'}"
 
 
@@ -241,6 +285,12 @@ DEPLOYED = (
     (FRAGMENT, types.POLICY_FRAGMENT),
     (NAMED_VALUE, types.NAMED_VALUE),
     (KEY, types.APIM_SUBSCRIPTION),
+    (LOGGER, types.LOGGER),
+    (DIAGNOSTIC, types.API_DIAGNOSTIC),
+    (WORKSPACE, types.WORKSPACE),
+    (ALARM, types.ACTION_GROUP),
+    (QUERY_RULE, types.QUERY_RULE),
+    (WORKBOOK, types.WORKBOOK),
     (ASSIGNMENT, types.ROLE_ASSIGNMENT),
 )
 POSTED = (

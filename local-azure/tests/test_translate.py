@@ -231,6 +231,97 @@ REQUESTS = {
             {"properties": {"format": "rawxml", "value": "<policies/>"}},
         ),
     ),
+    "apimanagement:Logger": (
+        {**IN_SERVICE, "loggerId": "azuremonitor", "loggerType": "azureMonitor"},
+        (
+            f"{SERVICE}/loggers/azuremonitor",
+            "2024-05-01",
+            {"properties": {"loggerType": "azureMonitor"}},
+        ),
+    ),
+    "apimanagement:Diagnostic": (
+        {**IN_SERVICE, "diagnosticId": "azuremonitor", "loggerId": "l"},
+        (
+            f"{SERVICE}/diagnostics/azuremonitor",
+            "2024-05-01",
+            {"properties": {"loggerId": "l"}},
+        ),
+    ),
+    "apimanagement:ApiDiagnostic": (
+        {**IN_SERVICE, "apiId": "inference", "diagnosticId": "azuremonitor", "loggerId": "l"},
+        (
+            f"{SERVICE}/apis/inference/diagnostics/azuremonitor",
+            "2024-05-01",
+            {"properties": {"loggerId": "l"}},
+        ),
+    ),
+    "operationalinsights:Workspace": (
+        {
+            "resourceGroupName": "rg",
+            "workspaceName": "logs",
+            "location": "uksouth",
+            "sku": {"name": "PerGB2018"},
+            "retentionInDays": 30,
+        },
+        (
+            f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs",
+            "2023-09-01",
+            {
+                "location": "uksouth",
+                "properties": {"sku": {"name": "PerGB2018"}, "retentionInDays": 30},
+            },
+        ),
+    ),
+    "monitor:DiagnosticSetting": (
+        {"resourceUri": SERVICE, "name": "logs", "workspaceId": "w", "logs": []},
+        (
+            f"{SERVICE}/providers/Microsoft.Insights/diagnosticSettings/logs",
+            "2021-05-01-preview",
+            {"properties": {"workspaceId": "w", "logs": []}},
+        ),
+    ),
+    "monitor:ActionGroup": (
+        {
+            "resourceGroupName": "rg",
+            "actionGroupName": "alarm",
+            "location": "global",
+            "groupShortName": "a",
+            "enabled": True,
+        },
+        (
+            f"{GROUP}/providers/Microsoft.Insights/actionGroups/alarm",
+            "2024-10-01-preview",
+            {"location": "global", "properties": {"groupShortName": "a", "enabled": True}},
+        ),
+    ),
+    "monitor:ScheduledQueryRule": (
+        {
+            "resourceGroupName": "rg",
+            "ruleName": "silent",
+            "location": "uksouth",
+            "kind": "LogAlert",
+            "windowSize": "PT1H",
+        },
+        (
+            f"{GROUP}/providers/Microsoft.Insights/scheduledQueryRules/silent",
+            "2025-01-01-preview",
+            {"location": "uksouth", "kind": "LogAlert", "properties": {"windowSize": "PT1H"}},
+        ),
+    ),
+    "applicationinsights:Workbook": (
+        {
+            "resourceGroupName": "rg",
+            "resourceName": "w",
+            "location": "uksouth",
+            "kind": "shared",
+            "displayName": "W",
+        },
+        (
+            f"{GROUP}/providers/Microsoft.Insights/workbooks/w",
+            "2023-06-01",
+            {"location": "uksouth", "kind": "shared", "properties": {"displayName": "W"}},
+        ),
+    ),
     "apimanagement:Subscription": (
         {
             **IN_SERVICE,

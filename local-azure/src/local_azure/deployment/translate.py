@@ -148,7 +148,7 @@ class ResourceType:
         the type does not have and for those missing in the path, all of them at once.
         """
         checked: dict[str, Json] = _without_nulls(dict(inputs))
-        problems = list(_misspelt(checked, _sdk_class(f"{self.token}Args"), ""))
+        problems = list(_misspelt(checked, _args_class(self.token), ""))
         if self.name not in checked:
             named = (old or {}).get(self.name)
             checked[self.name] = named or self._made_up(name)
@@ -174,7 +174,7 @@ class ResourceType:
         # `type` as an input is the body's own, and as an output the resource's type.
         kind = (body.get("properties") or {}).get("type") if self.flattened else None
         outputs = {**self.outputs(body), "type": kind}
-        settable = _without_nulls(_settable(outputs, _sdk_class(f"{self.token}Args")))
+        settable = _without_nulls(_settable(outputs, _args_class(self.token)))
         return {**settable, **self.path_of(resource_id)}
 
     def followed(
@@ -184,7 +184,7 @@ class ResourceType:
 
         As azure-native's refresh does: what Azure merely spells in another way is no change.
         """
-        settable = _settable(dict(new), _sdk_class(f"{self.token}Args"))
+        settable = _settable(dict(new), _args_class(self.token))
         fixed = {*self.path_inputs, *self.query}
         changed = {
             key: _follow(inputs.get(key), old.get(key), settable.get(key))
@@ -531,6 +531,12 @@ def _sdk_class(token: str) -> type:
     _, module, name = token.split(":")
     with _LOADING:
         return typing.cast("type", getattr(_sdk_module(module), name))
+
+
+def _args_class(token: str) -> type:
+    """Return the class of a resource's inputs; where a type has its name already, it ends so."""
+    has_other = hasattr(_sdk_module(token.split(":")[1]), f"{token.rpartition(':')[2]}InitArgs")
+    return _sdk_class(f"{token}{'InitArgs' if has_other else 'Args'}")
 
 
 @cache

@@ -5,9 +5,11 @@ What the library cannot translate is refused by name, as a limit of the local Az
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +17,7 @@ from local_azure.monitor.tables import COLUMNS
 
 if TYPE_CHECKING:
     import duckdb
+    from duckdb_kql.translate import TranslationResult
 
 _DUCKDB: Final = {
     "string": "VARCHAR",
@@ -38,6 +41,9 @@ _KUSTO: Final = {
     "JSON": "dynamic",
     "INTERVAL": "timespan",
 }
+
+
+_NOW: Final = "kqlnow"  # the library's name for the moment that `now()` is
 
 
 class QueryError(Exception):
@@ -72,20 +78,50 @@ def run(
     import duckdb  # noqa: PLC0415 - large, and needed by who asks alone
     import duckdb_kql  # noqa: PLC0415
 
+    tables = tuple(table for table, its in files.items() if its)
     connection = duckdb_kql.connect()
     try:
-        for table, its in files.items():
-            if its:
-                _load(connection, table, its, start, end)
-        return _answer(duckdb_kql.query(connection, query))
+        sql = _translated(query, tables)
+        for table in tables:
+            if table in sql:
+                _load(connection, table, files[table], start, end)
+        connection.execute("SET enable_external_access = false")  # a query reads no other file
+        bound = {**sql.parameters}
+        if _NOW in bound:
+            bound[_NOW] = _moment(end)
+        return _answer(connection.sql(sql, params=bound) if bound else connection.sql(sql))
     except duckdb_kql.KqlUnsupportedError as error:
         raise QueryError(f"{error}: the local Azure cannot run this part of KQL") from None
     except duckdb_kql.KqlSyntaxError as error:
         raise QueryError(str(error), "SyntaxError") from None
+    except duckdb.CatalogException as error:
+        unknown = re.search(r"Table with name (\w+)", str(error))
+        raise QueryError(
+            f"Failed to resolve table or column expression named '{unknown[1]}'"
+            if unknown
+            else str(error)
+        ) from None
     except (duckdb_kql.KqlError, duckdb.Error) as error:
         raise QueryError(str(error)) from None
     finally:
         connection.close()
+
+
+@lru_cache(maxsize=256)
+def _translated(query: str, tables: tuple[str, ...]) -> "TranslationResult":
+    """Return a query as SQL: rules ask the same again and again."""
+    import duckdb_kql  # noqa: PLC0415
+
+    return duckdb_kql.to_sql(
+        query,
+        schema={table: [*COLUMNS[table]] for table in tables},
+        allow_write=False,
+        query_now=_moment(0),
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _load(

@@ -14,6 +14,7 @@ from local_azure.resource_manager.schema import (
     Items,
     Kind,
     Named,
+    Number,
     Shape,
     Text,
     Whole,
@@ -22,16 +23,21 @@ from local_azure.resource_manager.schema import (
 _TEXT = Text()
 _SOME = Text(shortest=1)
 _TAGS = Named(of=_TEXT)
+_OBJECT = Named(of=Anything())  # of a definition that is left out
 _ENABLED = Text(one_of=("Enabled", "Disabled"))
 _DURATION = Text(form=durations.ISO_8601, form_is="an ISO 8601 duration such as PT1H")
-_NUMBER = Anything()
 _RESOURCE = frozenset({"id", "name", "type", "systemData", "etag"})
 
 
 def _whole(
     name: str, properties: Shape, *, more: dict[str, Kind] | None = None, located: bool = True
 ) -> Shape:
-    top = {"location": _TEXT, "tags": _TAGS, "identity": Anything(), **(more or {})}
+    top: dict[str, Kind] = {
+        "location": _TEXT,
+        "tags": _TAGS,
+        "identity": _OBJECT,
+        **(more or {}),
+    }
     needed = {"properties", "location"} if located else {"properties"}
     return Shape(
         name=name,
@@ -46,7 +52,7 @@ WORKSPACE = Shape(
     properties={
         "location": _TEXT,
         "tags": _TAGS,
-        "identity": Anything(),
+        "identity": _OBJECT,
         "properties": Shape(
             name="WorkspaceProperties",
             properties={
@@ -73,7 +79,7 @@ WORKSPACE = Shape(
                 "retentionInDays": Whole(least=-1),
                 "workspaceCapping": Shape(
                     name="WorkspaceCapping",
-                    properties={"dailyQuotaGb": _NUMBER},
+                    properties={"dailyQuotaGb": Number()},
                     read_only=frozenset({"quotaNextResetTime", "dataIngestionStatus"}),
                 ),
                 "features": Named(of=Anything()),
@@ -141,7 +147,7 @@ DIAGNOSTIC_SETTING = _whole(
     ),
     located=False,
 )
-_RECEIVERS = Items(of=Anything())
+_RECEIVERS = Items(of=_OBJECT)
 ACTION_GROUP = _whole(
     "ActionGroupResource",
     Shape(
@@ -199,7 +205,6 @@ ACTION_GROUP = _whole(
 _CRITERION = Shape(
     name="Condition",
     properties={
-        "criterionType": _TEXT,
         "query": _SOME,
         "timeAggregation": Text(one_of=("Count", "Average", "Minimum", "Maximum", "Total")),
         "metricMeasureColumn": _SOME,
@@ -225,7 +230,7 @@ _CRITERION = Shape(
                 "LessThanOrEqual",
             )
         ),
-        "threshold": _NUMBER,
+        "threshold": Number(),
         "failingPeriods": Shape(
             name="ConditionFailingPeriods",
             properties={
@@ -269,7 +274,7 @@ QUERY_RULE = _whole(
             "autoMitigate": Flag(),
             "checkWorkspaceAlertsStorageConfigured": Flag(),
             "skipQueryValidation": Flag(),
-            "resolveConfiguration": Anything(),
+            "resolveConfiguration": _OBJECT,
         },
         required=frozenset({"scopes", "criteria", "evaluationFrequency", "windowSize", "severity"}),
         read_only=frozenset(
@@ -323,7 +328,7 @@ _MESSAGE = Shape(
         "body": Shape(
             name="BodyDiagnosticSettings", properties={"bytes": Whole(least=0, most=8192)}
         ),
-        "dataMasking": Anything(),
+        "dataMasking": _OBJECT,
     },
 )
 _PIPELINE = Shape(
@@ -338,7 +343,10 @@ DIAGNOSTIC = _whole(
             "alwaysLog": Text(one_of=("allErrors",)),
             "sampling": Shape(
                 name="SamplingSettings",
-                properties={"samplingType": Text(one_of=("fixed",)), "percentage": _NUMBER},
+                properties={
+                    "samplingType": Text(one_of=("fixed",)),
+                    "percentage": Number(least=0, most=100),
+                },
             ),
             "frontend": _PIPELINE,
             "backend": _PIPELINE,

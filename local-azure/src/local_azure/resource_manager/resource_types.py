@@ -292,7 +292,6 @@ def _apim_subscription(request: Request) -> Built:
 def _workspace(request: Request) -> Built:
     given = request.properties
     properties = {
-        "source": "Azure",
         # A workspace of a name that was deleted lately is the deleted one, restored.
         "customerId": str(uuid.uuid5(uuid.NAMESPACE_URL, request.id.lower())),
         "provisioningState": "Succeeded",

@@ -4,6 +4,7 @@ A kind reports problems and returns the value as it is stored: without nulls and
 read-only properties that a client sends back from an earlier GET.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -106,6 +107,24 @@ class Whole:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             problems.append(_wrong_kind(value, path, "Int32"))
+        elif not self.least <= value <= self.most:
+            problems.append(
+                _out_of_range(path, f"should be between {self.least} and {self.most}, not {value}.")
+            )
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A number, whole or not."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    def read(self, value: Any, path: str, problems: list[Problem]) -> Any:
+        """Read a number."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            problems.append(_wrong_kind(value, path, "Double"))
         elif not self.least <= value <= self.most:
             problems.append(
                 _out_of_range(path, f"should be between {self.least} and {self.most}, not {value}.")

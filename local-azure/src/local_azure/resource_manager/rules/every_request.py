@@ -501,6 +501,8 @@ VALUE_RULES = (
             "Microsoft.Resources/",
             "Microsoft.Authorization/",
             "Microsoft.Network/",
+            "Microsoft.Insights/",
+            "Microsoft.OperationalInsights/",
         ),
         code="InvalidRequestContent",
         message="The request content was invalid and could not be deserialized: '{path}: {problem}"

@@ -19,13 +19,10 @@ CATEGORIES = (
 _GROUPS = ("allLogs", "audit")
 _SINKS = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-# Azure Monitor, "Create a log search alert rule": frequencies and windows that can be chosen.
-_FREQUENCIES = (
-    *(each * _MINUTE for each in (1, 5, 10, 15, 30, 45)),
-    *(each * _HOUR for each in range(1, 7)),
-    _DAY,
-)
-_WINDOWS = (*_FREQUENCIES, 2 * _DAY)
+_MINUTES = (*(each * _MINUTE for each in (5, 10, 15, 30, 45)), *(n * _HOUR for n in range(1, 7)))
+# azure-rest-api-specs#20341: a minute is taken of a query that Azure can optimise.
+_FREQUENCIES = (_MINUTE, *_MINUTES, _DAY)
+_WINDOWS = (_MINUTE, *_MINUTES, _DAY, 2 * _DAY)
 _RETENTION = {"PerGB2018": (30, 730), "Free": (7, 7)}
 
 
@@ -94,7 +91,8 @@ def _no_action_group(request: Request) -> Violations:
 def _times(request: Request) -> Violations:
     for name, allowed in (("evaluationFrequency", _FREQUENCIES), ("windowSize", _WINDOWS)):
         if durations.iso_8601(request.properties[name]) not in allowed:
-            yield {"property": name, "value": request.properties[name]}
+            minutes = ", ".join(str(each // _MINUTE) for each in allowed)
+            yield {"property": name, "value": request.properties[name], "minutes": minutes}
 
 
 def _window_below_frequency(request: Request) -> Violations:
@@ -143,18 +141,12 @@ def _no_logger(request: Request) -> Violations:
     service = request.path.step(types.SERVICE)
     full = f"{service.id}{wanted}" if service and wanted.startswith("/loggers/") else wanted
     if not request.find(full):
-        yield {"wanted": wanted}
+        yield {"wanted": wanted.rpartition("/")[2]}
 
 
 def _diagnostic_name(request: Request) -> Violations:
     if request.path.name.lower() not in ("azuremonitor", "applicationinsights", "local"):
         yield {}
-
-
-def _sampling(request: Request) -> Violations:
-    percentage = (request.properties.get("sampling") or {}).get("percentage", 100)
-    if not isinstance(percentage, int | float) or not 0 <= percentage <= 100:
-        yield {"percentage": percentage}
 
 
 MONITOR_RULES = (
@@ -171,7 +163,7 @@ MONITOR_RULES = (
         of=(types.DIAGNOSTIC_SETTING,),
         code="BadRequest",
         message="At least one data sink needs to be specified.",
-        source="M: terraform-provider-azurerm#10388; ? the code",
+        source="? the code and the wording",
     ),
     Rule(
         check=_nothing_to_send,
@@ -185,7 +177,7 @@ MONITOR_RULES = (
         of=(types.DIAGNOSTIC_SETTING,),
         code="BadRequest",
         message="Category '{category}' is not supported.",
-        source="M: terraform-provider-azurerm#17120; H: API Management, Monitoring data reference",
+        source="M: terraform-provider-azurerm#2985; H: API Management, Monitoring data reference",
     ),
     Rule(
         check=_no_workspace,
@@ -203,7 +195,7 @@ MONITOR_RULES = (
         message="Data sink '{sink}' is already used in diagnostic setting '{other}' for category"
         " '{category}'. Data sinks can't be reused in different settings on the same category for"
         " the same resource.",
-        source="M: terraform-provider-azurerm#6254",
+        source="M: bicep-registry-modules#3407",
     ),
     Rule(
         check=_no_scope,
@@ -223,8 +215,8 @@ MONITOR_RULES = (
         check=_times,
         of=(types.QUERY_RULE,),
         code="BadRequest",
-        message="The value '{value}' of {property} is not supported.",
-        source="H: Create a log search alert rule, the values; ? the code and the wording",
+        message="{property} '{value}' is not supported. Supported granularities are: {minutes}.",
+        source="M: azure-rest-api-specs#21258, windows and wording; ? the code, and frequencies",
     ),
     Rule(
         check=_window_below_frequency,
@@ -251,8 +243,8 @@ MONITOR_RULES = (
         check=_query,
         of=(types.QUERY_RULE,),
         code="BadRequest",
-        message="The query couldn't be validated: {fault}",
-        source="H: the specification of skipQueryValidation; ? the code and the wording",
+        message="The request had some invalid properties: {fault}",
+        source="M: CDCgov/prime-reportstream#11773, a table that is not there; ? the wording",
     ),
     Rule(
         check=_no_guid,
@@ -264,29 +256,22 @@ MONITOR_RULES = (
     Rule(
         check=_credentials,
         of=(types.LOGGER,),
-        message="Credentials are required for a logger of type {logger_type}.",
-        target="credentials",
-        source="H: Logger - Create Or Update; ? the wording",
+        message="Logger-Credentials of a logger of type {logger_type}",
+        target="One or more Properties ['{{0}}'] specified are missing.",
+        source="M: apiops#163; ? the wording, which ends in an id there",
     ),
     Rule(
         check=_diagnostic_name,
         of=types.DIAGNOSTICS,
-        message="Diagnostic identifier '{name}' is none of azuremonitor, applicationinsights, local.",
+        message="Diagnostic '{name}' is none of azuremonitor, applicationinsights and local.",
         target="diagnosticId",
-        source="M: azure-powershell#11432 quotes the identifiers; ? the wording",
+        source="M: the names, terraform-provider-azurerm#29068 and #11281; ? the wording",
     ),
     Rule(
         check=_no_logger,
         of=types.DIAGNOSTICS,
-        message="Logger not found: {wanted}",
+        message="Logger Id '{wanted}' does not exist",
         target="loggerId",
-        source="? the wording",
-    ),
-    Rule(
-        check=_sampling,
-        of=types.DIAGNOSTICS,
-        message="The sampling percentage must be from 0 to 100, not {percentage}.",
-        target="sampling",
-        source="H: Diagnostic - Create Or Update, SamplingSettings; ? the wording",
+        source="M: apiops#748",
     ),
 )
