@@ -10,7 +10,7 @@ from recording import APIM, CUSTOMER, SUBSCRIPTION, is_secret, unwrap
 from test_queries import Log
 
 from components.monitoring import rules
-from components.settings import parse
+from components.settings import CLASSIC_TIERS, parse
 
 GROUP = "rg-openai-gateway-abcd1234"
 SERVICE = SUBSCRIPTION + APIM.format(resourceGroupName=GROUP, serviceName="apim-abcd1234")
@@ -84,6 +84,14 @@ def test_the_logs_go_to_the_workspace_in_tables_of_their_own(dev):
         ],
     }
     assert dev.one("ApiDiagnostic", "api-diagnostic").urn in setting.depends_on
+
+
+@pytest.mark.parametrize("tier", CLASSIC_TIERS)
+def test_classic_tiers_log_no_tokens_and_show_none(declare, tier):
+    program = declare(gateway={"sku": tier})
+    (log,) = program.one("DiagnosticSetting", "gateway-logs").inputs["logs"]
+    assert log["category"] == "GatewayLogs"
+    assert "tokens" not in [each["name"] for each in items(program)]
 
 
 # The alarm
