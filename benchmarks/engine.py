@@ -36,10 +36,12 @@ PROGRAMS = {
     "empty program": "import pulumi\n",
     "imports alone": (
         "import pulumi_random\n"
-        "from pulumi_azure_native import apimanagement, authorization\n"
-        "from pulumi_azure_native import cognitiveservices, resources\n"
-        "apimanagement.Api, authorization.RoleAssignment\n"
-        "cognitiveservices.Account, resources.ResourceGroup\n"
+        "from pulumi_azure_native import apimanagement, applicationinsights, authorization\n"
+        "from pulumi_azure_native import cognitiveservices, monitor, operationalinsights\n"
+        "from pulumi_azure_native import resources\n"
+        "apimanagement.Api, applicationinsights.Workbook, authorization.RoleAssignment\n"
+        "cognitiveservices.Account, monitor.ScheduledQueryRule\n"
+        "operationalinsights.Workspace, resources.ResourceGroup\n"
     ),
     FLAT: (ROOT / "benchmarks" / "flat" / "__main__.py").read_text(encoding="utf-8"),
 }

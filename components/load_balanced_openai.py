@@ -107,6 +107,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             "monitoring",
             its=settings.watched,
             found=existing.workspace,
+            tier=existing.tier,
             service=gateway.service,
             service_id=gateway.service_id,
             api_name=api.api_name,

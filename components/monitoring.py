@@ -11,11 +11,11 @@ from pulumi_azure_native import apimanagement, applicationinsights, monitor, ope
 from components import queries, workbook
 from components.contract import Backend, Workspace
 from components.existing import FoundWorkspace
+from components.settings import CLASSIC_TIERS, Settings
 from components.settings import Monitoring as Config
-from components.settings import Settings
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
-_CATEGORIES: Final = ("GatewayLogs", "GatewayLlmLogs")
+_REQUESTS, _TOKENS = "GatewayLogs", "GatewayLlmLogs"
 _ATTEMPTS: Final = ("x-backend-host", "x-backend-attempts")  # as policies/inference.xml sets them
 ALERTS: Final = ("starved", "ceiling", "no_region_answers", "no_logs")
 _PROBE: Final = "python probes/distribution.py"
@@ -121,6 +121,7 @@ class Monitoring(pulumi.ComponentResource):
         settings: Settings,
         its: Config,
         found: FoundWorkspace | None,
+        tier: str,
         service: Mapping[str, Any],
         service_id: pulumi.Output[str],
         api_name: pulumi.Output[str],
@@ -140,6 +141,8 @@ class Monitoring(pulumi.ComponentResource):
         def called(prefix: str) -> pulumi.Output[str]:
             return suffix.apply(lambda end: f"{prefix}-{end}")
 
+        # Others saw a Developer service refuse the category; of all classic tiers it is assumed.
+        counts_tokens = tier not in CLASSIC_TIERS
         if found:
             kept = own
             self.workspace = Workspace(
@@ -157,8 +160,17 @@ class Monitoring(pulumi.ComponentResource):
             )
             self.workspace = Workspace(id=logs.id, customer_id=logs.customer_id)
         if not settings.gateway.existing:
-            _log(self.workspace.id, service, service_id, api_name, own)
+            logged = [_REQUESTS, *([_TOKENS] if counts_tokens else [])]
+            _log(
+                self.workspace.id,
+                logged,
+                service=service,
+                service_id=service_id,
+                api_name=api_name,
+                own=own,
+            )
 
+        wanted = [each for each in workbook.QUERIES if each != "tokens" or counts_tokens]
         # Each query by its name, once all that is filled into them is known.
         filled = pulumi.Output.all(service_id, *(each.url for each in backends)).apply(
             lambda known: {
@@ -171,7 +183,7 @@ class Monitoring(pulumi.ComponentResource):
                     ceiling=its.ceiling,
                     grain=workbook.GRAIN,
                 )
-                for query in (*ALERTS, *workbook.QUERIES)
+                for query in (*ALERTS, *wanted)
             }
         )
         told: list[pulumi.Output[str]] = []
@@ -236,6 +248,8 @@ def _with_urls(backends: Sequence[Backend[Any]], urls: Sequence[str]) -> list[Ba
 
 def _log(
     workspace_id: pulumi.Output[str],
+    categories: Sequence[str],
+    *,
     service: Mapping[str, Any],
     service_id: pulumi.Output[str],
     api_name: pulumi.Output[str],
@@ -268,7 +282,7 @@ def _log(
         resource_uri=service_id,
         workspace_id=workspace_id,
         log_analytics_destination_type="Dedicated",
-        logs=[{"category": each, "enabled": True} for each in _CATEGORIES],
+        logs=[{"category": each, "enabled": True} for each in categories],
     )
 
 

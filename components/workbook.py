@@ -26,8 +26,8 @@ QUERIES: Final = ("verdict", *_CHARTS)
 def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, then: str) -> str:
     """Return a workbook's `serializedData`, the same text for the same arguments.
 
-    `queries` has those of QUERIES, filled in; `expected` is the forecast, `then` the command that a
-    mark calls for.
+    `queries` has those of QUERIES that are wanted, filled in; `expected` is the forecast, `then`
+    the command that a mark calls for.
     """
     words = (
         "## Where the traffic goes\n"
@@ -36,16 +36,16 @@ def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, 
     )
     tiles = {
         "titleContent": {"columnMatch": "Region", "formatter": 1},
-        "leftContent": {"columnMatch": "Share", "numberFormat": {"unit": 1}},
-        "secondaryContent": {"columnMatch": "Expected"},
-        "subtitleContent": {"columnMatch": "Verdict"},
+        "leftContent": {"columnMatch": "Share", "formatter": 12, "numberFormat": {"unit": 1}},
+        "secondaryContent": {"columnMatch": "Expected", "formatter": 1},
+        "subtitleContent": {"columnMatch": "Verdict", "formatter": 1},
         "showBorder": True,
     }
     items = [
         {"type": 1, "name": "words", "content": {"json": words}},
         {"type": 9, "name": "time", "content": _time()},
         _query("verdict", "Now", "tiles", queries, tileSettings=tiles),
-        *(_query(name, *_CHARTS[name], queries) for name in _CHARTS),
+        *(_query(name, *_CHARTS[name], queries) for name in _CHARTS if name in queries),
     ]
     document = {"version": "Notebook/1.0", "items": items, "fallbackResourceIds": [workspace_id]}
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

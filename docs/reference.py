@@ -33,7 +33,19 @@ DOCUMENTS: Final = tuple(
 )
 """Documents with generated parts."""
 _LATER: Final = frozenset(
-    ("acceptStarved", "streaming", "revealBackend", "apiVersion", "exportKey", "restore", "tags")
+    (
+        "acceptStarved",
+        "resourceSuffix",
+        "breaker",
+        "retries",
+        "network",
+        "streaming",
+        "revealBackend",
+        "apiVersion",
+        "exportKey",
+        "restore",
+        "tags",
+    )
 )
 """Keys that few stacks need: docs/config.md has them, and README.md names them."""
 PAGE: Final = ROOT / "docs" / "config.md"

@@ -5,7 +5,15 @@ resources of Azure, so what it lacks is the price of the program's structure.
 """
 
 import pulumi
-from pulumi_azure_native import apimanagement, authorization, cognitiveservices, resources
+from pulumi_azure_native import (
+    apimanagement,
+    applicationinsights,
+    authorization,
+    cognitiveservices,
+    monitor,
+    operationalinsights,
+    resources,
+)
 from pulumi_random import RandomString, RandomUuid
 
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
@@ -18,6 +26,15 @@ OPERATIONS = {
     "v1-models": ("GET", "/v1/models"),
 }
 ROLE = "/providers/Microsoft.Authorization/roleDefinitions/5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
+RULES = {
+    "starved-region-hourly": ("PT1H", "PT1H", 2),
+    "starved-region-daily": ("P1D", "PT1H", 2),
+    "region-above-ceiling-hourly": ("PT1H", "PT1H", 2),
+    "region-above-ceiling-daily": ("P1D", "PT1H", 2),
+    "no-region-answers": ("PT15M", "PT15M", 1),
+    "no-logs": ("P2D", "PT1H", 3),
+}
+WORKBOOK = "9d0c1b0e-5f0e-5d55-8d53-6f7f3a3f8c11"
 POLICY = """<policies>
   <inbound><base /><set-backend-service backend-id="inference-backend-pool" /></inbound>
   <backend><base /></backend>
@@ -152,6 +169,75 @@ apimanagement.ApiPolicy(
     service_name=service.name,
     format="xml",
     value=POLICY,
+)
+workspace = operationalinsights.Workspace(
+    "logs",
+    workspace_name=pulumi.Output.concat("log-", suffix),
+    resource_group_name=group.name,
+    location="uksouth",
+    sku=operationalinsights.WorkspaceSkuArgs(name="PerGB2018"),
+    retention_in_days=30,
+)
+logger = apimanagement.Logger(
+    "azuremonitor",
+    logger_id="azuremonitor",
+    logger_type="azureMonitor",
+    resource_group_name=group.name,
+    service_name=service.name,
+)
+apimanagement.ApiDiagnostic(
+    "api-diagnostic",
+    diagnostic_id="azuremonitor",
+    api_id=api.name,
+    logger_id=logger.id,
+    resource_group_name=group.name,
+    service_name=service.name,
+    sampling=apimanagement.SamplingSettingsArgs(sampling_type="fixed", percentage=100),
+)
+monitor.DiagnosticSetting(
+    "gateway-logs",
+    name="gateway-logs",
+    resource_uri=service.id,
+    workspace_id=workspace.id,
+    log_analytics_destination_type="Dedicated",
+    logs=[
+        monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True)
+        for category in ("GatewayLogs", "GatewayLlmLogs")
+    ],
+)
+for rule, (window, frequency, severity) in RULES.items():
+    monitor.ScheduledQueryRule(
+        rule,
+        rule_name=pulumi.Output.concat(rule, "-", suffix),
+        resource_group_name=group.name,
+        location="uksouth",
+        scopes=[workspace.id],
+        severity=severity,
+        enabled=True,
+        window_size=window,
+        evaluation_frequency=frequency,
+        skip_query_validation=True,
+        criteria=monitor.ScheduledQueryRuleCriteriaArgs(
+            all_of=[
+                monitor.ConditionArgs(
+                    query="ApiManagementGatewayLogs",
+                    operator="GreaterThan",
+                    threshold=0,
+                    time_aggregation="Count",
+                )
+            ]
+        ),
+    )
+applicationinsights.Workbook(
+    "workbook",
+    resource_name_=WORKBOOK,
+    resource_group_name=group.name,
+    location="uksouth",
+    category="workbook",
+    kind="shared",
+    display_name="Azure OpenAI by region",
+    serialized_data='{"items":[],"version":"Notebook/1.0"}',
+    source_id=workspace.id,
 )
 subscription = apimanagement.Subscription(
     "inference-clients",

@@ -124,8 +124,9 @@ def _alarm(preview: Preview) -> list[str]:
         return []
     said = "none" + (", as declared: `monitoring` is `null`" if preview.is_unwatched else "")
     if rules:
-        who = f"heard by {_text(', '.join(heard))}" if heard else "which nobody hears: set "
-        said = f"{rules} rules, {who}" + ("" if heard else "`monitoring.alertEmails`")
+        said = f"{rules} rule{'s' * (rules > 1)}, "
+        nobody = "which nobody hears: set `monitoring.alertEmails`"
+        said += f"heard by {_text(', '.join(heard))}" if heard else nobody
     return ["", f"**Alarm:** {said}"]
 
 

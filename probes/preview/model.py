@@ -138,7 +138,7 @@ class Preview:
             if each.type == guardrails.ACTION_GROUP and each.after is not None:
                 emails = _mappings(each.after.get("emailReceivers"))
                 heard += [str(to.get("emailAddress")) for to in emails]
-                heard += ["a webhook" for _ in each.after.get("webhookReceivers") or ()]
+                heard += ["a webhook"] if each.after.get("webhookReceivers") else []
         return sum(each.type == guardrails.ALERT for each in declared), heard
 
     @property

@@ -14,6 +14,7 @@ from components.contract import (
     OutputsError,
     PolicyReference,
     PoolReference,
+    Workspace,
     digest,
     export,
     read,
@@ -56,6 +57,7 @@ def outputs(known):
         policy=PolicyReference(
             id=known("/subscriptions/0/policies/policy"), digest=known("0" * 64)
         ),
+        workspace=Workspace(id=known("/subscriptions/0/workspaces/log"), customer_id=known("1-2")),
     )
 
 
@@ -89,6 +91,7 @@ def test_values_that_only_a_deployment_knows_are_exported_as_they_are():
         "subscription",
         "pools",
         "policy",
+        "workspace",
     ]
 
 

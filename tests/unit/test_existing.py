@@ -31,6 +31,7 @@ CONFIG: dict[str, Any] = {
 }
 THERE: dict[str, Any] = {
     SERVICE: {
+        "id": SERVICE,
         "name": "apim-team",
         "sku": {"name": "StandardV2", "capacity": 1},
         "properties": {"gatewayUrl": "https://api.example.com"},
@@ -595,3 +596,70 @@ def test_a_list_of_locations_that_cannot_be_read_is_told_with_the_mistake(azure)
     assert line.endswith(
         f"did you mean uksouth? (the subscription's own list cannot be read: {MAY_NOT})"
     )
+
+
+# A workspace that is there
+
+LOGS = f"{SUBSCRIPTION}/resourceGroups/rg-logs/providers/Microsoft.OperationalInsights/workspaces"
+MONITORING = {"workspace": {"resourceGroup": "rg-logs", "name": "log-team"}}
+WORKSPACE = {
+    "id": f"{LOGS}/log-team",
+    "location": "West Europe",
+    "properties": {"customerId": "the-workspace"},
+}
+
+
+def test_a_service_that_is_there_keeps_its_own_setting_and_gets_the_alarm(azure):
+    azure.there[f"{LOGS}/log-team"] = WORKSPACE
+    program = declare(monitoring={**MONITORING, "alertEmails": ["team@example.com"]})
+    own = [each for each in program.resources if "index:Monitoring::" in each.parent]
+    assert {each.type.rpartition(":")[2] for each in own} == {
+        "ActionGroup",
+        "ScheduledQueryRule",
+        "Workbook",
+    }
+    assert {each.inputs["resourceGroupName"] for each in own} == {"rg-ai"}
+    for rule in program.all("ScheduledQueryRule"):
+        assert rule.inputs["ruleName"] == f"{rule.name}-apim-team"
+        assert (rule.inputs["location"], rule.ignore_changes) == ("westeurope", [])
+        assert rule.inputs["scopes"] == [f"{LOGS}/log-team"]
+        assert f'_ResourceId =~ "{SERVICE}"' in rule.inputs["criteria"]["allOf"][0]["query"]
+    expected = {"id": f"{LOGS}/log-team", "customer_id": "the-workspace"}
+    assert program.outputs["workspace"] == expected
+    (asked,) = [each for each in azure.asked if each.path == f"{LOGS}/log-team"]
+    assert asked.version == "2023-09-01"
+
+
+def test_without_a_workspace_a_service_that_is_there_is_not_watched_and_a_line_says_so(azure):
+    program = declare()
+    assert not [each for each in program.resources if "Monitoring" in each.type]
+    assert "workspace" not in program.outputs
+    ((_, line),) = [each for each in program.log if each[0] == "WARNING"]
+    assert line == (
+        "openai-gateway:monitoring watches nothing: a service that exists keeps its own "
+        "diagnostic setting; set workspace to the one that its logs go to, or monitoring to null"
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (
+            None,
+            (
+                'and there is no such workspace in "rg-logs": correct either, or leave '
+                "`workspace` out for a new one"
+            ),
+        ),
+        (
+            {**WORKSPACE, "properties": {}},
+            "which is not ready: it has no customerId: try again later",
+        ),
+    ],
+)
+def test_a_workspace_that_is_not_there_is_a_mistake_with_its_remedy(azure, there, told):
+    if there:
+        azure.there[f"{LOGS}/log-team"] = there
+    (line,) = refused(monitoring=MONITORING)
+    separator = ", " if there or told.startswith("and") else ""
+    assert line == f'monitoring.workspace.name is "log-team"{separator}{told}'

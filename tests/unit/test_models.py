@@ -66,3 +66,36 @@ def test_a_retirement_is_told_sixty_days_before_and_ever_after(monkeypatch, days
 def test_a_model_that_the_table_does_not_know_retires_silently():
     assert models.retirement("gpt-9", "2031-01-01") == ""
     assert models.retirement("gpt-9", "1", date(2026, 11, 2)) == "gpt-9 1 retires on 2026-11-02"
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "told"),
+    [
+        (
+            "gpt-5.4-mini",
+            "2026-03-18",
+            (
+                "version: gpt-5.4-mini 2026-03-18 is not among the models of Microsoft's schedule "
+                "of August 2026, which has 2026-03-17"
+            ),
+        ),
+        (
+            "gpt-4o",
+            "2024-05-13",
+            (
+                "version: gpt-4o 2024-05-13 is not among the models of Microsoft's schedule of "
+                "August 2026, which has 2024-08-06 and 2024-11-20"
+            ),
+        ),
+        (
+            "gtp-5.4-mini",
+            "2026-03-17",
+            "model: gtp-5.4-mini is not among the models of Microsoft's schedule of August 2026",
+        ),
+    ],
+)
+def test_a_model_that_the_schedule_has_not_got_is_a_warning(model, version, told):
+    wrong = at({"models.0.model": model, "models.0.version": version})
+    assert parse(wrong).warnings == (
+        f"openai-gateway:models[0].{told}; `python probes/models.py` asks Azure",
+    )

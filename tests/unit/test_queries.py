@@ -280,12 +280,14 @@ def test_no_logs_is_a_row_while_there_are_none(log):
 
 
 def test_counts_have_a_row_for_each_declared_region(log):
-    log.add("foundry1", 7).add("foundry1", 2, 429).add("foundry2", 3, 429).add("foundry2", 1, 500)
-    log.add("foundry2", 1, 400)
-    assert log.ask("counts") == [
-        {"Backend": "foundry1", "Requests": 7, "Throttled": 2, "Failed": 0},
-        {"Backend": "foundry2", "Requests": 0, "Throttled": 3, "Failed": 2},
-        {"Backend": "foundry3", "Requests": 0, "Throttled": 0, "Failed": 0},
+    log.add("foundry1", 7, took=1000).add("foundry1", 1, took=3000, attempts=2)
+    log.add("foundry1", 2, 429, took=9, attempts=3).add("foundry2", 3, 429)
+    log.add("foundry2", 1, 500, attempts=6).add("foundry2", 1, 400)
+    keys = ("Backend", "Requests", "Throttled", "Failed", "Retried", "Seconds")
+    assert [tuple(row[key] for key in keys) for row in log.ask("counts")] == [
+        ("foundry1", 8, 2, 0, 1, 1.25),
+        ("foundry2", 0, 3, 2, 0, None),
+        ("foundry3", 0, 0, 0, 0, None),
     ]
 
 
