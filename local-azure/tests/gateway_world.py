@@ -62,8 +62,9 @@ class World:
         self.regions = {name: Region(name) for name in LOCATIONS}
         self.addresses: dict[str, str] = {}
 
-    async def start(self, stack, *, policy=POLICY, instances=1, choose=None, **service):
+    async def start(self, stack, *, policy=POLICY, instances=1, choose=None, log=None, **service):
         deploy_service(self.resources, policy, **service)
+        self.log = log(self.resources) if log else {}
         for name, region in self.regions.items():
             app = web.Application(client_max_size=MAX_BODY)
             app.router.add_route("*", "/{path:.*}", region.handle)
@@ -78,6 +79,7 @@ class World:
             resolve=self.resolve,
             tokens=self.tokens,
             clock=self.clock,
+            **self.log,
             **({"choose": choose} if choose else {}),
         )
         self.url = await serve(stack, app)
