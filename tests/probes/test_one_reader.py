@@ -157,7 +157,7 @@ def by_pack(pack, declared, routing, live):
             opts=SimpleNamespace(protect=True),
         )
         for kind, name, inputs in (
-            (STACK, "stack", outputs(declared, routing)),
+            (STACK, "stack", {**outputs(declared, routing), "unwatched": True}),
             *((BACKEND, name, inputs) for name, inputs in resources(declared, live)),
         )
     ]
