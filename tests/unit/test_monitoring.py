@@ -303,6 +303,12 @@ def test_every_query_of_the_workbook_runs_and_takes_its_time_from_the_parameter(
     for content in asked:
         assert content["timeContextFromParameter"] == "TimeRange"
         assert rows(content["query"].replace("{TimeRange:grain}", "1h"), log), content["title"]
+        drawn = content.get("chartSettings", {})
+        result = duckdb_kql.query(
+            log.connection, content["query"].replace("{TimeRange:grain}", "1h")
+        )
+        columns = [drawn[key] for key in ("xAxis", "group") if key in drawn]
+        assert {*columns, *drawn.get("yAxis", ())} <= set(result.columns)
     tiles = asked[0]
     named = [each["columnMatch"] for each in tiles["tileSettings"].values() if each is not True]
     result = duckdb_kql.query(log.connection, tiles["query"])
