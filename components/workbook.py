@@ -40,7 +40,7 @@ def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, 
         f"Declared: **{expected}**. A region marked STARVED, or ABOVE THE CEILING, is an alarm: "
         f"run `{then}`."
     )
-    tiles = {
+    tiles: dict[str, Any] = {
         "titleContent": {"columnMatch": "Region", "formatter": 1},
         "leftContent": {"columnMatch": "Share", "formatter": 12, "numberFormat": {"unit": 1}},
         "secondaryContent": {"columnMatch": "Expected", "formatter": 1},
@@ -49,8 +49,19 @@ def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, 
     }
     items = [
         {"type": 1, "name": "words", "content": {"json": words}},
+        # The alarms' own windows, whatever time is chosen for the charts.
+        *(
+            _query(
+                f"verdict-{hours}",
+                queries["verdict"],
+                f"The last {past}",
+                "tiles",
+                timeContext={"durationMs": hours * _HOUR},
+                tileSettings=tiles,
+            )
+            for hours, past in ((1, "hour"), (24, "24 hours"))
+        ),
         {"type": 9, "name": "time", "content": _time()},
-        _query("verdict", queries["verdict"], "Now", "tiles", tileSettings=tiles),
         *(_chart(name, queries[name]) for name in _CHARTS if name in queries),
     ]
     document = {"version": "Notebook/1.0", "items": items, "fallbackResourceIds": [workspace_id]}
@@ -62,7 +73,8 @@ def _chart(name: str, query: str) -> dict[str, Any]:
     settings: dict[str, Any] = {"xAxis": "TimeGenerated", "yAxis": [drawn], "showLegend": True}
     if series:
         settings["group"] = series
-    return _query(name, query, title, shown_as, chartSettings=settings)
+    chosen = {"timeContextFromParameter": "TimeRange"}
+    return _query(name, query, title, shown_as, chartSettings=settings, **chosen)
 
 
 def _query(name: str, query: str, title: str, shown_as: str, **settings: Any) -> dict[str, Any]:
@@ -72,7 +84,6 @@ def _query(name: str, query: str, title: str, shown_as: str, **settings: Any) ->
         "query": query,
         "title": title,
         "size": 0,
-        "timeContextFromParameter": "TimeRange",
         "visualization": shown_as,
         **settings,
     }
