@@ -12,13 +12,19 @@ GRAIN: Final = "{TimeRange:grain}"
 """What a workbook puts in a query for the grain that fits the chosen time."""
 _LOGS: Final = {"queryType": 0, "resourceType": "microsoft.operationalinsights/workspaces"}
 _HOUR: Final = 3_600_000  # milliseconds
-# By the query's name: title, and how its rows are shown.
-_CHARTS: Final[Mapping[str, tuple[str, str]]] = {
-    "shares_over_time": ("Share of the answered requests, percent", "areachart"),
-    "failures": ("Requests whose last attempt was throttled or failed", "unstackedbar"),
-    "latency": ("How long a region takes for its answer, milliseconds", "linechart"),
-    "tokens": ("Tokens", "areachart"),
-    "retries": ("Requests that took more than one attempt, percent", "linechart"),
+# By the query's name: title, how it is shown, and the columns that are drawn and that tell series
+# apart.
+_CHARTS: Final[Mapping[str, tuple[str, str, str, str | None]]] = {
+    "shares_over_time": ("Share of the answered requests, %", "areachart", "Share", "Region"),
+    "failures": (
+        "Throttled and failed in their last attempt",
+        "unstackedbar",
+        "Requests",
+        "Series",
+    ),
+    "latency": ("Of 20 answers the slowest takes, ms", "linechart", "Slowest", "Region"),
+    "tokens": ("Tokens", "areachart", "Tokens", "Region"),
+    "retries": ("Requests of more than one attempt, %", "linechart", "Retried", None),
 }
 QUERIES: Final = ("verdict", *_CHARTS)
 
@@ -34,7 +40,7 @@ def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, 
         f"Declared: **{expected}**. A region marked STARVED, or ABOVE THE CEILING, is an alarm: "
         f"run `{then}`."
     )
-    tiles = {
+    tiles: dict[str, Any] = {
         "titleContent": {"columnMatch": "Region", "formatter": 1},
         "leftContent": {"columnMatch": "Share", "formatter": 12, "numberFormat": {"unit": 1}},
         "secondaryContent": {"columnMatch": "Expected", "formatter": 1},
@@ -43,24 +49,41 @@ def serialized(queries: Mapping[str, str], workspace_id: str, *, expected: str, 
     }
     items = [
         {"type": 1, "name": "words", "content": {"json": words}},
+        # The alarms' own windows, whatever time is chosen for the charts.
+        *(
+            _query(
+                f"verdict-{hours}",
+                queries["verdict"],
+                f"The last {past}",
+                "tiles",
+                timeContext={"durationMs": hours * _HOUR},
+                tileSettings=tiles,
+            )
+            for hours, past in ((1, "hour"), (24, "24 hours"))
+        ),
         {"type": 9, "name": "time", "content": _time()},
-        _query("verdict", "Now", "tiles", queries, tileSettings=tiles),
-        *(_query(name, *_CHARTS[name], queries) for name in _CHARTS if name in queries),
+        *(_chart(name, queries[name]) for name in _CHARTS if name in queries),
     ]
     document = {"version": "Notebook/1.0", "items": items, "fallbackResourceIds": [workspace_id]}
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _query(
-    name: str, title: str, shown_as: str, queries: Mapping[str, str], **settings: Any
-) -> dict[str, Any]:
+def _chart(name: str, query: str) -> dict[str, Any]:
+    title, shown_as, drawn, series = _CHARTS[name]
+    settings: dict[str, Any] = {"xAxis": "TimeGenerated", "yAxis": [drawn], "showLegend": True}
+    if series:
+        settings["group"] = series
+    chosen = {"timeContextFromParameter": "TimeRange"}
+    return _query(name, query, title, shown_as, chartSettings=settings, **chosen)
+
+
+def _query(name: str, query: str, title: str, shown_as: str, **settings: Any) -> dict[str, Any]:
     content = {
         **_LOGS,
         "version": "KqlItem/1.0",
-        "query": queries[name],
+        "query": query,
         "title": title,
         "size": 0,
-        "timeContextFromParameter": "TimeRange",
         "visualization": shown_as,
         **settings,
     }

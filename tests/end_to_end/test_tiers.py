@@ -26,6 +26,7 @@ def of(tier: str) -> dict:
     config["openai-gateway:gateway"] = {"sku": tier}
     if tier == "Consumption":
         config["openai-gateway:breaker"] = None
+        config["openai-gateway:monitoring"] = None
         config["openai-gateway:streaming"] = False
     return config
 

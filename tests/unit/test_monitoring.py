@@ -280,16 +280,18 @@ def items(program):
     return document["items"]
 
 
-def test_the_workbook_begins_with_words_time_tiles_and_shares(dev):
+def test_the_workbook_begins_with_words_tiles_and_shares(dev):
     found = dev.one("Workbook", "workbook").inputs
     assert found["resourceName"] == str(uuid.uuid5(uuid.NAMESPACE_URL, SERVICE.lower()))
     assert (found["kind"], found["category"]) == ("shared", "workbook")
     assert found["sourceId"] == WORKSPACE.lower()
-    words, time, tiles, shares, *others = items(dev)
+    words, hour, day, time, shares, *others = items(dev)
     assert f"Declared: **{FORECAST}**" in words["content"]["json"]
     assert f"`{PROBE} --from-logs 24h`" in words["content"]["json"]
     assert time["content"]["parameters"][0]["name"] == "TimeRange"
-    assert (tiles["name"], tiles["content"]["visualization"]) == ("verdict", "tiles")
+    for tiles, hours in ((hour, 1), (day, 24)):  # as the rules look at
+        assert tiles["content"]["visualization"] == "tiles"
+        assert tiles["content"]["timeContext"] == {"durationMs": hours * 3_600_000}
     assert (shares["name"], shares["content"]["visualization"]) == ("shares_over_time", "areachart")
     assert [each["name"] for each in others] == ["failures", "latency", "tokens", "retries"]
 
@@ -301,8 +303,16 @@ def test_every_query_of_the_workbook_runs_and_takes_its_time_from_the_parameter(
     )
     asked = [each["content"] for each in items(dev) if each["type"] == 3]
     for content in asked:
-        assert content["timeContextFromParameter"] == "TimeRange"
+        assert content.get("timeContextFromParameter") == (
+            "TimeRange" if content["visualization"] != "tiles" else None
+        )
         assert rows(content["query"].replace("{TimeRange:grain}", "1h"), log), content["title"]
+        drawn = content.get("chartSettings", {})
+        result = duckdb_kql.query(
+            log.connection, content["query"].replace("{TimeRange:grain}", "1h")
+        )
+        columns = [drawn[key] for key in ("xAxis", "group") if key in drawn]
+        assert {*columns, *drawn.get("yAxis", ())} <= set(result.columns)
     tiles = asked[0]
     named = [each["columnMatch"] for each in tiles["tileSettings"].values() if each is not True]
     result = duckdb_kql.query(log.connection, tiles["query"])
