@@ -85,10 +85,16 @@ class _Story:
         self._command(f"{self._commands.up} --config-file Pulumi.incident.yaml")
         _title("2. Every request gets an answer. From where?")
         self._command("python probes/distribution.py --expect round-robin", expected_exit=1)
-        _title("3. The fix: equal priority and weight. One resource changes.")
+        _title("3. Nobody asks? The alarm in Azure does, from the logs of an hour's traffic.")
+        self._command("python -m demo.traffic 60")
+        self._command("local-azure alerts --in 1h")
+        _title("4. The fix: equal priority and weight.")
         self._command(self._commands.up)
-        _title("4. The proof: the live pool, read back, and the traffic.")
+        _title("5. The proof: the live pool, read back, and the traffic.")
         self._command("python probes/distribution.py --expect round-robin")
+        _title("6. The alarm is over: two evaluations later it resolves by itself.")
+        self._command("python -m demo.traffic 60")
+        self._command("local-azure alerts --in 2h")
 
     def _command(self, command: str, expected_exit: int = 0) -> None:
         print(f"$ {command}", flush=True)

@@ -280,8 +280,9 @@ def alerts(options: argparse.Namespace) -> int:
         return 0
     for alert in found["alerts"]:
         when = alert["resolved"] or alert["fired"]
-        where = ", ".join(alert["dimensions"].values()) or "-"
-        print(f"{alert['state']:8} {when}  {alert['rule']}: {where} ({alert['measure']:g})")
+        its = {**alert["dimensions"], alert["measured"]: f"{alert['measure']:g}"}
+        said = "; ".join(f"{name}: {value}" for name, value in its.items())
+        print(f"{alert['state']:8} {when}  {alert['rule']}  {said}")
     for rule, why in found["errors"].items():
         print(f"not evaluated: {rule}: {why}")
     if not found["alerts"]:

@@ -535,7 +535,9 @@ def _sdk_class(token: str) -> type:
 
 def _args_class(token: str) -> type:
     """Return the class of a resource's inputs; where a type has its name already, it ends so."""
-    has_other = hasattr(_sdk_module(token.split(":")[1]), f"{token.rpartition(':')[2]}InitArgs")
+    _, module, name = token.split(":")
+    with _LOADING:
+        has_other = hasattr(_sdk_module(module), f"{name}InitArgs")
     return _sdk_class(f"{token}{'InitArgs' if has_other else 'Args'}")
 
 

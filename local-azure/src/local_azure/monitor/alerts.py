@@ -51,6 +51,8 @@ class Alert:
     severity: int
     dimensions: dict[str, str]
     measure: float
+    measured: str
+    """The column that is measured; `rows` where they are counted."""
     fired: str
     resolved: str | None = None
     quiet: int = 0
@@ -193,12 +195,14 @@ class Alerts:
                 yield key, measure
 
     async def _fire(self, rule: Resource, key: str, measure: float, due: float) -> None:
+        (criterion,) = rule.body["properties"]["criteria"]["allOf"]
         alert = Alert(
             rule=rule.body["name"],
             rule_id=rule.id,
             severity=int(rule.body["properties"].get("severity", 3)),
             dimensions=json.loads(key),
             measure=measure,
+            measured=criterion.get("metricMeasureColumn") or "rows",
             fired=_moment(due),
         )
         self.listed.append(alert)
