@@ -260,6 +260,11 @@ def _log(
         _LOGGER, own, logger_id=_LOGGER, logger_type="azureMonitor", is_buffered=True, **service
     )
     nothing: apimanagement.HttpMessageDiagnosticArgsDict = {"headers": [], "body": {"bytes": 0}}
+    # A client may send its key as a query parameter.
+    url: apimanagement.HttpMessageDiagnosticArgsDict = {
+        **nothing,
+        "data_masking": {"query_params": [{"value": "*", "mode": "Hide"}]},
+    }
     diagnostic = apimanagement.ApiDiagnostic(
         "api-diagnostic",
         own,
@@ -270,8 +275,8 @@ def _log(
         sampling={"sampling_type": "fixed", "percentage": 100},
         verbosity="information",
         log_client_ip=False,
-        frontend={"request": nothing, "response": {**nothing, "headers": [*_ATTEMPTS]}},
-        backend={"request": nothing, "response": nothing},
+        frontend={"request": url, "response": {**nothing, "headers": [*_ATTEMPTS]}},
+        backend={"request": url, "response": nothing},
         **service,
     )
     monitor.DiagnosticSetting(

@@ -39,7 +39,17 @@ OPERATIONS: Final = {
     "replace": "replaced",
     "delete": "deleted",
 }
-SHARED: Final = {"inference-backend-pool", "inference-policy"}
+SHARED: Final = {
+    "inference-backend-pool",
+    "inference-policy",
+    "workbook",
+    "starved-region-hourly",
+    "starved-region-daily",
+    "region-above-ceiling-hourly",
+    "region-above-ceiling-daily",
+    "no-region-answers",
+    "no-logs",
+}
 
 Regions = Sequence[Mapping[str, Any]]
 Touched = dict[str, frozenset[tuple[str, str]]]

@@ -69,6 +69,9 @@ def test_every_request_is_logged_without_bodies_and_with_the_headers_of_attempts
     assert {side["body"]["bytes"] for side in sides} == {0}
     assert diagnostic["frontend"]["response"]["headers"] == ["x-backend-host", "x-backend-attempts"]
     assert sum(len(side["headers"]) for side in sides) == 2  # no key, no token
+    for end in ("frontend", "backend"):  # a client may send its key in the URL
+        masked = diagnostic[end]["request"]["dataMasking"]
+        assert masked == {"queryParams": [{"value": "*", "mode": "Hide"}]}
 
 
 def test_the_logs_go_to_the_workspace_in_tables_of_their_own(dev):
