@@ -125,7 +125,7 @@ def test_what_cannot_run_is_refused_by_name(rows, query, code, said):
 # -- what a gateway writes ------------------------------------------------------------------------
 
 
-def logged(tmp_path, calls, *, setting=None, **settings):
+def logged(tmp_path, calls, *, setting=None, masking=None, **settings):
     """The rows that a gateway with a diagnostic setting writes of some calls."""
     rows = Rows(tmp_path)
 
@@ -140,8 +140,12 @@ def logged(tmp_path, calls, *, setting=None, **settings):
             f"{SERVICE}/providers/Microsoft.Insights/diagnosticSettings/logs",
             {"properties": {**properties, **(setting or {})}},
         )
-        headers = {"frontend": {"response": {"headers": ["x-backend-attempts"]}}}
-        resources.put(f"{SERVICE}/apis/inference/diagnostics/azuremonitor", {"properties": headers})
+        request = {"dataMasking": {"queryParams": masking or []}}
+        sides = {
+            "frontend": {"request": request, "response": {"headers": ["x-backend-attempts"]}},
+            "backend": {"request": request},
+        }
+        resources.put(f"{SERVICE}/apis/inference/diagnostics/azuremonitor", {"properties": sides})
         ended, answered = recorder(resources, SERVICE, rows, now=lambda: START)
         return {"ended": ended, "answered": answered}
 
@@ -189,6 +193,24 @@ def test_a_key_is_in_no_row(tmp_path):
     assert [each["ResponseCode"] for each in found] == [200, 401]
     assert found[1]["LastErrorReason"] == "SubscriptionKeyInvalid"
     assert KEY not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("masking", "query"),
+    [
+        ([], "api-version=2024-10-21&api-key=k"),
+        ([{"value": "*", "mode": "Hide"}], ""),
+        ([{"value": "api-key", "mode": "Hide"}], "api-version=2024-10-21"),
+        ([{"value": "api-key", "mode": "Mask"}], "api-version=2024-10-21&api-key=%2A%2A%2A"),
+    ],
+)
+def test_query_parameters_are_hidden_as_the_diagnostic_says(tmp_path, masking, query):
+    async def calls(world):
+        await world.call(path=f"{CHAT}&api-key=k")
+
+    (found,) = logged(tmp_path, calls, masking=masking)[GATEWAY_LOGS]
+    assert found["Url"].partition("?")[2] == query
+    assert "k" not in found["BackendUrl"].partition("?")[2] or not masking
 
 
 async def answers_with_usage(request):

@@ -12,6 +12,12 @@ from local_azure.deployment.values import is_secret
 from local_azure.identity import authorization
 from local_azure.local import SUBSCRIPTION_ID
 
+# What the program puts on resources of another type, and which.
+EXTENSIONS = {
+    "/{scope}": "/accounts/{accountName}",
+    "/{resourceUri}": "/service/{serviceName}",
+}
+
 Found = dict[str, tuple[ResourceType, dict[str, Any]]]
 
 
@@ -38,13 +44,13 @@ def in_azure(state: Path, endpoint: str) -> Found:
 
 
 def _depth(kind: ResourceType) -> tuple[bool, int]:
-    return kind.path.startswith("/{scope}"), kind.path.count("/")
+    return _parent_path(kind) in EXTENSIONS, kind.path.count("/")
 
 
 def _parent_path(kind: ResourceType) -> str:
     """The path of the type in whose resources those of a type are."""
-    if kind.path.startswith("/{scope}"):
-        return "/{scope}"
+    if (first := kind.path.partition("/providers/")[0]) in EXTENSIONS:
+        return first
     paths = (each.path for each in RESOURCE_TYPES.values())
     inside = (path for path in paths if kind.path.startswith(f"{path}/"))
     return max(inside, key=len, default="/subscriptions/{subscriptionId}")
@@ -54,8 +60,7 @@ def _parents(kind: ResourceType, found: Found) -> list[str]:
     path = _parent_path(kind)
     if path == "/subscriptions/{subscriptionId}":
         return [f"/subscriptions/{SUBSCRIPTION_ID}"]
-    # The program's role assignments are all on accounts.
-    wanted = "/accounts/{accountName}" if path == "/{scope}" else path
+    wanted = EXTENSIONS.get(path, path)
     return [body["id"] for of, body in found.values() if of.path.endswith(wanted)]
 
 

@@ -56,10 +56,3 @@ def test_where_no_region_answers_another_alarm_rings(deployed):
             ran(deployed.local_azure("fault", region, "--status", "429", "--retry-after", "60"))
         ran(deployed.run("-m", "demo.traffic", "20"))
         assert {name for _, name, _ in alerts(deployed, "15m")} == {"no-region-answers"}
-
-
-def test_nobody_asks_for_two_days_and_one_alarm_says_so(deployed):
-    with deployed.serving():
-        ran(deployed.run("-m", "demo.traffic", "30"))
-        assert alerts(deployed, "46h") == set()
-        assert alerts(deployed, "4h") == {("Fired", "no-logs", None)}

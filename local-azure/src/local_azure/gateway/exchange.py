@@ -261,7 +261,7 @@ class Exchange:
     body_sent: bool = False
     credentials: "Callable[[Request], Request] | None" = None
     on_response: list[Callable[["Exchange"], None]] = field(default_factory=list)
-    backend_url: str = ""
+    backend_url: Url | None = None
     backend_status: int | None = None
     backend_seconds: float = 0.0
     usage: "Callable[[], dict[str, Any] | None] | None" = None

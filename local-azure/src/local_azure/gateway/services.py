@@ -108,7 +108,7 @@ class PolicyServices:
             query=request.query,
         )
         began = exchange.elapsed
-        exchange.backend_url, exchange.backend_status = str(request.url), None
+        exchange.backend_url, exchange.backend_status = request.url, None
         try:
             async with asyncio.timeout(header_timeout):
                 sent = exchange.credentials(request) if exchange.credentials else request

@@ -9,11 +9,12 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
-from local_azure.gateway.exchange import Exchange
+from local_azure.gateway.exchange import Exchange, Url
 from local_azure.monitor.rows import Rows
 from local_azure.monitor.tables import CATEGORIES, GATEWAY_LOGS, LLM_LOG
 from local_azure.store import Resources
@@ -126,17 +127,17 @@ def _of_request(
     diagnostic: Mapping[str, Any],
 ) -> dict[str, Any]:
     request, error = exchange.request, exchange.last_error
-    frontend = diagnostic.get("frontend") or {}
+    frontend, backend = diagnostic.get("frontend") or {}, diagnostic.get("backend") or {}
     return {
         "Method": request.method,
-        "Url": str(request.original_url),
+        "Url": _masked(request.original_url, frontend),
         "CallerIpAddress": request.ip_address,
         "ClientProtocol": "HTTP/1.1",
         "ApimSubscriptionId": exchange.subscription.id if exchange.subscription else "",
         "BackendId": exchange.backend_id or "",
         "BackendMethod": request.method if exchange.backend_url else "",
         "BackendProtocol": "HTTP/1.1" if exchange.backend_url else "",
-        "BackendUrl": exchange.backend_url,
+        "BackendUrl": _masked(exchange.backend_url, backend),
         "BackendResponseCode": exchange.backend_status,
         "BackendTime": round(exchange.backend_seconds * 1000),
         "TotalTime": round(exchange.elapsed * 1000),
@@ -151,6 +152,23 @@ def _of_request(
         "LastErrorSource": error.source if error else "",
         "TraceRecords": [],
     }
+
+
+def _masked(url: Url | None, side: Mapping[str, Any]) -> str:
+    """Write a url as the diagnostic wants its query (API Management, `DataMasking`)."""
+    if url is None:
+        return ""
+    masking = (side.get("request") or {}).get("dataMasking") or {}
+    query = parse_qsl(url.query, keep_blank_values=True)
+    for each in masking.get("queryParams") or ():
+        mode, name = each.get("mode"), each.get("value")
+        hidden = [(key, value) for key, value in query if name in ("*", key)]
+        query = [
+            (key, "***" if (key, value) in hidden else value)
+            for key, value in query
+            if mode == "Mask" or (key, value) not in hidden
+        ]
+    return str(replace(url, query=urlencode(query)))
 
 
 def _named(headers: Mapping[str, str], names: Iterable[str] | None) -> dict[str, str]:
