@@ -11,18 +11,18 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Many short processes run here: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test mutants production lint fuzz bench drill sweep catch-table docs clients clean
+.PHONY: help demo test thorough production lint fuzz bench drill sweep catch-table docs clients clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(READY) ## the incident, the fix and the proof, on a local Azure
 	@$(BIN)/python -m demo
 
-test: $(READY) ## every test, shuffled, on all cores
+test: $(READY) ## both houses' tests, shuffled, on all cores
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-mutants: $(READY) ## is each single change of the program noticed by a unit test?
-	@$(BIN)/python -m pytest -m mutants tests/unit/test_mutations.py -n $(WORKERS) --dist worksteal
+thorough: $(READY) ## the longest tests, and whether each single change of the program is noticed by one
+	@$(BIN)/python -m pytest -m thorough tests -n $(WORKERS) --dist worksteal
 
 production: $(READY) ## what requirements.txt alone brings, in an environment of its own, is enough
 	@PRODUCTION=1 $(BIN)/python -m pytest tests/end_to_end/test_production_environment.py

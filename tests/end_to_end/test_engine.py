@@ -158,7 +158,7 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
         assert "+ 48 created" in up
         assert "Expected traffic: UK South 100.0 %" in up
         fixed = cli(UP)
-        assert re.search(r"~ 1 updated\s+35 unchanged", fixed)
+        assert re.search(r"~ 8 updated\s+40 unchanged", fixed)
         assert "CONFIRMED" in judge(cli, 0)
         assert "48 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")

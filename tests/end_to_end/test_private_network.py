@@ -9,6 +9,7 @@ from recording import config_of
 
 from local_azure.identity import authorization
 
+pytestmark = pytest.mark.thorough
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-network"
 VNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/v"

@@ -63,6 +63,7 @@ def environment(shell):
     return {**shell.environment, "PATH": path}
 
 
+@pytest.mark.thorough
 def test_make_demo(environment):
     venv = sys.prefix
     # The environment that runs this test stands in for .venv; setting it up is CI's first step.
@@ -81,7 +82,11 @@ def test_make_demo(environment):
     updated = re.findall(r"^ ~ .*$", fixed, re.MULTILINE)
     pools = [line for line in updated if "apimanagement" in line]
     assert [line.split()[-3:-1] for line in pools] == [["inference-backend-pool", "updated"]]
-    assert re.search(r"~ 1 updated\s+35 unchanged", fixed)
+    # The rules and the workbook name the shares that are expected.
+    assert re.search(r"~ 8 updated\s+40 unchanged", fixed)
+    assert re.search("Fired .*starved-region-hourly.* Region: East US", incident)
+    assert re.search("Resolved .*starved-region-hourly.* Region: East US", fixed)
+    assert "Fired" not in fixed
     for said in (
         "Expected traffic: UK South 33.3 %, East US 33.3 %, Norway East 33.3 % (round robin)",
         "  ✓ ROUND-ROBIN CONFIRMED: all backends have priority=1, weight=1",

@@ -12,6 +12,7 @@ from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
 from components.settings import TIERS
 
+pytestmark = pytest.mark.thorough
 MODELS = "openai-gateway:models"
 THREE_MODELS = (
     CHAT,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.mutants
+pytestmark = pytest.mark.thorough
 
 
 class Mutation(NamedTuple):

@@ -439,6 +439,7 @@ def fails(check):
     return False
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "comparison",
     [
