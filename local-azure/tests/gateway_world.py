@@ -61,6 +61,7 @@ class World:
         self.clock = Clock()
         self.regions = {name: Region(name) for name in LOCATIONS}
         self.addresses: dict[str, str] = {}
+        self.log: dict[str, Callable[..., None]] = {}
 
     async def start(self, stack, *, policy=POLICY, instances=1, choose=None, log=None, **service):
         deploy_service(self.resources, policy, **service)
