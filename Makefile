@@ -54,6 +54,7 @@ docs: $(READY) ## the reference of the config, and the README's pictures from re
 	@$(BIN)/python -m docs.reference
 	@$(BIN)/python docs/imports.py
 	@$(BIN)/python docs/picture.py
+	@$(BIN)/python docs/workbook.py
 
 clients: $(READY) ## download Microsoft's SDKs for Go and JavaScript, and run them against it
 	@go mod download -C local-azure/tests/clients/go

@@ -212,7 +212,7 @@ def test_both_ways_to_deploy_make_the_same_resources_by_the_same_requests(shell,
     for urn, state in embedded.items():
         assert by_engine[urn] == state, urn
     assert sorted(changes_in(log)[len(sent) :]) == sorted(sent)
-    assert len(sent) == 25  # the resources that are Azure's, and the key
+    assert len(sent) == 36  # the resources that are Azure's, and the key
 
 
 @pytest.mark.timeout(1800)
