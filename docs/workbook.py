@@ -175,8 +175,8 @@ def _chart(
     ]
     for number, (name, points) in enumerate(sorted(series.items())):
         colour = COLOURS[number % len(COLOURS)]
-        row, place = divmod(number, 3)
-        drawn.append(_text(LEFT + place * 260, bottom + 18 + 16 * row, f"■ {name}", colour=colour))
+        line, place = divmod(number, 3)
+        drawn.append(_text(LEFT + place * 260, bottom + 18 + 16 * line, f"■ {name}", colour=colour))
         for (x1, y1), (x2, y2) in pairwise(at(*point) for point in sorted(points)):
             if kind == "unstackedbar":
                 drawn.append(f'<path d="M{x1:.0f} {bottom}V{y1:.0f}" stroke="{colour}"/>')
