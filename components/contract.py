@@ -42,6 +42,14 @@ class PolicyReference(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workspace(Generic[T]):
+    """Where the gateway's requests are logged: a Log Analytics workspace's ARM id and its own."""
+
+    id: T
+    customer_id: T
+
+
+@dataclass(frozen=True, kw_only=True)
 class Backend(Generic[T]):
     """One region: its backend's name and url, and what it was declared with."""
 
@@ -75,6 +83,7 @@ class Outputs(Generic[T]):
     subscription: T | None = None
     pools: tuple[ModelPool[T], ...] = ()
     policy: PolicyReference[T] | None = None
+    workspace: Workspace[T] | None = None
 
     @property
     def chat_url(self) -> str:
@@ -172,6 +181,7 @@ def _check(outputs: Outputs[str]) -> None:
         ("pool.id", outputs.pool.id),
         ("subscription", outputs.subscription),
         ("policy.id", outputs.policy and outputs.policy.id),
+        ("workspace.id", outputs.workspace and outputs.workspace.id),
         *((f"pools[{n}].id", pool.id) for n, pool in enumerate(outputs.pools)),
     ):
         if resource_id and not resource_id.startswith("/"):
