@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -326,6 +326,19 @@ def _run(
         if verdict or sent == most:
             return sent, verdict or "inconclusive"
     raise AssertionError("traffic never ends")
+
+
+def replay_of_log(case: Case, rng: random.Random, length: int) -> str:
+    """Return the verdict on so many requests, counted whole as a log does.
+
+    A row is a request's last attempt: whom the gateway tried before is not in it.
+    """
+    answered, refused = ([0] * len(case.shares) for _ in range(2))
+    for request in itertools.islice(case.traffic(rng), length):
+        (refused if request.throttled else answered)[request.backend] += 1
+    untold = replace(case, degraded=False)
+    verdict = _verdict(untold, _plan(case), answered, refused, [0] * len(case.shares))
+    return case.pool if case.pool == "imbalanced" else verdict or "inconclusive"
 
 
 def _verdict(

@@ -225,7 +225,12 @@ class Deployer(ResourceManager):
 
 
 def sign_in(endpoint: str) -> str:
-    """Return a token for an endpoint, by azure-identity's DefaultAzureCredential; it blocks.
+    """Return a token for an endpoint of Resource Manager. Raises ResourceManagerError."""
+    return token_for(audience(endpoint))
+
+
+def token_for(resource: str) -> str:
+    """Return a token for a service of Azure, by azure-identity's DefaultAzureCredential; it blocks.
 
     That knows `az login`, managed identities, and a service principal in the variables AZURE_*.
     Raises ResourceManagerError.
@@ -242,7 +247,7 @@ def sign_in(endpoint: str) -> str:
     own_authority = bool(os.environ.get("AZURE_AUTHORITY_HOST"))
     try:
         with DefaultAzureCredential(disable_instance_discovery=own_authority) as credential:
-            return credential.get_token(f"{audience(endpoint)}/.default").token
+            return credential.get_token(f"{resource}/.default").token
     except ClientAuthenticationError:  # CredentialUnavailableError is one
         reason = (
             "no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID, "

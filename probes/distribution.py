@@ -14,10 +14,22 @@ if __name__ == "__main__":
 from probes import exit_codes
 from probes.formats import FORMATS
 
+CONCURRENCY = 10  # requests in flight
+# What makes no sense where nothing is sent.
+SENDING = (
+    "deployment",
+    "max_requests",
+    "concurrency",
+    "wait_ready",
+    "zero_tokens",
+    "watch",
+    "fail_fast",
+)
 _EPILOG = f"""\
 examples:
   python probes/distribution.py
   python probes/distribution.py --stack prod --expect round-robin
+  python probes/distribution.py --from-logs 24h --by hour
   pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
 
 environment:
@@ -39,6 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.from_logs:
+        for flag in SENDING:
+            if getattr(options, flag):
+                parser.error(f"--{flag.replace('_', '-')} is for requests; --from-logs sends none")
+    elif options.by or options.picture:
+        parser.error("--by and --picture show the log; give --from-logs as well")
+    if options.picture and not options.by:
+        parser.error("--picture FILE draws the hours; give --by hour as well")
+    options.concurrency = options.concurrency or CONCURRENCY
     if options.fail_fast and not options.watch:
         parser.error("--fail-fast stops --watch SECONDS; give both")
     if options.wait_ready and options.watch:
@@ -83,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("effort").add_argument
     what = "send at most N requests (default: as many as a verdict can take, 64 for three regions)"
     add("--max-requests", **_number(int, "N"), help=what)
-    what = "keep at most N requests in flight (default: 10)"
-    add("--concurrency", **_number(int, "N", 10), help=what)
+    what = f"keep at most N requests in flight (default: {CONCURRENCY})"
+    add("--concurrency", **_number(int, "N"), help=what)
     add("--timeout", **_number(float, "SECONDS", 60.0), help="stop after SECONDS (default: 60)")
     what = (
         "after a first deployment: ask again for up to TIME, as 90s, 35m or 1h, while a region "
@@ -101,6 +122,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--watch", **_number(float, "SECONDS"), help=what)
     add("--fail-fast", action="store_true", help="exit with 1 at the first imbalance")
+    add = parser.add_argument_group("without requests").add_argument
+    what = (
+        "judge the requests of so long in the gateway's log, in the Log Analytics workspace of the "
+        "stack; sends none. Needs the role Log Analytics Reader"
+    )
+    add("--from-logs", choices=("1h", "24h", "7d"), help=what)
+    what = "show the log by hours, and since when a region is silent"
+    add("--by", choices=("hour",), help=what)
+    add("--picture", metavar="FILE", help="draw these hours as SVG")
     title, note = "reports", "each file is written whole or not at all"
     add = parser.add_argument_group(title, note).add_argument
     for flag, meaning in FORMATS.items():

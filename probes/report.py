@@ -12,10 +12,12 @@ from components.traffic import Pool, Problem, differences, listed
 from probes.control_plane import FoundPool, Reading
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
+from probes.hours import Hours
 from probes.sources import Source
 from probes.tally import Tally
 
 Verdict = Literal["balanced", "imbalanced", "inconclusive"]
+LONGER: Final = {"1h": "24h", "24h": "7d"}  # the next longer window of the log
 _MOST_NAMED: Final = 6  # problems that a sentence names; a pool of 30 may have more
 
 
@@ -107,6 +109,8 @@ class Report:
     """One run, judged. `reading` is None where the control plane was skipped.
 
     `duration` is in seconds. `stopped` says why the run ended without a verdict of the traffic.
+    `window` is how much of the gateway's log was read instead, as `24h`, and `hours` are those of
+    it, where they were asked for.
     """
 
     source: Source
@@ -117,6 +121,8 @@ class Report:
     max_requests: int
     started: datetime
     duration: float
+    window: str = ""
+    hours: Hours | None = None
 
     @property
     def outputs(self) -> Outputs[str]:
@@ -169,11 +175,26 @@ class Report:
             return remedies[-1]
         if self._unread:
             return "--skip-control-plane judges the traffic alone"
-        return "run it again, with more --max-requests or a longer --timeout"
+        if not self.window:
+            return "run it again, with more --max-requests or a longer --timeout"
+        longer = LONGER.get(self.window)
+        read_more = f"read more of the log with --from-logs {longer}, or " if longer else ""
+        return f"{read_more}leave out --from-logs to send requests"
 
     @property
     def sentence(self) -> str:
         return f"{self.words}: {'; '.join(filter(None, (*self.reasons, self.next_step)))}"
+
+    @property
+    def silences(self) -> list[str]:
+        """Say since when each region that is silent now has been so, where hours are known."""
+        told = []
+        for each in self.hours.silences if self.hours else ():
+            since = f"{each.since:%Y-%m-%d %H:%M} UTC"
+            since = f"{since} or longer" if each.whole else since
+            none = f"none of {counted(each.answers, 'answer')}"
+            told.append(f"{self.outputs.regions[each.backend]} is silent since {since}: {none}")
+        return told
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -208,7 +229,12 @@ class Report:
         return trial.suspicion == "silence" and self.counts.failed_attempts[trial.backend] > 0
 
     def latency(self, backend: str) -> dict[str, float] | None:
-        """Return p50 and p95 of a backend's answers in seconds (nearest rank); None of none."""
+        """Return p50 and p95 of a backend's answers in seconds (nearest rank); None of none.
+
+        Of a log it is the average.
+        """
+        if backend in self.tally.averages:
+            return {"average": round(self.tally.averages[backend], 4)}
         times = sorted(
             answer.seconds
             for answer in self.tally.answers
@@ -218,6 +244,18 @@ class Report:
             return None
         ranks = {"p50": 0.5, "p95": 0.95}
         return {p: round(times[math.ceil(q * len(times)) - 1], 4) for p, q in ranks.items()}
+
+    @property
+    def average(self) -> float | None:
+        """Return the average time of all answers, in seconds; None of none."""
+        times = [a.seconds for a in self.tally.answers if a.outcome == "answered"]
+        if times:
+            return sum(times) / len(times)
+        answered, averages = self.tally.answered, self.tally.averages
+        timed = sum(answered[name] for name in averages)
+        return (
+            sum(answered[n] * average for n, average in averages.items()) / timed if timed else None
+        )
 
     def percent(self, backend: str) -> str:
         return f"{100 * self.share(backend):.1f} %"

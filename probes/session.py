@@ -29,10 +29,13 @@ CTRL_C: Final = "interrupted"  # why a run that Ctrl-C ended has stopped
 
 def run(options: Namespace) -> int:
     """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
-    source = sources.find(options.outputs, options.stack, reads_pool=not options.skip_control_plane)
+    reads_pool, logged = not options.skip_control_plane, bool(options.from_logs)
+    source = sources.find(
+        options.outputs, options.stack, reads_pool=reads_pool or logged, sends=not logged
+    )
     if options.deployment:
         source = _of_deployment(source, options.deployment)
-    for flag in FORMATS:
+    for flag in (*FORMATS, "picture"):
         path = getattr(options, flag)
         if path and (flag, path) != ("json", "-"):
             files.check(path, flag)
@@ -45,6 +48,12 @@ def run(options: Namespace) -> int:
         with closing(Ticker(stream)) as ticker:
             return _watch(options, source, expectation, ticker)
     shown = Text(expectation, None if options.quiet else write)
+    if logged:
+        report = from_logs(options, source, shown)
+        if options.quiet:
+            write(report.sentence)
+        _write_files(options, report)
+        return report.exit_code
     if not options.quiet and options.json != "-" and in_terminal(sys.stdout):
         from probes.formats.live import Live  # noqa: PLC0415 - rich, which a pipe does not need
 
@@ -78,6 +87,34 @@ def _watch(
         return report
 
     return watch(options, once, partial(_write_files, options), ticker)
+
+
+def from_logs(options: Namespace, source: sources.Source, shown: Text) -> Report:
+    """Judge what the gateway's log counts, and send nothing. Raises InputError."""
+    from probes.logs import WINDOWS, Logs  # noqa: PLC0415
+
+    begin, limit = time.monotonic(), options.timeout
+    expectation, window = shown.expectation, WINDOWS[options.from_logs]
+    logs = Logs(source.outputs, source.resource_manager, limit)
+    shown.start_of_log(source, options.from_logs)
+    reading = None
+    if not options.skip_control_plane:
+        reading = read(source.outputs, source.resource_manager, limit=limit)
+    tally = logs.tally(expectation.plan, window)
+    report = Report(
+        source=source,
+        expectation=expectation,
+        tally=tally,
+        reading=reading,
+        stopped="" if tally.requests else f"the log of the last {options.from_logs} has none",
+        max_requests=tally.requests,
+        started=datetime.now(UTC) - window,
+        duration=time.monotonic() - begin,
+        window=options.from_logs,
+        hours=logs.hours(expectation.plan, window) if options.by else None,
+    )
+    shown.end(report)
+    return report
 
 
 def probe(options: Namespace, source: sources.Source, shown: Text, most: int) -> Report:
@@ -162,3 +199,7 @@ def _write_files(options: Namespace, report: Report) -> None:
             summary = os.environ.get("GITHUB_STEP_SUMMARY")
             if summary and flag == "markdown":
                 files.append(summary, text)
+    if options.picture and report.hours:
+        from probes.formats import hours_svg  # noqa: PLC0415
+
+        files.write(options.picture, hours_svg.render(report))

@@ -47,12 +47,12 @@ class Source:
         return f"[INFO] Outputs: {self.name}; {where}"
 
 
-def find(file: str | None, stack: str | None, *, reads_pool: bool) -> Source:
+def find(file: str | None, stack: str | None, *, reads_pool: bool, sends: bool = True) -> Source:
     """Read the outputs from `file`, or else from the CLI's `stack`, or from the one there is.
 
     That is either the stack that is selected in the CLI, or the file that PROBE_OUTPUTS names. A
-    key that is none of the outputs is looked up. Raises InputError, also where gateway and Resource
-    Manager are not of one Azure.
+    key that is none of the outputs is looked up if the run `sends` requests. Raises InputError,
+    also where gateway and Resource Manager are not of one Azure.
     """
     if file is not None and stack:
         raise InputError("--stack and --outputs name two stacks; give one of them")
@@ -68,7 +68,7 @@ def find(file: str | None, stack: str | None, *, reads_pool: bool) -> Source:
             f"the gateway {gateway} is {places[0]}, the Resource Manager {manager} {places[1]}: "
             "set ARM_ENDPOINT to the Azure that the stack is in, or unset it for public Azure"
         )
-    return source if has_key else _with_key(source)
+    return source if has_key or not sends else _with_key(source)
 
 
 def _with_key(source: Source) -> Source:

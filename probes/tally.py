@@ -1,4 +1,4 @@
-"""What the gateway answered, request by request, and the counts of it."""
+"""What the gateway answered, request by request or as its log counts it."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -37,7 +37,10 @@ class Answer:
 
 
 class Tally:
-    """Counts by backend and outcome, kept up to date as answers arrive."""
+    """Counts by backend and outcome, kept up to date as answers arrive.
+
+    A log gives counts alone, without `answers`: `averages` are then seconds, by backend.
+    """
 
     def __init__(self, backends: Iterable[str]) -> None:
         self.answers: list[Answer] = []
@@ -47,6 +50,8 @@ class Tally:
         """Requests that a backend throttled, failed or denied, by backend and outcome."""
         self.failed_attempts: dict[str, Counter[str]] = {n: Counter() for n in self.answered}
         """Attempts after which another backend was tried, by backend and the status it gave."""
+        self.averages: dict[str, float] = {}
+        self._retried = 0
 
     def add(self, answer: Answer) -> None:
         self.answers.append(answer)
@@ -59,6 +64,28 @@ class Tally:
             self.answered[answer.backend] += 1
         else:
             self.refusals[answer.backend][answer.outcome] += 1
+
+    def count(
+        self,
+        backend: str,
+        *,
+        answered: int,
+        throttled: int,
+        failed: int,
+        retried: int,
+        average: float | None,
+    ) -> None:
+        """Add what a log has of one backend; of those answered, so many had been `retried`."""
+        self.answered[backend] += answered
+        self.refusals[backend] += Counter({"throttled": throttled, "failed": failed})
+        self.outcomes += Counter({"answered": answered, "throttled": throttled, "failed": failed})
+        self._retried += retried
+        if average is not None:
+            self.averages[backend] = average
+
+    @property
+    def requests(self) -> int:
+        return self.outcomes.total()
 
     @property
     def counts(self) -> Counts:
@@ -75,9 +102,10 @@ class Tally:
     @property
     def retried(self) -> int:
         """Number of answers that came only after the gateway had tried another backend."""
-        return sum(answer.attempts > 1 for answer in self.answers)
+        return self._retried + sum(answer.attempts > 1 for answer in self.answers)
 
     @property
     def untold(self) -> int:
         """Number of those of which the gateway does not say whom it had tried."""
-        return sum(answer.attempts > 1 and not answer.tried for answer in self.answers)
+        untold = sum(answer.attempts > 1 and not answer.tried for answer in self.answers)
+        return self._retried + untold

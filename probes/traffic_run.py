@@ -127,7 +127,7 @@ class TrafficRun:
         """Return how many requests may be under way: no more than the evidence can need."""
         at_most = self.options.concurrency
         needed = self.expectation.plan.least_needed(self.tally.counts, at_most=at_most)
-        left = self.max_requests - len(self.tally.answers)
+        left = self.max_requests - self.tally.requests
         if needed and left <= 0:
             self.stopped = f"{self.max_requests} requests were the most allowed"
         return min(needed, left)

@@ -57,8 +57,8 @@ def watch(
         if (left := budget.left()) >= needed:
             short = False
             report = probe(left)
-            needed = min(max(1, len(report.tally.answers)), budget.a_minute)
-            budget.spend(len(report.tally.answers))
+            needed = min(max(1, report.tally.requests), budget.a_minute)
+            budget.spend(report.tally.requests)
             if report.words != last:
                 ticker.news(report.sentence)
             write_files(report)

@@ -34,10 +34,11 @@ def render(report: Report) -> str:
             "name": report.source.name,
             "gateway": report.outputs.gateway_url,
             "resource_manager": report.source.resource_manager if reading else None,
+            "log": report.window or None,
         },
         "criteria": [asdict(criterion) for criterion in report.criteria],
         "requests": {
-            "total": len(tally.answers),
+            "total": tally.requests,
             "at_most": report.max_requests,
             "retried": tally.retried,
             **{outcome: tally.outcomes[outcome] for outcome in get_args(Outcome)},
@@ -55,6 +56,7 @@ def render(report: Report) -> str:
             }
             for name, region in report.outputs.regions.items()
         },
+        "by_hour": _hours(report),
         "pool": pools[0] if pools else None,
         "further_pools": pools[1:],
         "policy": _policy(report),
@@ -72,6 +74,18 @@ def render(report: Report) -> str:
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _hours(report: Report) -> dict[str, Any] | None:
+    if not report.hours:
+        return None
+    return {
+        "hours": [
+            {"begin": hour.begin.isoformat(), "answered": dict(hour.answered)}
+            for hour in report.hours.each
+        ],
+        "silent_since": {each.backend: each.since.isoformat() for each in report.hours.silences},
+    }
 
 
 def _pool(reference: ModelPool[str], found: FoundPool) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Live(Text):
                 f"{100 * share:.1f} %",
                 RichText(self._evidence(backend.id, counts), style="dim"),
             )
-        requests = len(self._tally.answers)
+        requests = self._tally.requests
         return Group(RichText(f"{requests} requests, {counts.total} answered", style="bold"), table)
 
     def _evidence(self, backend: str, counts: Counts) -> str:

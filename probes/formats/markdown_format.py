@@ -8,22 +8,24 @@ from probes.report import Report
 def render(report: Report) -> str:
     lines = [f"### Traffic: {report.words}", ""]
     lines += [f"{escape(reason)}." for reason in report.reasons]
+    lines += [f"{escape(told)}." for told in report.silences]
     if report.next_step:
         lines += ["", f"**Next:** {escape(report.next_step)}."]
+    times = ("average",) if report.window else ("p50", "p95")
     lines += [
         "",
-        "| region | backend | answers | share | expected | | p50 | p95 | refused |",
-        "|---|---|--:|--:|--:|---|--:|--:|---|",
+        f"| region | backend | answers | share | expected | | {' | '.join(times)} | refused |",
+        f"|---|---|--:|--:|--:|---|{'--:|' * len(times)}---|",
     ]
     for backend in report.outputs.backends:
         name = backend.id
         latency = report.latency(name)
-        p50, p95 = (f"{latency[p]:.2f} s" if latency else "-" for p in ("p50", "p95"))
+        took = " | ".join(f"{latency[p]:.2f} s" if latency else "-" for p in times)
         refused = ", ".join(f"{n} {what}" for what, n in report.tally.refusals[name].items())
         lines.append(
             f"| {escape(backend.region)} | {escape(name)} | {report.tally.answered[name]} "
             f"| {report.percent(name)} | {100 * report.plan.shares[name]:.1f} % "
-            f"| {bar(report.share(name))} | {p50} | {p95} | {refused or '-'} |"
+            f"| {bar(report.share(name))} | {took} | {refused or '-'} |"
         )
     lines += ["", "| | criterion | |", "|---|---|---|"]
     lines += [
@@ -31,6 +33,10 @@ def render(report: Report) -> str:
         f"| {escape(c.detail)} |"
         for c in report.criteria
     ]
-    spent = f"{len(report.tally.answers)} requests, {report.tally.tokens} tokens"
+    spent = f"{report.tally.requests} requests, {report.tally.tokens} tokens"
+    if report.window:
+        spent = (
+            f"{report.tally.requests} requests in the log of the last {report.window}, none sent"
+        )
     lines += ["", f"{spent}, {report.duration:.1f} s, {report.started:%Y-%m-%d %H:%M} UTC"]
     return "\n".join(lines) + "\n"

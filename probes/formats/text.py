@@ -31,6 +31,11 @@ class Text:
         most = f"[INFO] At most {max_requests} requests and {tokens} tokens"
         self._write(f"{most}; it stops once the evidence is in")
 
+    def start_of_log(self, source: Source, window: str) -> None:
+        """Say what is judged where nothing is sent."""
+        self._write(source.description)
+        self._write(f"[INFO] The gateway's log of the last {window}; no request is sent")
+
     def control_plane(self, reading: Reading | None) -> None:
         """Show the pool as read, or None where it is skipped; then what waited for it."""
         pool = self._read(reading) if reading else ["[*] Control plane skipped"]
@@ -102,10 +107,9 @@ def _mark(unread: str, is_against: object) -> str:
 
 def _summary(report: Report) -> list[str]:
     tally = report.tally
-    answered = [answer.seconds for answer in tally.answers if answer.outcome == "answered"]
     lines = [""]
-    if answered:
-        lines += [f"Average response time: {sum(answered) / len(answered):.2f}s", ""]
+    if (average := report.average) is not None:
+        lines += [f"Average response time: {average:.2f}s", ""]
     lines.append("Region Distribution:")
     for name, region in report.outputs.regions.items():
         requests = counted(tally.answered[name], "request")
@@ -113,13 +117,18 @@ def _summary(report: Report) -> list[str]:
         refused = "".join(f", {n} {what}" for what, n in sorted(tally.refusals[name].items()))
         if failed := tally.failed_attempts[name]:
             refused += f", {attempts(failed)} tried again elsewhere"
+        if name in tally.averages:
+            refused += f", {tally.averages[name]:.2f}s on average"
         lines.append(f"  {region}: {requests} ({share}){refused}")
     apart = [f"{n} {what}" for what, n in sorted(tally.outcomes.items()) if what != "answered"]
     if apart:
         lines.append(f"  Not counted: {', '.join(apart)}")
     if tally.retried:
         lines.append(f"  Retries: {tally.retried} answers came after another region had failed")
-    lines += [f"  Spent: {len(tally.answers)} requests, {tally.tokens} tokens", "", "Acceptance:"]
+    spent = f"{tally.requests} requests, {tally.tokens} tokens"
+    if report.window:
+        spent = f"nothing; these {tally.requests} requests are those of the last {report.window}"
+    lines += [f"  Spent: {spent}", *_hours(report), "", "Acceptance:"]
     lines += [
         f"  {MARKS[c.passed]} {c.name}: {c.detail}{'' if c.required else ' (not required)'}"
         for c in report.criteria
@@ -128,3 +137,19 @@ def _summary(report: Report) -> list[str]:
     if report.spread:
         lines.append("[OK] Load balancing test complete!")
     return [*lines, report.sentence]
+
+
+def _hours(report: Report) -> list[str]:
+    if not report.hours:
+        return []
+    regions = report.outputs.regions
+    widths = {name: max(len(region), 6) for name, region in regions.items()}
+    titles = "  ".join(region.rjust(widths[name]) for name, region in regions.items())
+    lines = ["", f"{'By hour (UTC)':<16}  {'answers':>7}  {titles}"]
+    for hour in report.hours.each:
+        shares = "  ".join(
+            (f"{100 * hour.share(n):.1f}%" if hour.answered[n] else "-").rjust(widths[n])
+            for n in regions
+        )
+        lines.append(f"{hour.begin:%Y-%m-%d %H:%M}  {hour.total:>7}  {shares}")
+    return [*lines, *(f"✗ {told}" for told in report.silences)]
