@@ -11,7 +11,7 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Many short processes run here: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test thorough production lint fuzz bench drill sweep catch-table docs clients clean
+.PHONY: help demo test thorough production lint fuzz bench drill sweep alarm catch-table docs clients clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -46,6 +46,9 @@ drill: $(READY) ## what clients notice while regions fail, under load: prints it
 
 sweep: $(READY) ## which breaker, retries and timeout harm clients least, simulated; writes docs/sweep.md
 	@$(BIN)/python -m benchmarks.drills.sweep --write docs/sweep.md
+
+alarm: $(READY) ## which alarm rings when, simulated: prints it, and writes docs/alarm.md
+	@$(BIN)/python benchmarks/alarm.py --write
 
 catch-table: $(READY) ## which stage catches which mistake first: prints it, and writes docs/catch-table.md
 	@$(BIN)/python benchmarks/catch_table.py --write

@@ -57,7 +57,7 @@ def rules(its: Config) -> dict[str, Rule]:
             title=f"A region is starved, {each}",
             query="starved",
             says=f"In the last {past} a region answered less than {its.starved_below:.0%} of its "
-            "expected share, and chance explains that in 1 of 100,000 cases at most. The pool may "
+            "expected share, and chance explains that in 1 of 10,000 cases at most. The pool may "
             "have changed, or the region is down, throttled or without its role.",
             then=then,
             measure="Share",
@@ -69,7 +69,7 @@ def rules(its: Config) -> dict[str, Rule]:
             title=f"A region is above the ceiling, {each}",
             query="ceiling",
             says=f"In the last {past} one region answered more than {its.ceiling:.0%} of all "
-            "requests, which is not declared, and chance explains that in 1 of 100,000 cases at "
+            "requests, which is not declared, and chance explains that in 1 of 10,000 cases at "
             "most. Another region may be down, or the pool may have changed.",
             then=then,
             measure="Share",

@@ -149,10 +149,10 @@ def test_a_round_robin_rings_nothing(log):
     assert {row["Verdict"] for row in log.ask("verdict")} == {"no alarm"}
 
 
-@pytest.mark.parametrize(("others", "rings"), [(14, False), (15, True)])
-def test_silence_is_no_chance_from_29_requests_on(log, others, rings):
-    # (2/3)^28 is more than 1 of 100,000, (2/3)^29 is less.
-    log.answered(others, 14, 0)
+@pytest.mark.parametrize(("others", "rings"), [(11, False), (12, True)])
+def test_silence_is_no_chance_from_23_requests_on(log, others, rings):
+    # (2/3)^22 is more than 1 of 10,000, (2/3)^23 is less.
+    log.answered(others, 11, 0)
     assert log.regions("starved") == [THIRD] * rings
 
 
@@ -176,8 +176,8 @@ def test_a_region_is_above_the_ceiling_by_more_than_that(log, first, rings):
     assert log.regions("ceiling") == [FIRST] * rings
 
 
-def test_all_in_one_region_is_no_chance_from_11_requests_on(log):
-    log.answered(10, 0, 0)
+def test_all_in_one_region_is_no_chance_from_9_requests_on(log):
+    log.answered(8, 0, 0)
     assert log.regions("ceiling") == []
     log.answered(1, 0, 0)
     assert log.regions("ceiling") == [FIRST]
@@ -316,7 +316,7 @@ def test_the_verdict_begins_with_what_has_least(log):
 
 
 def test_of_few_requests_the_verdict_says_so(log):
-    log.answered(10, 10, 8)
+    log.answered(8, 8, 6)
     assert {row["Verdict"] for row in log.ask("verdict")} == {"too few requests to tell"}
     log.answered(0, 0, 1)
     assert {row["Verdict"] for row in log.ask("verdict")} == {"no alarm"}
