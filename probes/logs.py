@@ -135,7 +135,8 @@ class Logs:
         except ResourceManagerError as error:
             self._fail(str(error))
         except HttpResponseError as error:
-            told = str(error)
+            # What is wrong with a query stands two levels down, which the message leaves out.
+            told = error.response.text() if error.response else ""
             if "Failed to resolve table" in told:
                 self._fail(_NO_TABLE)
             code = at(getattr(error.model, "__dict__", None), "code") or error.reason

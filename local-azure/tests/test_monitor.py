@@ -107,6 +107,7 @@ def test_a_query_reads_urls_headers_and_numbers(rows):
     ("query", "code", "said"),
     [
         (f"{LLM_LOG} | count", "SemanticError", f"named '{LLM_LOG}'"),
+        (f"{GATEWAY_LOGS} | join {LLM_LOG} on Region", "SemanticError", f"named '{LLM_LOG}'"),
         (f"{GATEWAY_LOGS} | where", "SyntaxError", "could not parse"),
         (f"{GATEWAY_LOGS} | evaluate pivot(x)", "SemanticError", "the local Azure cannot run"),
         ("externaldata(a:string)['/etc/hostname']", "SemanticError", "the local Azure cannot run"),

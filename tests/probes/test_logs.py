@@ -232,16 +232,22 @@ def test_no_key_is_looked_up(judge, gateway):
     assert not [seen for seen in gateway.reads if seen.method == "POST"]
 
 
-def error(status: int, code: str, message: str) -> Reply:
-    reply = as_json({"error": {"code": code, "message": message}})
+def error(status: int, code: str, message: str, **inner: object) -> Reply:
+    reply = as_json({"error": {"code": code, "message": message, **inner}})
     reply.status, reply.headers["content-type"] = status, "application/json"
     return reply
 
 
-NO_TABLE = (
-    "The request had some invalid properties: 'where' operator: Failed to resolve table or column "
-    "expression named 'ApiManagementGatewayLogs'"
-)
+# As Azure answers it (CDCgov/prime-reportstream#11773).
+NO_TABLE = {
+    "code": "SemanticError",
+    "message": "A semantic error occurred.",
+    "innererror": {
+        "code": "SEM0100",
+        "message": "'where' operator: Failed to resolve table or column expression named "
+        "'ApiManagementGatewayLogs'",
+    },
+}
 
 
 @pytest.mark.parametrize(
@@ -250,7 +256,7 @@ NO_TABLE = (
         (error(403, "InsufficientAccessError", "no"), "give it the role Log Analytics Reader"),
         (error(401, "InvalidTokenError", "no"), "`az login`"),
         (error(404, "WorkspaceNotFoundError", "no"), "there is no such workspace"),
-        (error(400, "BadArgumentError", NO_TABLE), "may take up to 2 hours"),
+        (error(400, "BadArgumentError", "no", innererror=NO_TABLE), "may take up to 2 hours"),
         (error(503, "ServiceUnavailable", "no"), "503 ServiceUnavailable: try again later"),
         (as_json({"tables": []}), "answers with no table of counts"),
         (as_json([1]), "answers with no table of counts"),

@@ -106,7 +106,13 @@ class Monitor:
         except _RefusalError as error:
             return web.json_response(error.envelope, status=error.status)
         except kql.QueryError as error:
-            inner = {"code": error.code, "message": str(error)}
+            # CDCgov/prime-reportstream#11773 shows the form; SEM0100 is of a name that is unknown.
+            number = "SYN0002" if error.code == "SyntaxError" else "SEM0100"
+            inner = {
+                "code": error.code,
+                "message": f"A {error.code.removesuffix('Error').lower()} error occurred.",
+                "innererror": {"code": number, "message": str(error)},
+            }
             refusal = _RefusalError(
                 400, "BadArgumentError", "The request had some invalid properties", inner
             )
@@ -161,7 +167,7 @@ class _RefusalError(Exception):
     """What Log Analytics refuses, in its envelope (Log Analytics API, "Errors")."""
 
     def __init__(
-        self, status: int, code: str, message: str, inner: Mapping[str, str] | None = None
+        self, status: int, code: str, message: str, inner: Mapping[str, Any] | None = None
     ) -> None:
         self.status = status
         error: dict[str, Any] = {

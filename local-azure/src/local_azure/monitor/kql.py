@@ -43,6 +43,7 @@ _KUSTO: Final = {
 }
 
 
+_UNKNOWN: Final = re.compile(r"Table with name (\w+)|schema error for '(\w+)' \(unknown table")
 _NOW: Final = "kqlnow"  # the library's name for the moment that `now()` is
 
 
@@ -94,15 +95,13 @@ def run(
         raise QueryError(f"{error}: the local Azure cannot run this part of KQL") from None
     except duckdb_kql.KqlSyntaxError as error:
         raise QueryError(str(error), "SyntaxError") from None
-    except duckdb.CatalogException as error:
-        unknown = re.search(r"Table with name (\w+)", str(error))
+    except (duckdb_kql.KqlError, duckdb.Error) as error:
+        unknown = _UNKNOWN.search(str(error))
         raise QueryError(
-            f"Failed to resolve table or column expression named '{unknown[1]}'"
+            f"Failed to resolve table or column expression named '{unknown[1] or unknown[2]}'"
             if unknown
             else str(error)
         ) from None
-    except (duckdb_kql.KqlError, duckdb.Error) as error:
-        raise QueryError(str(error)) from None
     finally:
         connection.close()
 
