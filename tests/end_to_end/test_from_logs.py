@@ -8,10 +8,10 @@ from test_story import DEV, INCIDENT
 # What happens, how an application's calls then look to both, and the exit code of both.
 CASES = {
     "balanced": ((), "balanced", 0),
-    "incident": ((INCIDENT,), "unbalanced", 1),
-    "one port closed": ((DEV, ("fault", "foundry2", "--closed")), "unbalanced", 1),
-    "one throttled": ((DEV, ("fault", "foundry3", "--status", "429")), "unbalanced", 1),
-    "one fails": ((DEV, ("fault", "foundry1", "--status", "500")), "unbalanced", 1),
+    "incident": ((INCIDENT,), "imbalanced", 1),
+    "one port closed": ((DEV, ("fault", "foundry2", "--closed")), "imbalanced", 1),
+    "one throttled": ((DEV, ("fault", "foundry3", "--status", "429")), "imbalanced", 1),
+    "one fails": ((DEV, ("fault", "foundry1", "--status", "500")), "imbalanced", 1),
     "all throttled": (
         tuple(
             ("fault", f"foundry{n}", "--status", "429", "--retry-after", "60") for n in (1, 2, 3)
