@@ -282,12 +282,13 @@ def test_no_logs_is_a_row_while_there_are_none(log):
 def test_counts_have_a_row_for_each_declared_region(log):
     log.add("foundry1", 7, took=1000).add("foundry1", 1, took=3000, attempts=2)
     log.add("foundry1", 2, 429, took=9, attempts=3).add("foundry2", 3, 429)
-    log.add("foundry2", 1, 500, attempts=6).add("foundry2", 1, 400)
+    log.add("foundry2", 1, 500, attempts=6).add("foundry2", 1, 404).add("", 1, 400)
+    log.add("foundry3", 1, 400, took=500)  # the region has looked at the request
     keys = ("Backend", "Requests", "Throttled", "Failed", "Retried", "Seconds")
     assert [tuple(row[key] for key in keys) for row in log.ask("counts")] == [
         ("foundry1", 8, 2, 0, 1, 1.25),
         ("foundry2", 0, 3, 2, 0, None),
-        ("foundry3", 0, 0, 0, 0, None),
+        ("foundry3", 1, 0, 0, 0, 0.5),
     ]
 
 
@@ -348,8 +349,8 @@ def test_latency_is_of_answers_and_by_region(log):
 
 
 def test_failures_are_by_region_and_kind(log):
-    log.add("foundry2", 3, 429).add("foundry2", 2, 500).add("foundry3", 1, 400).add("", 4, 503)
-    log.add("foundry1", 9)
+    log.add("foundry2", 3, 429).add("foundry2", 2, 500).add("foundry3", 1, 404).add("", 4, 503)
+    log.add("foundry1", 9).add("foundry3", 2, 400)
     assert [(row["Series"], row["Requests"]) for row in log.ask("failures")] == [
         (f"{SECOND}, failed", 2),
         (f"{SECOND}, throttled", 3),
