@@ -1,17 +1,15 @@
 """The project's commands, run as a user runs them."""
 
-import io
 import os
 import re
 import signal
 import subprocess
-import sys
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
+
+import warm_python
 
 from local_azure import identity
-from local_azure.__main__ import main
 from local_azure.local import outputs_file
 
 ROOT = Path(__file__).parents[2]
@@ -20,11 +18,27 @@ ROOT = Path(__file__).parents[2]
 _INHERITED = re.compile("PROXY|^MAKE|^MFLAGS", re.IGNORECASE)
 
 
+# What the commands load, and would load anew for each test.
+_LOADED = (
+    *("anyio._backends._asyncio", "azure.identity._credentials.app_service", "httpcore"),
+    *("components.load_balanced_openai", "probes.preview_comment", "probes.session"),
+    *("local_azure.deployment.deploy", "local_azure.deployment.display", "local_azure.commands"),
+    *("local_azure.providers", "local_azure.server", "local_azure.tls"),
+    # Each of these packages is one that the SDK loads at its first use.
+    *(
+        "pulumi_azure_native.authorization:RoleAssignment",
+        "pulumi_azure_native.resources:ResourceGroup",
+    ),
+    "pulumi_azure_native.cognitiveservices:Account",
+)
+
+
 class Shell:
     """Runs the project's commands as a user does, with a state folder of the test's own."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self.python = warm_python.python(*_LOADED)
         self.served = ""
         """What the last server wrote to its terminal."""
         self.environment = {
@@ -42,7 +56,7 @@ class Shell:
 
     def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, *arguments],
+            [*self.python, *arguments],
             cwd=ROOT,
             env=self.environment,
             input=text,
@@ -55,21 +69,9 @@ class Shell:
     def local_azure(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "local_azure", *arguments)
 
-    def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`local-azure` in this process, which has loaded what takes the command longest."""
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            patch.dict(os.environ, self.environment, clear=True),
-            chdir(ROOT),
-            redirect_stdout(out),
-            redirect_stderr(err),
-        ):
-            code = main([*arguments])
-        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
-
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *arguments],
+            [*self.python, *arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -20,10 +20,10 @@ SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 
 def embedded(shell: Shell, _folder) -> Callable[..., str]:
     """The embedded deployment, by its commands."""
-    assert shell.inside("up").returncode == 0
+    assert shell.local_azure("up").returncode == 0
 
     def run(command: str, expected: int = 0) -> str:
-        done = shell.inside(*command.split())
+        done = shell.local_azure(*command.split())
         assert done.returncode == expected, done.stdout + done.stderr
         return done.stdout
 

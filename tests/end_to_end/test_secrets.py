@@ -100,9 +100,9 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
     with deployed.serving(*serve) as endpoint:
         runs = [
             deployed.run("probes/distribution.py", "--outputs", "-", *flags, text=shown),
-            deployed.inside("fault", "foundry1", "--status", "500"),
-            deployed.inside("fault", "foundry2", "--reset"),
-            deployed.inside("fault", "foundry3", "--down"),
+            deployed.local_azure("fault", "foundry1", "--status", "500"),
+            deployed.local_azure("fault", "foundry2", "--reset"),
+            deployed.local_azure("fault", "foundry3", "--down"),
             deployed.run("probes/distribution.py", "--outputs", "-", *flags[:4], text=shown),
             deployed.run(
                 "probes/distribution.py",
@@ -110,13 +110,13 @@ def test_no_key_and_no_token_is_in_anything_that_is_written(deployed, tmp_path):
                 "-",
                 text=shown.replace(key, f"{key[:-1]}{'0' if key[-1] != '0' else '1'}"),
             ),
-            deployed.inside("preview", "--config-file", "Pulumi.incident.yaml"),
-            deployed.inside("up", "--config-file", "Pulumi.incident.yaml"),
-            deployed.inside("output"),
+            deployed.local_azure("preview", "--config-file", "Pulumi.incident.yaml"),
+            deployed.local_azure("up", "--config-file", "Pulumi.incident.yaml"),
+            deployed.local_azure("output"),
         ]
         written += provoke(outputs, endpoint, key)
         for shape in ([], ["--show-sames"]):
-            preview = deployed.inside("preview", "--json", *shape)
+            preview = deployed.local_azure("preview", "--json", *shape)
             runs += [preview, deployed.run("probes/preview_comment.py", "-", text=preview.stdout)]
     written += [run.stdout + run.stderr for run in runs]
     written += [deployed.served, log.read_text("utf-8")]

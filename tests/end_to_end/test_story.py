@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -136,6 +137,7 @@ def test_the_second_up_says_who_holds_the_stack_and_the_log_what_the_first_one_s
     lock = deployed.state / "stacks" / "dev.lock"
     lock.unlink()
     with deployed.serving("--provisioning", "3", "--request-log", str(log)):
+        deployed.python = [sys.executable]  # whose number is that of the deployment
         first = deployed.start("-m", "local_azure", *INCIDENT)
         try:
             while not lock.exists():
@@ -155,6 +157,7 @@ def test_the_second_up_says_who_holds_the_stack_and_the_log_what_the_first_one_s
 
 
 def test_ctrl_c_in_the_demo_leaves_no_process_and_no_port(shell):
+    shell.python = [sys.executable]  # whose children are the demo's
     demo = shell.start("-m", "demo")
     lines = []
     for line in demo.stdout:

@@ -1,8 +1,10 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import warm_python
 from fake_gateway import KEY, TOKEN, Gateway
 
 from probes import distribution
@@ -46,3 +48,11 @@ def probe(gateway, tmp_path, capsys) -> Callable[..., Outcome]:
         return Outcome(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def warm_probe() -> list[str]:
+    """The probe as a process of its own, started where its modules are loaded."""
+    loaded = ("anyio._backends._asyncio", "azure.identity._credentials.app_service", "httpcore")
+    script = Path(__file__).parents[2] / "probes" / "distribution.py"
+    return [*warm_python.python(*loaded, "probes.session"), str(script)]

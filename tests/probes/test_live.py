@@ -5,26 +5,23 @@ import os
 import pty
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from fake_gateway import completion
 
-SCRIPT = Path(__file__).parents[2] / "probes" / "distribution.py"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
-def in_terminal(gateway, tmp_path):
+def in_terminal(gateway, warm_probe, tmp_path):
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(gateway.outputs()), encoding="utf-8")
 
     def run(*arguments, **environment):
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, SCRIPT, "--outputs", path.name, *arguments],
+            [*warm_probe, "--outputs", path.name, *arguments],
             cwd=tmp_path,
             stdin=theirs,
             stdout=theirs,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -62,12 +61,7 @@ def test_one_process_reaches_the_probes_verdict_and_exit_code(gateway, locust):
 
 
 def test_a_master_and_two_workers_merge_their_counts_into_one_verdict(gateway, locust):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    master = locust(*HEADLESS, "--master", "--master-bind-port", port, "--expect-workers", "2")
-    for _ in range(2):
-        locust("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    master = locust(*HEADLESS, "--processes", "2", "--expect-workers", "2")
     output, _ = master.communicate(timeout=50)
     assert master.returncode == 0, output
     assert verdict(output).startswith("balanced: UK South 3")

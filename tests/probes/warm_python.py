@@ -1,0 +1,154 @@
+"""A Python that has loaded what its programs load: each is a fork of it, and starts at once.
+
+`python(*names)` stands where `[sys.executable]` stands before a script or `-m`. What starts is a
+process with the arguments, variables, folder, files and signals that it was given, only with its
+modules there already. Where the start is what a test is about, it takes `sys.executable`.
+
+A process that loads next to nothing hands all of that to the warm one over a socket, passes signals
+on, and ends with the program's exit code.
+"""
+
+import atexit
+import functools
+import gc
+import os
+import pkgutil
+import runpy
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+
+_STARTER = """
+import _socket, _signal, os, sys
+warm = _socket.socket(_socket.AF_UNIX)
+warm.connect(sys.argv[1])
+given = [os.getcwd(), str(len(sys.argv) - 2), *sys.argv[2:]]
+told = "\\0".join(given + [f"{key}={value}" for key, value in os.environ.items()])
+told = told.encode(errors="surrogateescape")
+files = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+files = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)]
+warm.sendmsg([len(told).to_bytes(8, "big")], files)
+warm.sendall(told)
+for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+    _signal.signal(number, lambda number, _: warm.send(bytes([number])))
+for number in (0, 1, 2):
+    os.close(number)
+code = warm.recv(1)
+os._exit(code[0] if code else 70)
+"""
+
+
+@functools.cache
+def _warm() -> tuple[subprocess.Popen[bytes], str]:
+    folder = tempfile.mkdtemp()
+    path = f"{folder}/socket"
+    warm = subprocess.Popen(
+        [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+    def end() -> None:
+        warm.communicate()
+        shutil.rmtree(folder)
+
+    atexit.register(end)
+    return warm, path
+
+
+@functools.cache
+def python(*names: str) -> list[str]:
+    """What a program's script or `-m` follows; what is named is loaded before it starts."""
+    warm, path = _warm()
+    warm.stdin.write(" ".join(names).encode() + b"\n")
+    warm.stdin.flush()
+    assert warm.stdout.readline() == b"loaded\n"
+    return [sys.executable, "-ISc", _STARTER, path]
+
+
+def _serve(path: str) -> None:
+    """Load what standard input names, and run what comes by the socket, until the input ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for programs here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those who start them
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        while True:
+            ready, _, _ = select.select([sys.stdin.buffer, listener], [], [])
+            if listener in ready:
+                with listener.accept()[0] as starter:
+                    if os.fork() == 0:
+                        listener.close()
+                        os._exit(_run(starter))
+            elif line := sys.stdin.buffer.readline():
+                for name in line.decode().split():
+                    pkgutil.resolve_name(name)
+                gc.collect()
+                gc.freeze()  # a fork then shares these pages
+                print("loaded", flush=True)
+            else:
+                return
+
+
+def _run(starter: socket.socket) -> int:
+    """Run a program as Python would; this is its process."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    length, files, _, _ = socket.recv_fds(starter, 8, 3)
+    with starter.makefile("rb") as told:
+        folder, count, *rest = os.fsdecode(told.read(int.from_bytes(length, "big"))).split("\0")
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(folder)
+    sys.argv, variables = rest[: int(count)], rest[int(count) :]
+    os.environ.clear()
+    os.environ.update(each.split("=", 1) for each in variables)
+    # Those of the warm one remember what was open there.
+    buffered = 1 if os.isatty(1) else -1
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open to the end
+    sys.stdout = open(1, "w", buffered, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    threading.Thread(target=_obey, args=[starter], daemon=True).start()
+    code = _exit_code_of_program()
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    starter.send(bytes([code]))
+    return code
+
+
+def _exit_code_of_program() -> int:
+    try:
+        if sys.argv[0] == "-m":
+            sys.path[0] = str(Path.cwd())
+            module = sys.argv.pop(1)
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 255
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException:  # noqa: BLE001 - as Python does with what nobody catches
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _obey(starter: socket.socket) -> None:
+    """Pass on the signals that the starter gets, and end when it was killed."""
+    while number := starter.recv(1):
+        os.kill(os.getpid(), number[0])
+    os._exit(128 + signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
