@@ -24,6 +24,8 @@ _LOADED = (
     *("components.load_balanced_openai", "probes.preview_comment", "probes.session"),
     *("local_azure.deployment.deploy", "local_azure.deployment.display", "local_azure.commands"),
     *("local_azure.providers", "local_azure.server", "local_azure.tls"),
+    # The grammar of a policy's expressions takes longer than its deployment.
+    "local_azure.gateway.expressions.parser:_parser()",
     # Each of these packages is one that the SDK loads at its first use.
     *(
         "pulumi_azure_native.authorization:RoleAssignment",

@@ -38,9 +38,9 @@ def test_every_tier_of_the_config_is_deployed_and_stays_as_it_is(shell, tmp_path
     path.write_text(yaml.safe_dump({"config": of(tier)}))
     named = ("--stack", "tier", "--config-file", str(path))
 
-    up = shell.local_azure("up", *named)
-    assert up.returncode == 0, up.stdout + up.stderr
-    with shell.serving() as endpoint:
+    with shell.serving("--provisioning", "0") as endpoint:
+        up = shell.local_azure("up", *named)
+        assert up.returncode == 0, up.stdout + up.stderr
         again = shell.local_azure("preview", "--refresh", "--json", *named)
         assert azure_and_state.differences(shell.state, endpoint) == []
     assert again.returncode == 0, again.stdout + again.stderr

@@ -63,7 +63,10 @@ def _warm() -> tuple[subprocess.Popen[bytes], str]:
 
 @functools.cache
 def python(*names: str) -> list[str]:
-    """What a program's script or `-m` follows; what is named is loaded before it starts."""
+    """What a program's script or `-m` follows; what is named is loaded before it starts.
+
+    A name is `module`, `module:attribute`, or `module:function()`, which is called.
+    """
     warm, path = _warm()
     warm.stdin.write(" ".join(names).encode() + b"\n")
     warm.stdin.flush()
@@ -87,7 +90,9 @@ def _serve(path: str) -> None:
                         os._exit(_run(starter))
             elif line := sys.stdin.buffer.readline():
                 for name in line.decode().split():
-                    pkgutil.resolve_name(name)
+                    found = pkgutil.resolve_name(name.removesuffix("()"))
+                    if name.endswith("()"):
+                        found()
                 gc.collect()
                 gc.freeze()  # a fork then shares these pages
                 print("loaded", flush=True)
