@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+import warm_python
 from hypothesis import settings
 
 # A loaded machine is slow, not wrong. Each run draws other examples: half as many are enough.
@@ -22,19 +23,23 @@ LONG = {
     "test_readme",
     "test_locust",
     "test_houses",
+    "test_first_deployment",
 }
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Trust nobody: no test asks anyone outside, and reading a machine's roots takes each process
-    a tenth of a second."""
+    a tenth of a second. And start the Python that commands are forked from."""
     if hasattr(config, "workerinput"):
-        return  # it has the variable of the process that started it
+        return  # it has the variables of the process that started it
     folder = tempfile.TemporaryDirectory()
     config.add_cleanup(folder.cleanup)
     root = Path(folder.name) / "nobody.pem"
     trustme.CA().cert_pem.write_to_path(root)
     os.environ["SSL_CERT_FILE"] = str(root)
+    warm = warm_python.running()
+    warm.__enter__()
+    config.add_cleanup(lambda: warm.__exit__(None, None, None))
 
 
 @pytest.hookimpl(wrapper=True)

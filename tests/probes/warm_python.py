@@ -15,7 +15,6 @@ import os
 import pkgutil
 import runpy
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +22,8 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _STARTER = """
@@ -45,20 +46,21 @@ os._exit(code[0] if code else 70)
 """
 
 
-@functools.cache
-def _warm() -> tuple[subprocess.Popen[bytes], str]:
-    folder = tempfile.mkdtemp()
-    path = f"{folder}/socket"
-    warm = subprocess.Popen(
-        [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+_SOCKET = "WARM_PYTHON"
+"""The variable that names the socket of the warm one: all workers of a run share it."""
 
-    def end() -> None:
-        warm.communicate()
-        shutil.rmtree(folder)
 
-    atexit.register(end)
-    return warm, path
+@contextmanager
+def running() -> Iterator[None]:
+    """A warm Python for the length of a `with`, for this process and those that it starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.environ[_SOCKET] = f"{folder}/socket"
+        with subprocess.Popen(
+            [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as warm:
+            warm.stdout.readline()  # it listens
+            yield
+            warm.stdin.close()
 
 
 @functools.cache
@@ -67,46 +69,57 @@ def python(*names: str) -> list[str]:
 
     A name is `module`, `module:attribute`, or `module:function()`, which is called.
     """
-    warm, path = _warm()
-    warm.stdin.write(" ".join(names).encode() + b"\n")
-    warm.stdin.flush()
-    assert warm.stdout.readline() == b"loaded\n"
-    return [sys.executable, "-ISc", _STARTER, path]
+    with socket.socket(socket.AF_UNIX) as warm:
+        warm.connect(os.environ[_SOCKET])
+        told = " ".join(names).encode()
+        warm.sendall(len(told).to_bytes(8, "big") + told)
+        assert warm.recv(1), "the warm Python could not load a module: it says which"
+    return [sys.executable, "-ISc", _STARTER, os.environ[_SOCKET]]
 
 
 def _serve(path: str) -> None:
-    """Load what standard input names, and run what comes by the socket, until the input ends."""
+    """Load and run what comes by the socket, until standard input ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for programs here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those who start them
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
+        print("listening", flush=True)
         while True:
-            ready, _, _ = select.select([sys.stdin.buffer, listener], [], [])
-            if listener in ready:
-                with listener.accept()[0] as starter:
-                    if os.fork() == 0:
-                        listener.close()
-                        os._exit(_run(starter))
-            elif line := sys.stdin.buffer.readline():
-                for name in line.decode().split():
-                    found = pkgutil.resolve_name(name.removesuffix("()"))
-                    if name.endswith("()"):
-                        found()
-                gc.collect()
-                gc.freeze()  # a fork then shares these pages
-                print("loaded", flush=True)
-            else:
+            ready, _, _ = select.select([sys.stdin, listener], [], [])
+            if listener not in ready:
                 return
+            with listener.accept()[0] as other:
+                length, files, _, _ = socket.recv_fds(other, 8, 3)
+                if not files:
+                    _load(_rest(other, length).split())
+                    other.send(b"1")
+                elif os.fork() == 0:
+                    listener.close()
+                    os._exit(_run(other, _rest(other, length), files))
+                for file in files:
+                    os.close(file)
 
 
-def _run(starter: socket.socket) -> int:
+def _rest(other: socket.socket, length: bytes) -> str:
+    with other.makefile("rb") as told:
+        return os.fsdecode(told.read(int.from_bytes(length, "big")))
+
+
+def _load(names: list[str]) -> None:
+    for name in names:
+        found = pkgutil.resolve_name(name.removesuffix("()"))
+        if name.endswith("()"):
+            found()
+    gc.collect()
+    gc.freeze()  # a fork then shares these pages
+
+
+def _run(starter: socket.socket, told: str, files: list[int]) -> int:
     """Run a program as Python would; this is its process."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    length, files, _, _ = socket.recv_fds(starter, 8, 3)
-    with starter.makefile("rb") as told:
-        folder, count, *rest = os.fsdecode(told.read(int.from_bytes(length, "big"))).split("\0")
+    folder, count, *rest = told.split("\0")
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
