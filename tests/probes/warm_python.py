@@ -42,6 +42,7 @@ for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
 for number in (0, 1, 2):
     os.close(number)
 code = warm.recv(1)
+warm.recv(1)  # until it has ended, and holds no port any more
 os._exit(code[0] if code else 70)
 """
 
@@ -169,4 +170,5 @@ def _obey(starter: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[2])  # where the programs are
     _serve(sys.argv[1])
