@@ -42,7 +42,7 @@ for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
 for number in (0, 1, 2):
     os.close(number)
 code = warm.recv(1)
-warm.recv(1)  # until it has ended, and holds no port any more
+warm.recv(1)  # nothing: the program has ended
 os._exit(code[0] if code else 70)
 """
 
@@ -136,9 +136,11 @@ def _run(starter: socket.socket, told: str, files: list[int]) -> int:
     threading.Thread(target=_obey, args=[starter], daemon=True).start()
     code = _exit_code_of_program()
     threading._shutdown()
-    atexit._run_exitfuncs()
     sys.stdout.flush()
     starter.send(bytes([code]))
+    # The last thing, as in Python: a thread that was left behind cannot tell what they close.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
     return code
 
 
@@ -170,5 +172,4 @@ def _obey(starter: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[2])  # where the programs are
     _serve(sys.argv[1])
