@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from local_azure import environment, server
+from local_azure.deployment import outputs
 from local_azure.faults import PATH as FAULTS
 from local_azure.faults import Fault
 from local_azure.identity import RESOURCE_MANAGER, authorization, signing_in
@@ -61,7 +62,7 @@ class LocalAzure:
     ) -> dict[str, Any]:
         """Deploy a Pulumi program; return its outputs, secrets included. Raises DeploymentError."""
         self._deploy("up", project, stack, config_file)
-        return dict(json.loads(self._run("output", "--stack", stack, "--show-secrets")))
+        return outputs(self.state, stack, show_secrets=True)
 
     def preview(
         self, project: Path, *, stack: str = "dev", config_file: Path | None = None
