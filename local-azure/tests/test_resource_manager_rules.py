@@ -34,6 +34,8 @@ from arm_server import (
 from test_networks import BODIES, ENDPOINT, JOINED, VNET
 
 from local_azure.__main__ import main
+from local_azure.gateway.refusals import refusals
+from local_azure.gateway.statements import REFUSED, STATEMENTS
 from local_azure.resource_manager import resource_types as types
 from local_azure.resource_manager import rules
 from local_azure.resource_manager.rules.monitor import MONITOR_RULES
@@ -1949,15 +1951,28 @@ def test_what_is_assumed_is_told_from_what_is_known():
 
 
 def test_the_command_lists_every_rule_and_what_is_assumed(capsys):
+    every = [*EVERY_RULE, *refusals()]
     assert main(["rules"]) == 0
     listed = capsys.readouterr().out
     for rule in EVERY_RULE:
         assert rule.message.replace("\r\n", " ") in listed
-        assert rule.source in listed
+    assert all(each.source in listed for each in every)
     assert main(["rules", "--assumed"]) == 0
     assumed = capsys.readouterr().out
-    count = sum(rule.is_assumed for rule in EVERY_RULE)
-    assert f"{len(EVERY_RULE)} rules, {count} of them assumed in part" in listed
+    count = sum(rule.is_assumed for rule in every)
+    policies = len(every) - len(EVERY_RULE)
+    assert f"{len(EVERY_RULE)} rules and {policies} of policies, {count} of them" in listed
     assert assumed.count("assumed: ") == listed.count("assumed: ") == count
-    assert "Url is not supported for backend pool." in listed
-    assert "Url is not supported for backend pool." not in assumed
+    for known in ("Url is not supported for backend pool.", "policy | backend\n", "send-request"):
+        assert known in listed
+        assert known not in assumed
+
+
+def test_every_statement_tells_where_its_refusals_are_known_from():
+    every = list(refusals())
+    assert {each.of for each in every} >= {*STATEMENTS, *REFUSED}
+    for each in every:
+        assert re.match(r"H: |M: |\? the wording.*; H: |local Azure$", each.source), each
+        assert each.of not in REFUSED or each.source == "local Azure"
+    (retry,) = (each for each in every if each.of == "retry")
+    assert retry.source.endswith("azure/api-management/retry-policy")

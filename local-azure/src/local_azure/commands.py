@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import httpx
 
     from local_azure.deployment.display import Operation
+    from local_azure.gateway.refusals import Refusal
+    from local_azure.resource_manager.rules.rule import Rule
     from local_azure.server import LocalAzure
 
 
@@ -241,19 +243,25 @@ def token(options: argparse.Namespace) -> int:
 
 
 def rules(options: argparse.Namespace) -> int:
-    """List the rules of Resource Manager: what is refused, in which words, known from where."""
+    """List what is refused, known from where: by rules of Resource Manager, and in policies."""
+    from local_azure.gateway.refusals import refusals
     from local_azure.resource_manager.rules import STAGES
 
-    every = [rule for stage in STAGES for rule in stage]
-    assumed = sum(rule.is_assumed for rule in every)
-    for rule in every:
-        if options.assumed and not rule.is_assumed:
-            continue
+    listed: list[tuple[str, Rule | Refusal]] = []
+    for rule in (rule for stage in STAGES for rule in stage):
         methods = ", ".join(sorted(rule.methods)) or "every method"
-        print(f"{rule.status} {rule.code} | {methods} | {', '.join(rule.of) or 'every type'}")
-        print(f"    {rule.message.replace(chr(13) + chr(10), ' ')}")
-        print(f"    {'assumed: ' if rule.is_assumed else ''}{rule.source}")
-    print(f"{len(every)} rules, {assumed} of them assumed in part: what follows the ? of a source.")
+        what = f"{rule.status} {rule.code} | {methods} | {', '.join(rule.of) or 'every type'}"
+        listed.append((f"{what}\n    {rule.message.replace(chr(13) + chr(10), ' ')}", rule))
+    count = len(listed)
+    listed += [(f"policy | {each.of}\n    {each.why}", each) for each in refusals()]
+    assumed = sum(each.is_assumed for _, each in listed)
+    for text, each in listed:
+        if each.is_assumed or not options.assumed:
+            print(f"{text}\n    {'assumed: ' if each.is_assumed else ''}{each.source}")
+    print(
+        f"{count} rules and {len(listed) - count} of policies, {assumed} of them assumed in part:"
+        " what follows the ? of a source."
+    )
     return 0
 
 
