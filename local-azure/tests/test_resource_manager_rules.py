@@ -42,6 +42,15 @@ from local_azure.resource_manager.rules.monitor import MONITOR_RULES
 from local_azure.resource_manager.rules.not_built import NOT_BUILT, NotBuilt
 from local_azure.resource_manager.rules.rule import Rule
 
+MOST_UNITS = {
+    "Developer": 1,
+    "Basic": 2,
+    "Standard": 4,
+    "Premium": 12,
+    "BasicV2": 10,
+    "StandardV2": 10,
+    "PremiumV2": 30,
+}
 OTHER_GROUP = f"{SUBSCRIPTION}/resourceGroups/other"
 VALIDATION = "One or more fields contain incorrect values:"
 SUBDOMAIN_TAKEN = (
@@ -1120,12 +1129,12 @@ SERVICES = [
     ),
     *(
         invalid(
-            f"{units} units of {tier}",
+            f"{most + 1} units of {tier}",
             SERVICE,
-            changed(SERVICE, sku={"name": tier, "capacity": units}),
+            changed(SERVICE, sku={"name": tier, "capacity": most + 1}),
             ("sku.capacity", Said("too_many_units")),
         )
-        for tier, units in (("Developer", 2), ("Basic", 3), ("BasicV2", 11), ("PremiumV2", 31))
+        for tier, most in MOST_UNITS.items()
     ),
     invalid(
         "a change from a v2 tier to a classic one",
@@ -1899,6 +1908,14 @@ def test_azure_refuses_while_an_operation_is_under_way(slow, case):
     slow.reset()
     slow.deploy(GROUP)
     check(slow, case)
+
+
+@pytest.mark.parametrize(("tier", "most"), MOST_UNITS.items())
+def test_a_service_may_have_as_many_units_as_its_tier_has(quick, tier, most):
+    quick.reset()
+    quick.deploy(GROUP)
+    body = changed(SERVICE, sku={"name": tier, "capacity": most})
+    assert put(SERVICE, body)(quick).status_code == 201
 
 
 def test_every_rule_has_a_case():

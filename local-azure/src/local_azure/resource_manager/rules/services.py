@@ -32,13 +32,14 @@ def _wrong_capacity(request: Request) -> Violations:
         yield {"sku": sku["name"], "capacity": sku["capacity"]}
 
 
-# Units that a tier has at most. H: Azure API Management v2 tiers, key capabilities; Upgrade and
-# scale, for Developer. ? the others, as API Management pricing has them.
+# Units that a tier has at most, in one region. H: Azure API Management v2 tiers, key capabilities;
+# Upgrade and scale, for Developer. M: bicep-registry-modules#7330 for Basic, azure-docs#76679 for
+# Premium, where support raises it. ? Standard, as API Management pricing has it.
 MOST_UNITS = {
     "Developer": 1,
     "Basic": 2,
     "Standard": 4,
-    "Premium": 31,
+    "Premium": 12,
     "BasicV2": 10,
     "StandardV2": 10,
     "PremiumV2": 30,
@@ -133,8 +134,9 @@ SERVICE_RULES = (
         of=(types.SERVICE,),
         message="A service of tier '{sku}' has at most {most} {units}.",
         target="sku.capacity",
-        source="? the wording, and the units of Basic, Standard and Premium; H: API Management"
-        " v2 tiers; Upgrade and scale an API Management instance",
+        source="? the wording, and the units of Standard; H: API Management v2 tiers; Upgrade and"
+        " scale an API Management instance; M: bicep-registry-modules#7330 for Basic,"
+        " azure-docs#76679 for Premium, which support can raise",
     ),
     Rule(
         check=_tier_changed,
