@@ -1,6 +1,6 @@
-"""Microsoft's SDKs for Go and JavaScript, unchanged but for the variables of `env`.
+"""Microsoft's SDKs for Go and JavaScript, unchanged but for the variables of `env`, and Python's.
 
-Their modules have to be there: `make clients` downloads them, no test does.
+The modules of the first two have to be there: `make clients` downloads them, no test does.
 """
 
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from arm_server import API, BACKEND, GROUP, LEAST, SERVICE, version_of
+from azure.core.credentials import AccessToken
+from azure.mgmt.apimanagement import ApiManagementClient
 
 from local_azure.pytest_plugin import local_azure, local_azure_server
 
@@ -17,8 +19,6 @@ __all__ = ["local_azure", "local_azure_server"]
 
 FOLDER = Path(__file__).parent / "clients"
 NO_PROXIES = {"HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": ""}
-
-pytestmark = pytest.mark.clients
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +52,7 @@ def javascript_program() -> list[str]:
     return ["node", str(folder / "main.js")]
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("language", ["go", "javascript"])
 @pytest.mark.timeout(300)  # the first build compiles the SDK
 def test_a_client_signs_in_lists_puts_a_pool_and_deletes_an_api(language, request, local_azure):
@@ -72,3 +73,29 @@ def test_a_client_signs_in_lists_puts_a_pool_and_deletes_an_api(language, reques
     pool = local_azure.ask("GET", f"{SERVICE}/backends/pool?api-version=2024-05-01").json()
     assert len(pool["properties"]["pool"]["services"]) == 2
     assert local_azure.ask("GET", f"{API}?api-version=2024-05-01").status_code == 404
+
+
+class Credential:
+    """The service principal, signed in by the local Azure itself."""
+
+    def __init__(self, local_azure) -> None:
+        self.token = local_azure.token()
+
+    def get_token(self, *_scopes, **_options) -> AccessToken:
+        return AccessToken(self.token, 2**33)
+
+
+def test_python_s_sdk_deletes_an_api(local_azure):
+    for path in (GROUP, SERVICE, API):
+        version = f"?api-version={version_of(path)}"
+        local_azure.ask("PUT", f"{path}{version}", json=LEAST[path])
+    options = {
+        "base_url": local_azure.https_endpoint,
+        "credential_scopes": ["https://management.azure.com/.default"],
+        "connection_verify": str(local_azure.certificate),
+        "proxies": {"http": "", "https": ""},
+    }
+    subscription = GROUP.split("/")[2]
+    with ApiManagementClient(Credential(local_azure), subscription, **options) as apim:
+        apim.api.begin_delete("rg", "apim1", "inference", "*", polling_interval=0).result()
+        assert list(apim.api.list_by_service("rg", "apim1")) == []
