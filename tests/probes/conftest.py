@@ -52,7 +52,10 @@ def probe(gateway, tmp_path, capsys) -> Callable[..., Outcome]:
 
 @pytest.fixture(scope="session")
 def warm_probe() -> list[str]:
-    """The probe as a process of its own, started where its modules are loaded."""
+    """The probe as a process of its own, started where its modules are loaded.
+
+    Not for Ctrl-C: it leaves threads behind, and how Python ends them is part of the test.
+    """
     loaded = ("anyio._backends._asyncio", "azure.identity._credentials.app_service", "httpcore")
     script = Path(__file__).parents[2] / "probes" / "distribution.py"
     return [*warm_python.python(*loaded, "probes.session"), str(script)]

@@ -3,6 +3,8 @@
 import json
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from fake_gateway import CLIENTS_ID, KEY, POLICY_ID, Reply, completion, refusal
@@ -186,12 +188,13 @@ def test_a_stack_that_never_gets_ready_is_judged_once_its_time_is_over(gateway, 
     assert "give the gateway's identity the role Cognitive Services OpenAI User" in result.verdict
 
 
-def test_ctrl_c_ends_a_wait_at_once(gateway, warm_probe, tmp_path):
+def test_ctrl_c_ends_a_wait_at_once(gateway, tmp_path):
     gateway.answer = lambda _n: DENIED
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(gateway.outputs()))
     process = subprocess.Popen(
-        [*warm_probe, "--outputs", str(path), "--wait-ready", "35m"],
+        [sys.executable, "probes/distribution.py", "--outputs", str(path), "--wait-ready", "35m"],
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -520,7 +520,7 @@ def test_who_is_not_signed_in_to_azure_is_told_in_a_line(gateway, warm_probe, tm
     assert b"no Azure credential gives a token; `az login`, or set AZURE_CLIENT_ID" in line
 
 
-def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, warm_probe, tmp_path):
+def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, tmp_path):
     released = threading.Event()
 
     def answer(n):
@@ -534,7 +534,7 @@ def test_ctrl_c_shows_what_was_seen_and_exits_130(gateway, warm_probe, tmp_path)
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(gateway.outputs()))
     process = subprocess.Popen(
-        [*warm_probe, "--outputs", str(path), "--skip-control-plane"],
+        [sys.executable, str(SCRIPT), "--outputs", str(path), "--skip-control-plane"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -37,11 +37,11 @@ def test_fail_fast_ends_at_the_first_imbalance_and_changes_are_printed_once(gate
     assert len(gateway.requests) == 42
 
 
-def test_without_fail_fast_only_ctrl_c_ends_it(gateway, warm_probe, tmp_path):
+def test_without_fail_fast_only_ctrl_c_ends_it(gateway, tmp_path):
     gateway.answer = lambda _n: completion(1)
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps(gateway.outputs()), encoding="utf-8")
-    command = [*warm_probe, "--outputs", path, "--watch", "0.01", "--json", "-"]
+    command = [sys.executable, SCRIPT, "--outputs", path, "--watch", "0.01", "--json", "-"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     verdicts = [json.loads(process.stdout.readline())["verdict"] for _ in range(2)]
     process.send_signal(signal.SIGINT)
