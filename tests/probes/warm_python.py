@@ -172,4 +172,5 @@ def _obey(starter: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[2])  # where the programs are
     _serve(sys.argv[1])
