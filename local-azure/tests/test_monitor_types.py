@@ -77,6 +77,17 @@ def test_a_second_setting_of_one_category_and_workspace_is_a_conflict(arm):
     assert arm.put(other, llm).status_code in (200, 201)
 
 
+def test_a_classic_tier_has_no_log_of_tokens(arm):
+    put(arm, WORKSPACE)
+    classic = {**LEAST[SERVICE], "sku": {"name": "Developer", "capacity": 1}}
+    other = SERVICE.replace("apim1", "apim-classic")
+    assert arm.put(other, classic).status_code in (200, 201)
+    setting = SETTING.replace(SERVICE, other)
+    llm = changed(SETTING, logs=[{"category": "GatewayLlmLogs", "enabled": True}])
+    assert "Category 'GatewayLlmLogs' is not supported" in arm.put(setting, llm).text
+    assert arm.put(setting, LEAST[SETTING]).status_code == 201
+
+
 CONDITION = LEAST[RULE]["properties"]["criteria"]["allOf"][0]
 SEVEN = [{"name": f"d{n}", "operator": "Include", "values": ["*"]} for n in range(7)]
 

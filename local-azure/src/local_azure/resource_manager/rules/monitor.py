@@ -17,6 +17,7 @@ CATEGORIES = (
     "GatewayLlmLogs",
 )
 _GROUPS = ("allLogs", "audit")
+_TOKENS = "GatewayLlmLogs"
 _SINKS = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _MINUTES = (*(each * _MINUTE for each in (5, 10, 15, 30, 45)), *(n * _HOUR for n in range(1, 7)))
@@ -50,6 +51,17 @@ def _unknown_category(request: Request) -> Violations:
         category, group = each.get("category"), each.get("categoryGroup")
         if (category and category not in CATEGORIES) or (group and group not in _GROUPS):
             yield {"category": category or group}
+
+
+def _tokens_of_a_classic_tier(request: Request) -> Violations:
+    service = request.find(request.parent_id)
+    if not service or service.type != types.SERVICE:
+        return
+    tier = service.body["sku"]["name"]
+    if not tier.endswith("V2") and any(
+        each.get("category") == _TOKENS for each in request.properties.get("logs") or ()
+    ):
+        yield {"category": _TOKENS}
 
 
 def _sink_used_twice(request: Request) -> Violations:
@@ -178,6 +190,13 @@ MONITOR_RULES = (
         code="BadRequest",
         message="Category '{category}' is not supported.",
         source="M: terraform-provider-azurerm#2985; H: API Management, Monitoring data reference",
+    ),
+    Rule(
+        check=_tokens_of_a_classic_tier,
+        of=(types.DIAGNOSTIC_SETTING,),
+        code="BadRequest",
+        message="Category '{category}' is not supported.",
+        source="? that every classic tier refuses it, as users saw a Developer service do",
     ),
     Rule(
         check=_no_workspace,
