@@ -66,16 +66,14 @@ def contenders(
     urls = [f"http://127.0.0.1:{port}" for port in regions]
     ours, bare, nginx, litellm = ports
     module = (sys.executable, "-m")
+    own_target = Target(
+        url=f"http://127.0.0.1:{ours}/{path}", headers=(("api-key", _key(folder, program)),)
+    )
+    own = (*module, "benchmarks.load.ours", str(folder / "state"), str(ours), *urls)
     return [
         Contender(name="no gateway", target=Target(url=_chat(regions[0]))),
-        Contender(
-            name="local Azure's gateway",
-            command=(*module, "benchmarks.load.ours", str(folder / "state"), str(ours), *urls),
-            target=Target(
-                url=f"http://127.0.0.1:{ours}/{path}",
-                headers=(("api-key", _key(folder, program)),),
-            ),
-        ),
+        Contender(name="local Azure's gateway", command=own, target=own_target),
+        Contender(name="the same, with logs", command=(*own, "--logs"), target=own_target),
         Contender(
             name="bare aiohttp proxy",
             command=(*module, "benchmarks.load.bare_proxy", str(bare), *urls),

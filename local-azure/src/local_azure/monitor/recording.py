@@ -156,8 +156,8 @@ def _of_request(
 
 def _masked(url: Url | None, side: Mapping[str, Any]) -> str:
     """Write a url as the diagnostic wants its query (API Management, `DataMasking`)."""
-    if url is None:
-        return ""
+    if url is None or not url.query:
+        return str(url or "")
     masking = (side.get("request") or {}).get("dataMasking") or {}
     query = parse_qsl(url.query, keep_blank_values=True)
     for each in masking.get("queryParams") or ():
@@ -196,9 +196,10 @@ def _watched(exchange: Exchange) -> Callable[[], dict[str, Any] | None]:
                 continue
         if not found:
             return None
+        asked = _model_asked(exchange)
         return {
-            "DeploymentName": deployment or _model_asked(exchange),
-            "ModelName": _model_asked(exchange) or deployment,
+            "DeploymentName": deployment or asked,
+            "ModelName": asked or deployment,
             "PromptTokens": found.get("prompt_tokens", found.get("input_tokens", 0)),
             "CompletionTokens": found.get("completion_tokens", found.get("output_tokens", 0)),
             "TotalTokens": found.get("total_tokens", 0),

@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 
 from local_azure.local import open_private
 
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 LARGEST: Final = 64 * 1024 * 1024  # bytes of a file
 
 
@@ -20,6 +21,7 @@ class Rows:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[Path, IO[str]] = {}
+        self._sizes: dict[Path, int] = {}
 
     def append(self, workspace: str, table: str, row: Mapping[str, Any]) -> None:
         """Add a row to a workspace, by its customer id."""
@@ -28,9 +30,11 @@ class Rows:
         if file is None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self._open[path] = open_private(path)
-            file.seek(0, 2)
-        file.write(json.dumps(row, separators=(",", ":")) + "\n")
-        if file.tell() > LARGEST:
+            self._sizes[path] = file.seek(0, 2)
+        line = _ENCODE(row) + "\n"  # of ASCII alone
+        file.write(line)
+        self._sizes[path] += len(line)  # to ask the file would write it each time
+        if self._sizes[path] > LARGEST:
             self._open.pop(path).close()
             path.replace(_older(path))
 
