@@ -419,6 +419,15 @@ def test_a_table_that_is_not_there_yet_fires_nothing_and_is_told(rules):
     assert GATEWAY_LOGS in rules.alerts.errors["silent"]
 
 
+def test_a_measure_that_is_no_number_is_told_and_stops_no_other_rule(rules, rows):
+    measured = {"timeAggregation": "Total", "metricMeasureColumn": "Region", "threshold": 1}
+    rules.rule(condition=measured)
+    ask(rows, 0.5)
+    assert rules.at(1) == []
+    assert "two.openai.azure.com" in rules.alerts.errors["silent"]
+    assert rules.folder.joinpath("alerts.json").exists()
+
+
 def test_a_rule_that_is_off_or_gone_is_not_evaluated(rules, rows):
     rules.rule(enabled=False)
     ask(rows, 0.5)
@@ -554,7 +563,8 @@ def hook():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(202)
+            self.send_response(302 if self.path == "/elsewhere" else 202)
+            self.send_header("Location", "/")
             self.end_headers()
 
         def log_message(self, *_):
@@ -575,5 +585,7 @@ def test_a_webhook_on_loopback_is_called_and_no_other():
     with hook() as (url, told):
         assert asyncio.run(_notify(url, {"a": 1})) == "answered 202"
         assert told == [{"a": 1}]
+        assert asyncio.run(_notify(f"{url}elsewhere", {"a": 2})) == "answered 302"
+        assert len(told) == 2
     assert "not on loopback" in asyncio.run(_notify("https://example.com/", {}))
     assert "failed" in asyncio.run(_notify(url, {}))

@@ -121,6 +121,8 @@ REFUSED = [
     (RULE, {"evaluationFrequency": "PT2M"}, "evaluationFrequency 'PT2M' is not supported"),
     (RULE, {"windowSize": "PT30M"}, "at least the evaluation frequency"),
     (RULE, {"windowSize": "P3D"}, "1440, 2880"),
+    (RULE, {"scopes": [], "skipQueryValidation": False}, "scopes needs an entry"),
+    (RULE, {"criteria": {"allOf": []}}, "criteria.allOf needs an entry"),
     (RULE, {"severity": 5}, "between 0 and 4"),
     (RULE, {"scopes": [WORKSPACE + "2"]}, "was not found"),
     (RULE, {"actions": {"actionGroups": [ALARM + "2"]}}, "was not found"),

@@ -1,4 +1,4 @@
-"""Scheduled query rules, evaluated when they are due by the clock of the logs.
+"""Scheduled query rules, evaluated for each time they were due, once somebody lists the alerts.
 
 Source: Azure Monitor, "Log search alert rules" and "Stateful and stateless alerts". Assumed: a rule
 is evaluated for the first time one frequency after it was made, and its query sees the rows of the
@@ -133,9 +133,10 @@ class Alerts:
         name = rule.body["name"]
         try:
             found = dict(self._found(rule, due))
-        except QueryError as error:
+        except (QueryError, IndexError, KeyError, TypeError, ValueError) as error:
             # Azure shows it at the rule's resource health; nothing fires or resolves by it.
-            self._errors[name] = str(error)
+            # So it does here with a scope that is no workspace, or a measure that is no number.
+            self._errors[name] = str(error) or type(error).__name__
             return
         self._errors.pop(name, None)
         history = self._met.setdefault(rule.id.lower(), {})

@@ -211,7 +211,7 @@ async def _notify(url: str, body: Mapping[str, Any]) -> str:
     try:
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            answer = await session.post(url, json=body)
+            answer = await session.post(url, json=body, allow_redirects=False)
             return f"answered {answer.status}"
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         return f"failed: {type(error).__name__}"

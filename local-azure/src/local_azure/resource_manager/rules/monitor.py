@@ -88,6 +88,15 @@ def _no_workspace(request: Request) -> Violations:
         yield {"wanted": wanted}
 
 
+def _nothing_to_evaluate(request: Request) -> Violations:
+    for name, given in (
+        ("scopes", request.properties["scopes"]),
+        ("criteria.allOf", request.properties["criteria"]["allOf"]),
+    ):
+        if not given:
+            yield {"property": name}
+
+
 def _no_scope(request: Request) -> Violations:
     for scope in request.properties["scopes"]:
         if not request.find(scope):
@@ -215,6 +224,13 @@ MONITOR_RULES = (
         " '{category}'. Data sinks can't be reused in different settings on the same category for"
         " the same resource.",
         source="M: bicep-registry-modules#3407",
+    ),
+    Rule(
+        check=_nothing_to_evaluate,
+        of=(types.QUERY_RULE,),
+        code="BadRequest",
+        message="{property} needs an entry.",
+        source="? the code and the wording",
     ),
     Rule(
         check=_no_scope,
