@@ -7,6 +7,7 @@ tell is UNKNOWN or SECRET in their inputs, and never a violation; a value that i
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import Any, Final
 
 from components.regions import Locations, normalise
@@ -39,6 +40,14 @@ ALERT: Final = "azure-native:monitor:ScheduledQueryRule"
 ACTION_GROUP: Final = "azure-native:monitor:ActionGroup"
 
 _VERSION: Final = re.compile(r"/v\d{8}\w*(?=:)")
+# The second way of a policy that declares it: what carries an id goes where that id is known. What
+# follows stands alone in a `when` that no request without an id meets.
+_FOLLOWS: Final = '@((string)context.Variables["id"] != "")'
+_WHEN: Final = re.compile(
+    r"""<when\s+condition\s*=\s*(["'])((?:(?!\1).)*)\1\s*>\s*(<set-backend-service\b[^<]*?/>)\s*</when>""",
+    re.DOTALL,
+)
+_TEXT: Final = re.compile(r'"([^"]*)"')
 _XML_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _SET_BACKEND: Final = re.compile(
     r"""<set-backend-service\b[^>]*?\b(backend-id|base-url)\s*=\s*(["'])(.*?)\2""", re.DOTALL
@@ -352,21 +361,35 @@ def members_are_backends(stack: Stack) -> Findings:
 def policy_names_the_pool(stack: Stack) -> Findings:
     pools = {_backend_id(pool) for pool, _ in stack.pools}
     further = {each for each in pools if each.lower() in stack.further}
+    alone = {_backend_id(backend) for backend in stack.backends}
     for policy in stack.policies if pools else ():
         text = policy.told("value")
         if not isinstance(text, str):
             continue
-        found = {(kind, name) for kind, _, name in _SET_BACKEND.findall(_XML_COMMENT.sub("", text))}
+        found = _destinations(text)
         if not found:
             yield policy, f"names no backend; set-backend-service must name {min(pools)}"
         for kind, value in sorted(found):
-            # What an expression or a named value gives is known to the gateway alone.
-            if value not in pools and not value.startswith(("@(", "@{", "{{")):
-                what = f"{kind} {value} would get what passes here, and the pool none of it"
-                yield policy, f"{what}; name the pool {min(pools)}"
+            texts = {*_TEXT.findall(value)}
+            # What a named value gives is known to the gateway alone.
+            if value.startswith("{{") or value in pools or (pools & texts and not alone & texts):
+                continue
+            what = f"{kind} {value} would get what passes here, and the pool none of it"
+            if value.startswith(("@(", "@{")):
+                what = f"{kind} {value} could send what carries no id past the pool"
+            yield policy, f"{what}; name the pool {min(pools)}"
         for name in sorted(further - {value for _, value in found}) if found else ():
             what = f"names no {name}: its model's calls go to another model's pool"
             yield policy, f"{what}, and share its circuit breakers; name it as well"
+
+
+def _destinations(policy: str) -> set[tuple[str, str]]:
+    """Return kind and value of each set-backend-service that a request without an id can meet."""
+    text = _WHEN.sub(
+        lambda when: "" if unescape(when[2]).strip() == _FOLLOWS else when[3],
+        _XML_COMMENT.sub("", policy),
+    )
+    return {(kind, unescape(value)) for kind, _, value in _SET_BACKEND.findall(text)}
 
 
 @_rule("The gateway's identity has a role on every account.")

@@ -1,8 +1,10 @@
 """The API that clients call: operations, policy, and the subscription that holds the key."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Any, Final
 
 import pulumi
@@ -16,19 +18,55 @@ API_PATH = "inference"
 # Backend urls end in /openai, and the gateway appends what follows the API's path.
 OPENAI_PATH = f"{API_PATH}/openai"
 
-_DEPLOYMENT = "/deployments/{deployment-id}"
-# By name: title, method, and path below `<gateway>/inference/openai`.
-OPERATIONS = {
-    "chat-completions": ("Chat completions", "POST", f"{_DEPLOYMENT}/chat/completions"),
-    "embeddings": ("Embeddings", "POST", f"{_DEPLOYMENT}/embeddings"),
-    "models": ("List models", "GET", "/models"),
-    "v1-chat-completions": ("Chat completions (v1)", "POST", "/v1/chat/completions"),
-    "v1-embeddings": ("Embeddings (v1)", "POST", "/v1/embeddings"),
-    "v1-models": ("List models (v1)", "GET", "/v1/models"),
+_DEPLOYMENT: Final = "/deployments/{deployment-id}"
+_RESPONSE: Final = "/responses/{response-id}"
+_PARAMETER: Final = re.compile(r"{(.*?)}")
+# By what `apis` names: of each operation its id, title, method, and path below
+# `<gateway>/inference/openai`. A `v1` operation has the same path below `/v1`.
+_OPERATIONS: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
+    "chat": [("chat-completions", "Chat completions", "POST", f"{_DEPLOYMENT}/chat/completions")],
+    "embeddings": [("embeddings", "Embeddings", "POST", f"{_DEPLOYMENT}/embeddings")],
+    "models": [
+        ("models", "List models", "GET", "/models"),
+        ("model", "A model", "GET", "/models/{model-id}"),
+    ],
+    "responses": [
+        ("responses", "Responses", "POST", "/responses"),
+        ("responses-get", "A response", "GET", _RESPONSE),
+        ("responses-delete", "Delete a response", "DELETE", _RESPONSE),
+        ("responses-cancel", "Cancel a response", "POST", f"{_RESPONSE}/cancel"),
+        ("responses-input-items", "Input of a response", "GET", f"{_RESPONSE}/input_items"),
+    ],
+    "images": [
+        ("images-generations", "Image generations", "POST", f"{_DEPLOYMENT}/images/generations"),
+        ("images-edits", "Image edits", "POST", f"{_DEPLOYMENT}/images/edits"),
+    ],
+    "audio": [
+        ("audio-transcriptions", "Transcriptions", "POST", f"{_DEPLOYMENT}/audio/transcriptions"),
+        ("audio-translations", "Translations", "POST", f"{_DEPLOYMENT}/audio/translations"),
+        ("audio-speech", "Speech", "POST", f"{_DEPLOYMENT}/audio/speech"),
+    ],
+}
+# Any other path is told why it is not here. API Management takes a wildcard last (assumed).
+_ELSEWHERE: Final = {
+    f"elsewhere-{method.lower()}": (f"Not offered ({method})", method, "/*")
+    for method in ("GET", "POST", "DELETE")
 }
 
+
+def operations(apis: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+    """Return what is exposed, by the operation's id: title, method, and path below the API's."""
+    found = {}
+    for operation, title, method, path in (each for api in apis for each in _OPERATIONS[api]):
+        found[operation] = (title, method, path)
+        v1 = f"/v1{path.removeprefix(_DEPLOYMENT)}"
+        found[f"v1-{operation}"] = (f"{title} (v1)", method, v1)
+    return {**found, **_ELSEWHERE}
+
+
 _POLICIES: Final = Path(__file__).with_name("policies")
-_FRAGMENTS: Final = ("exhausted", "unanswered")  # embedded as they are
+_FRAGMENTS: Final = ("elsewhere", "exhausted", "throttled", "unanswered")  # embedded as they are
+_UNREAD: Final = re.compile(r"<!--.*?-->\s*|(?<=\n) +", re.DOTALL)
 _MEBIBYTE: Final = 1024 * 1024
 # Azure subscription and service limits, API Management: bytes of a policy document, seconds of a
 # request, and (of the classic tiers, and of all others) bytes of a request that is kept to be sent
@@ -41,31 +79,55 @@ _CONNECTING: Final = 21
 nothing was executed where an attempt ended sooner without an answer is assumed."""
 
 
-def policy_xml(settings: Settings, tier: str) -> str:
-    """Return the API's policy for a service of a tier.
+def policy_xml(
+    settings: Settings, tier: str, hosts: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the API's policy for a service of a tier; `hosts` has those of accounts that exist.
 
-    Retries are as docs/decisions/0020 says, pools as 0019. With one model nothing is chosen.
+    Retries are as docs/decisions/0020 says, pools as 0019, ids as 0034. With one model nothing is
+    chosen; Consumption has no cache.
     """
     is_consumption, retries = tier == "Consumption", settings.retries
     deadline = min(retries.deadline, _CONSUMPTION_SECONDS) if is_consumption else retries.deadline
+    kept = _CLASSIC_KEPT if tier in CLASSIC_TIERS else _KEPT
+    connecting = min(_CONNECTING, retries.timeout - 1)
     further = [(name, end) for name, end in settings.name_ends.items() if end]
     pools = (_part("pool", deployment=name.lower(), pool=POOL_NAME + end) for name, end in further)
-    return _part(
+    # What the host of a region's account begins with.
+    begins = {each.name: hosts.get(each.name) or f"{each.name}-" for each in settings.regions}
+    policy = _part(
         "inference",
         pool=POOL_NAME,
-        deployment=_part("deployment") if further else "",
+        deployment=_part("deployment", known=_texts(name.lower() for name, _ in further))
+        if further
+        else "",
         further_pools="\n".join(pools),
-        largest_kept=_CLASSIC_KEPT if tier in CLASSIC_TIERS else _KEPT,
+        follow=_part(
+            "follow",
+            backends=_texts(map(" ".join, begins.items())),
+            recall="" if is_consumption else _part("recall"),
+        ),
+        withhold=_part("withhold", connecting=connecting),
+        remember="" if is_consumption else _part("remember", largest_kept=kept),
+        unfollowed=_part("unfollowed", mebibytes=kept // _MEBIBYTE),
+        largest_kept=kept,
+        regions=len(settings.regions),
         retries=retries.count,
-        count=max(1, retries.count),  # of which Azure takes 1 to 50
+        count=max(retries.count, len(settings.regions) - 1),  # of which Azure takes 1 to 50
         deadline=deadline,
         timeout=min(retries.timeout, deadline),
-        connecting=min(_CONNECTING, retries.timeout - 1),
+        connecting=connecting,
         repeat_unanswered=str(retries.repeat_unanswered).lower(),
         buffer_response=str(not settings.streaming).lower(),
         reveal_backend=str(settings.reveal_backend).lower(),
         **{name: _part(name) for name in _FRAGMENTS},
     )
+    # Of 16 KiB none is for words and indents.
+    return _UNREAD.sub("", policy) if is_consumption else policy
+
+
+def _texts(of: Iterable[str]) -> str:
+    return ", ".join(f'"{each}"' for each in of)
 
 
 def _part(name: str, **values: object) -> str:
@@ -102,6 +164,7 @@ class InferenceApi(pulumi.ComponentResource):
         service: Mapping[str, Any],
         tier: str,
         pools: Sequence[pulumi.Resource],
+        hosts: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
@@ -118,9 +181,7 @@ class InferenceApi(pulumi.ComponentResource):
             **service,
         )
         self.api_name = api.name
-        named: apimanagement.ParameterContractArgsDict
-        named = {"name": "deployment-id", "type": "string", "required": True}
-        operations = [
+        exposed = [
             apimanagement.ApiOperation(
                 f"{name}-{operation}",
                 own,
@@ -129,12 +190,15 @@ class InferenceApi(pulumi.ComponentResource):
                 display_name=title,
                 method=method,
                 url_template=path,
-                template_parameters=[named] if "{deployment-id}" in path else [],
+                template_parameters=[
+                    {"name": each, "type": "string", "required": True}
+                    for each in _PARAMETER.findall(path)
+                ],
                 **service,
             )
-            for operation, (title, method, path) in OPERATIONS.items()
+            for operation, (title, method, path) in operations(settings.apis).items()
         ]
-        declared = policy_xml(settings, tier)
+        declared = policy_xml(settings, tier, hosts)
         policy = apimanagement.ApiPolicy(
             f"{name}-policy",
             pulumi.ResourceOptions(parent=self, depends_on=pools),  # which it names
@@ -147,7 +211,7 @@ class InferenceApi(pulumi.ComponentResource):
         self.policy = PolicyReference(
             id=policy.id, digest=pulumi.Output.from_input(digest(declared))
         )
-        self._own = [policy, *operations]
+        self._own = [policy, *exposed]
 
     def admit_clients(
         self, settings: Settings, service: Mapping[str, Any], after: Iterable[pulumi.Resource]

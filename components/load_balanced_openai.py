@@ -1,6 +1,7 @@
 """The composition that the program declares: regions, gateway, pool and API."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi_azure_native import resources
@@ -90,6 +91,10 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             service=gateway.service,
             tier=existing.tier,
             pools=[each.pool for each in pools.values()],
+            hosts={
+                key: urlsplit(account.endpoint).hostname or ""
+                for key, account in existing.accounts.items()
+            },
             **shared,
         )
         backends = tuple(

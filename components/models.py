@@ -30,6 +30,11 @@ _OFFERED: Final = {
 }
 _KNOWN: Final = {each for places in _OFFERED.values() for each in places.split()}
 
+# Locations that have Azure OpenAI and "Responses API is not enabled in this region": Microsoft Q&A
+# 5845444. Its list of those that have it grows; only who was met without it stands here.
+NO_RESPONSES_ON: Final = "April 2026"
+NO_RESPONSES: Final = ("westeurope",)
+
 SCHEDULE_OF: Final = "August 2026"
 # "Model retirement schedule" of 2026-08-26, those that chat or embed and have not retired by then.
 _RETIRES: Final = """

@@ -16,7 +16,8 @@ from components.settings import Monitoring as Config
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
 _REQUESTS, _TOKENS = "GatewayLogs", "GatewayLlmLogs"
-_ATTEMPTS: Final = ("x-backend-host", "x-backend-attempts")  # as policies/inference.xml sets them
+# As policies/inference.xml sets them.
+_ATTEMPTS: Final = ("x-backend-host", "x-backend-attempts", "x-backend-steps")
 ALERTS: Final = ("starved", "ceiling", "no_region_answers", "no_logs")
 _PROBE: Final = "python probes/distribution.py"
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "openai-gateway"
 POOL_NAME: Final = traffic.POOL_NAME
+APIS: Final = ("chat", "embeddings", "models", "responses", "images", "audio")
 CLASSIC_TIERS: Final = ("Developer", "Basic", "Standard", "Premium")
 UPGRADES: Final = (
     "OnceNewDefaultVersionAvailable",
@@ -220,6 +221,7 @@ Addresses = Annotated[
     _text("[0-9./]+", "write a public IPv4 address, or a range of them as 198.51.100.0/24"),
     AfterValidator(_public_addresses),
 ]
+Api = Annotated[str, _one_of(APIS)]
 Publisher = Annotated[str, _text(r".*\S.*", "write a name of {} characters", high=100)]
 EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100)]
 WorkspaceName = Annotated[
@@ -451,6 +453,13 @@ class Settings(_Section):
     models: Annotated[tuple[Model, ...], _Listed] = _key(
         _LIST_MODELS, {"minItems": 1}, default=(_CHAT,), description="Deployed on every account."
     )
+    apis: Annotated[tuple[Api, ...], _Listed] = _key(
+        f"list some of {', '.join(APIS)}",
+        {"minItems": 1, "uniqueItems": True},
+        default=APIS,
+        description="What the gateway exposes of Azure OpenAI. docs/responses.md says how a "
+        "response is continued in the region that has it, and what is not offered.",
+    )
     gateway: Gateway = Field(
         default_factory=Gateway.model_construct, description="The API Management service."
     )
@@ -616,6 +625,13 @@ class Settings(_Section):
                 "addresses; the accounts answer it only if those it calls from are listed"
             )
         lines += self._unheard
+        without = [each.location for each in self.regions if each.location in models.NO_RESPONSES]
+        if without and "responses" in self.apis:
+            lines.append(
+                f"{NAMESPACE}:apis: responses are not offered in {traffic.listed(without)} "
+                f"({models.NO_RESPONSES_ON}), whose share of them would get 404; list apis without "
+                "responses, or choose other locations"
+            )
         for position, model in enumerate(self.models):
             path = f"{NAMESPACE}:models[{position}]"
             if fault := models.unknown(model.model, model.version):
@@ -833,6 +849,7 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     yield from _check_unique("regions", regions, "name")
     yield from _check_unique("regions", regions, "location")
     yield from _check_unique("models", config.get("models", ()), "name")
+    yield from _check_apis(config.get("apis"))
     yield from _check_offers(regions, config.get("models", ()))
     yield from _check_names(regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
     yield from _check_backends(regions, config.get("models", ()))
@@ -848,6 +865,11 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     yield from _check_tags(config)
     yield from _check_network(config, wrong)
     yield from _check_monitoring(config.get("monitoring"))
+
+
+def _check_apis(apis: Any) -> Iterator[str]:
+    if isinstance(apis, list) and (not apis or len(set(map(str, apis))) < len(apis)):
+        yield mistake("apis", f"is {shown(apis)}", f"list some of {', '.join(APIS)}, each once")
 
 
 def _check_monitoring(monitoring: Any) -> Iterator[str]:

@@ -264,13 +264,15 @@ def _refusal(refused: str) -> str:
 def _cell(resources: frozenset[tuple[str, str]]) -> str:
     """Return the resources by name, each with its types; the alarm's as one."""
     own = {
-        (kind, name) for kind, name in resources if kind not in ("ScheduledQueryRule", "Workbook")
+        (kind, name)
+        for kind, name in resources
+        if kind not in ("ApiPolicy", "ScheduledQueryRule", "Workbook")
     }
     lines = [
         f"`{name}`: {', '.join(sorted(kind for kind, other in own if other == name))}"
         for name in sorted({name for _, name in own})
     ]
-    return "<br>".join([*lines, *(["rules and workbook"] if own < resources else [])])
+    return "<br>".join([*lines, *(["policy, rules and workbook"] if own < resources else [])])
 
 
 def filled(document: str, rows: Sequence[Row]) -> str:

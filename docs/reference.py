@@ -68,7 +68,8 @@ def config() -> dict[str, Any]:
             key["default"] = value.model_dump(by_alias=True, exclude_none=True)
         elif isinstance(field.default, tuple):
             key["default"] = [
-                each.model_dump(by_alias=True, exclude_none=True) for each in field.default
+                each if isinstance(each, str) else each.model_dump(by_alias=True, exclude_none=True)
+                for each in field.default
             ]
     schema["properties"]["protect"]["default"] = True
     schema["properties"]["network"]["default"] = "public"

@@ -4,6 +4,8 @@
 resources of Azure, so what it lacks is the price of the program's structure.
 """
 
+import re
+
 import pulumi
 from pulumi_azure_native import (
     apimanagement,
@@ -17,13 +19,33 @@ from pulumi_azure_native import (
 from pulumi_random import RandomString, RandomUuid
 
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
-OPERATIONS = {
-    "chat-completions": ("POST", "/deployments/{deployment-id}/chat/completions"),
-    "embeddings": ("POST", "/deployments/{deployment-id}/embeddings"),
+BY_DEPLOYMENT = {
+    "chat-completions": "chat/completions",
+    "embeddings": "embeddings",
+    "images-generations": "images/generations",
+    "images-edits": "images/edits",
+    "audio-transcriptions": "audio/transcriptions",
+    "audio-translations": "audio/translations",
+    "audio-speech": "audio/speech",
+}
+WHOLE = {
     "models": ("GET", "/models"),
-    "v1-chat-completions": ("POST", "/v1/chat/completions"),
-    "v1-embeddings": ("POST", "/v1/embeddings"),
-    "v1-models": ("GET", "/v1/models"),
+    "model": ("GET", "/models/{model-id}"),
+    "responses": ("POST", "/responses"),
+    "responses-get": ("GET", "/responses/{response-id}"),
+    "responses-delete": ("DELETE", "/responses/{response-id}"),
+    "responses-cancel": ("POST", "/responses/{response-id}/cancel"),
+    "responses-input-items": ("GET", "/responses/{response-id}/input_items"),
+}
+OPERATIONS = {
+    **{
+        name: ("POST", f"/deployments/{{deployment-id}}/{path}")
+        for name, path in BY_DEPLOYMENT.items()
+    },
+    **{f"v1-{name}": ("POST", f"/v1/{path}") for name, path in BY_DEPLOYMENT.items()},
+    **WHOLE,
+    **{f"v1-{name}": (method, f"/v1{path}") for name, (method, path) in WHOLE.items()},
+    **{f"elsewhere-{method.lower()}": (method, "/*") for method in ("GET", "POST", "DELETE")},
 }
 ROLE = "/providers/Microsoft.Authorization/roleDefinitions/5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"
 RULES = {
@@ -156,10 +178,9 @@ for operation, (method, path) in OPERATIONS.items():
         method=method,
         url_template=path,
         template_parameters=[
-            apimanagement.ParameterContractArgs(name="deployment-id", type="string", required=True)
-        ]
-        if "{deployment-id}" in path
-        else [],
+            apimanagement.ParameterContractArgs(name=name, type="string", required=True)
+            for name in re.findall("{(.*?)}", path)
+        ],
     )
 apimanagement.ApiPolicy(
     "inference-policy",

@@ -91,6 +91,39 @@ def elsewhere(resources):
     )
 
 
+def bypassed(old, new):
+    def mistake(resources):
+        policy = of(resources, "ApiPolicy")
+        assert old in policy["value"]
+        policy["value"] = policy["value"].replace(old, new)
+
+    return mistake
+
+
+FOLLOWS = """<when condition='@((string)context.Variables["id"] != "")'>"""
+_ORDERED = """<set-backend-service backend-id='@(((string[])context.Variables["order"])"""
+BYPASSES = [
+    # Whoever meets the condition goes past the pool: here everybody, or who has an id or asks so.
+    bypassed(FOLLOWS, '<when condition="@(true)">'),
+    bypassed(FOLLOWS, FOLLOWS.replace('!= "")', '!= "" || context.Request.Method == "POST")')),
+    bypassed(FOLLOWS, FOLLOWS.replace("!=", "==")),
+    bypassed(FOLLOWS, FOLLOWS.replace('"id"', '"order"')),
+    bypassed(_ORDERED, f"""</when><otherwise>{_ORDERED}"""),
+    bypassed(
+        'backend-id="inference-backend-pool"',
+        """backend-id='@(context.Api.Id == "b" ? "foundry1" : "inference-backend-pool")'""",
+    ),
+]
+
+
+@pytest.mark.parametrize("mistake", BYPASSES)
+def test_traffic_without_an_id_that_could_go_past_the_pool_is_a_violation(resources, mistake):
+    mistake(resources)
+    (found,) = violations(resources)
+    assert (found.rule, found.moves_traffic) == ("policy-names-the-pool", True)
+    assert "could send what carries no id past the pool; name the pool" in found.message
+
+
 def nowhere(resources):
     of(resources, "ApiPolicy")["value"] = "<policies />"
 
@@ -418,11 +451,19 @@ def with_another_in_a_comment(policy):
 
 
 def with_an_expression(policy):
-    return f"{policy}<set-backend-service backend-id='@(context.Api.Id)' />"
+    choice = '@(context.Api.Id == "b" ? "inference-backend-pool" : "inference-backend-pool")'
+    return f"{policy}<set-backend-service backend-id='{choice}' />"
+
+
+def as_azure_gives_it_back(policy):
+    escaped = """'@((string)context.Variables[&quot;id&quot;] != &quot;&quot;)'"""
+    assert """'@((string)context.Variables["id"] != "")'""" in policy
+    return policy.replace("""'@((string)context.Variables["id"] != "")'""", escaped)
 
 
 @pytest.mark.parametrize(
-    "harmless", [as_single_quoted, with_another_in_a_comment, with_an_expression]
+    "harmless",
+    [as_single_quoted, with_another_in_a_comment, with_an_expression, as_azure_gives_it_back],
 )
 def test_a_policy_may_be_written_otherwise(resources, harmless):
     policy = of(resources, "ApiPolicy")

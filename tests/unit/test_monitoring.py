@@ -67,8 +67,9 @@ def test_every_request_is_logged_without_bodies_and_with_the_headers_of_attempts
     sides = [diagnostic[end][side] for end in ("frontend", "backend") for side in ("request",)]
     sides += [diagnostic[end]["response"] for end in ("frontend", "backend")]
     assert {side["body"]["bytes"] for side in sides} == {0}
-    assert diagnostic["frontend"]["response"]["headers"] == ["x-backend-host", "x-backend-attempts"]
-    assert sum(len(side["headers"]) for side in sides) == 2  # no key, no token
+    names = ["x-backend-host", "x-backend-attempts", "x-backend-steps"]
+    assert diagnostic["frontend"]["response"]["headers"] == names
+    assert sum(len(side["headers"]) for side in sides) == len(names)  # no key, no token
     for end in ("frontend", "backend"):  # a client may send its key in the URL
         masked = diagnostic[end]["request"]["dataMasking"]
         assert masked == {"queryParams": [{"value": "*", "mode": "Hide"}]}
