@@ -29,6 +29,7 @@ from local_azure import gateway, openai_region
 from local_azure.deployment import config as stack_config
 from local_azure.faults import Faults
 from local_azure.gateway import expressions
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.exchange import ProxyError, Response, ReturnedResponse
 from local_azure.gateway.limits import Limits
 from local_azure.gateway.policy import Library, PolicyError, compile_policy
@@ -596,6 +597,7 @@ class _Services:
 
     def __init__(self) -> None:
         self.limits = Limits(lambda: 7.5)
+        self.cache = Cache(lambda: 7.5)
 
     async def forward(self, *_: object, **__: object) -> Response:
         raise ProxyError("no backend", source="forward-request", reason="BackendConnectionFailure")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, quote, unquote_plus, urlencode, urlsplit
 
 from multidict import CIMultiDict
 
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.limits import Limits
 
 MAX_READ_RESPONSE: Final = 8 * 1024 * 1024  # bytes a policy reads of a response
@@ -218,6 +219,10 @@ class Services(Protocol):
     @property
     def limits(self) -> Limits:
         """What the gateway's unit counts."""
+
+    @property
+    def cache(self) -> Cache | None:
+        """The built-in cache; None on a tier without one."""
 
     def identity_token(self, resource: str, client_id: str | None = None) -> str:
         """Return a token of the service's own identity, or of an assigned one.

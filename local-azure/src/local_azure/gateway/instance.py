@@ -5,6 +5,7 @@ from typing import Final
 
 from local_azure.gateway.balancer import Rotation
 from local_azure.gateway.breaker import Breaker
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.configuration import Backend, Configuration, Pool
 from local_azure.gateway.limits import Limits
 from local_azure.identity import Tokens
@@ -15,10 +16,14 @@ _MAX_TOKENS: Final = 100
 
 
 class Instance:
-    """One unit of the service: its own rotations, circuit breakers and counters."""
+    """One unit of the service: its own rotations, circuit breakers and counters.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    The `cache` is the one that the units of a service share.
+    """
+
+    def __init__(self, clock: Callable[[], float], cache: Cache | None = None) -> None:
         self._clock = clock
+        self.cache = cache or Cache(clock)
         self._rotations: dict[str, Rotation] = {}
         self._breakers: dict[str, Breaker] = {}
         self.limits = Limits(clock)

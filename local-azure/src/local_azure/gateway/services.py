@@ -10,6 +10,7 @@ import aiohttp
 
 from local_azure import durations
 from local_azure.gateway.breaker import Breaker
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.configuration import CONSUMPTION, Configuration, Unusable
 from local_azure.gateway.exchange import (
     MAX_READ_RESPONSE,
@@ -51,6 +52,11 @@ class PolicyServices:
     def limits(self) -> Limits:
         """What the unit counts."""
         return self._unit.limits
+
+    @property
+    def cache(self) -> Cache | None:
+        """The built-in cache; None on Consumption."""
+        return None if self._running.tier == CONSUMPTION else self._unit.cache
 
     def entra_claims(self, token: str) -> Mapping[str, Any]:
         """Return what a token of Entra says. Raises ProxyError when it is no good."""
