@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -13,6 +14,7 @@ from local_azure.gateway.breaker import Rule
 from local_azure.gateway.exchange import (
     MEBIBYTE,
     Api,
+    BackendEntity,
     Deployment,
     Operation,
     Request,
@@ -59,21 +61,25 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend:
+class Backend(BackendEntity):
     """A backend with a url, the rule of its circuit breaker and its credentials."""
 
-    name: str
     url: Url
     rule: Rule | None
     credentials: Credentials = Credentials()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
-    """A backend that stands for others."""
+class Pool(BackendEntity):
+    """A backend that stands for others; `cookie` names the one of its session affinity."""
 
-    name: str
+    type: str = "Pool"
     members: tuple[Member, ...]
+    cookie: str = ""
+
+    def session(self, member: str) -> str:
+        """Return the cookie's value for a member: opaque, the same on every unit."""
+        return sha256(f"{self.name}/{member}".lower().encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,14 +366,18 @@ def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool | Unusa
         try:
             return Backend(
                 name=name,
+                azure_region=properties.get("azureRegion"),
                 url=Url.parse(properties["url"]),
                 rule=Rule.of(properties),
                 credentials=Credentials.of(properties),
             )
         except ValueError as error:
             return Unusable(name=name, reason=str(error))
+    affinity = properties["pool"].get("sessionAffinity") or {}
     return Pool(
         name=name,
+        azure_region=properties.get("azureRegion"),
+        cookie=(affinity.get("sessionId") or {}).get("name", ""),
         members=tuple(
             Member(
                 name=member["id"].rpartition("/")[2].lower(),

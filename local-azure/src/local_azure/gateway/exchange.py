@@ -174,6 +174,15 @@ class Deployment:
     service_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class BackendEntity:
+    """`context.Backend`: a backend or a pool that a policy named."""
+
+    name: str
+    type: str = "Single"
+    azure_region: str | None = None
+
+
 class ProxyError(Exception):
     """A request that cannot go on: processing jumps to `on-error`, with this as `LastError`.
 
@@ -245,7 +254,8 @@ class Exchange:
     """`context`: one request and everything known about it.
 
     `backend_id` names the backend or pool that a policy chose, `base_url` one it gave as a url;
-    without either the API's own service url is used. `credentials` adds what the backend that was
+    without either the API's own service url is used. `backend` is what the last attempt found by
+    that name. `credentials` adds what the backend that was
     picked asks of a request. What is in `on_response` is called once the
     backend has answered. For logs: what the last attempt asked, met and took, and what tells the
     tokens used once the answer has passed.
@@ -263,6 +273,7 @@ class Exchange:
     last_error: LastError | None = None
     backend_id: str | None = None
     base_url: str | None = None
+    backend: BackendEntity | None = None
     body_sent: bool = False
     credentials: "Callable[[Request], Request] | None" = None
     on_response: list[Callable[["Exchange"], None]] = field(default_factory=list)

@@ -51,8 +51,13 @@ class Instance:
             self._tokens[key] = token, now + TOKEN_SECONDS / 2
         return token
 
-    def pick(self, target: Backend | Pool, backends: Configuration) -> Backend | None:
-        """Return the backend that gets the next request; None while all are tripped."""
+    def pick(
+        self, target: Backend | Pool, backends: Configuration, session: str = ""
+    ) -> Backend | None:
+        """Return the backend that gets the next request; None while all are tripped.
+
+        The member of a `session` gets it while it is not tripped.
+        """
         if isinstance(target, Backend):
             return None if self._is_tripped(target) else target
 
@@ -60,6 +65,10 @@ class Instance:
             member = backends.backend(name)
             return not isinstance(member, Backend) or self._is_tripped(member)
 
+        for each in target.members if session else ():
+            if target.session(each.name) == session and not is_out(each.name):
+                owner = backends.backend(each.name)
+                return owner if isinstance(owner, Backend) else None
         rotation = self._rotations.get(target.name)
         if rotation is None or rotation.declared != target.members:
             rotation = self._rotations[target.name] = Rotation(target.members)

@@ -121,6 +121,8 @@ def _nothing(_: Any) -> None:
 PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
     "Context": {
         "Api": attribute("api", "Api"),
+        # Assumed: null until a request is forwarded to a named backend, then what the policy named.
+        "Backend": attribute("backend", "Backend"),
         "Deployment": attribute("deployment", "Deployment"),
         "Elapsed": ("TimeSpan", lambda context: timedelta(seconds=context.elapsed)),
         "LastError": attribute("last_error", "LastError"),
@@ -167,6 +169,11 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
         "Scope": attribute("scope", "string"),
         "Section": attribute("section", "string"),
         "Source": attribute("source", "string"),
+    },
+    "Backend": {
+        "AzureRegion": attribute("azure_region", "string"),
+        "Id": attribute("name", "string"),
+        "Type": attribute("type", "string"),
     },
     "Api": {
         "Id": attribute("id", "string"),
