@@ -302,8 +302,7 @@ def _api(resources: Resources, resource: Resource, library: Library, outer: Poli
         )
         for each in resources.list(f"{SERVICE}/apis/operations", f"{resource.id}/operations")
     ]
-    # What is spelt out goes before what a parameter would take.
-    operations.sort(key=lambda operation: len(operation.parameters))
+    operations.sort(key=_precedence)
     return DeployedApi(
         name=resource.body["name"].lower(),
         context=Api(
@@ -321,6 +320,16 @@ def _api(resources: Resources, resource: Resource, library: Library, outer: Poli
         ),
         key_query=names.get("query") or "subscription-key",
     )
+
+
+def _precedence(operation: DeployedOperation) -> tuple[bool, int, int]:
+    """Order operations: what is spelt out, what a parameter takes, what a wildcard takes.
+
+    Assumed: of wildcards, the longest template goes first.
+    """
+    template = operation.context.url_template.partition("?")[0]
+    is_wildcard = "*" in template
+    return is_wildcard, len(operation.parameters) - is_wildcard, -len(template) * is_wildcard
 
 
 def _operation(name: str, properties: Mapping[str, Any], own: Policy) -> DeployedOperation:

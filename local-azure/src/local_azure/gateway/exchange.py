@@ -1,15 +1,17 @@
 """One request on its way through the gateway: what a policy reads and changes."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qs, quote, unquote_plus, urlencode, urlsplit
 
 from multidict import CIMultiDict
 
 from local_azure.gateway.cache import Cache
 from local_azure.gateway.limits import Limits
+
+T = TypeVar("T")
 
 MAX_READ_RESPONSE: Final = 8 * 1024 * 1024  # bytes a policy reads of a response
 MEBIBYTE: Final = 1024 * 1024
@@ -118,13 +120,23 @@ class Stream(Protocol):
 
 @dataclass(kw_only=True)
 class Response:
-    """The backend's response, or the gateway's own; `stream` carries the body when it is set."""
+    """The backend's response, or the gateway's own; `stream` carries the body when it is set.
+
+    `on_demand` says that reading the body of a stream raises BodyNeededError.
+    """
 
     status: int
     reason: str | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
     body: bytes = b""
     stream: Stream | None = None
+    on_demand: bool = False
+
+    def whole(self) -> bytes:
+        """Return the body. Raises BodyNeededError when it is still arriving and `on_demand`."""
+        if self.on_demand and self.stream is not None:
+            raise BodyNeededError
+        return self.body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +220,10 @@ class ProxyError(Exception):
         self.status = status
         self.response = response
         self.headers = headers or {}
+
+
+class BodyNeededError(Exception):
+    """An expression has come to a response's body that is still arriving."""
 
 
 class ReturnedResponse(Exception):  # noqa: N818 - no error: `return-response` ends the pipeline
@@ -295,6 +311,24 @@ class Exchange:
         if old is not None and old is not response and old.stream is not None:
             old.stream.close()
         self.response = response
+
+    async def with_body(self, action: "Callable[[Exchange], Awaitable[T]]") -> T:
+        """Run what may read the response's body: one that is still arriving is read only then.
+
+        Policies read it at once. Here `action` starts again with the whole body: what an expression
+        changes before it comes to the body, it changes twice.
+        """
+        response = self.response
+        if response is None or response.stream is None:
+            return await action(self)
+        response.on_demand = True
+        try:
+            return await action(self)
+        except BodyNeededError:
+            await self.read_response()
+            return await action(self)
+        finally:
+            response.on_demand = False
 
     async def read_response(self) -> None:
         """Wait for the whole of a response that is still arriving. Raises ProxyError."""

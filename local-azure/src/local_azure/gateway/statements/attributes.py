@@ -199,7 +199,7 @@ def parts(
 def after_the_body_is_whole(
     element: Element, action: Action, *, statements: frozenset[str]
 ) -> Action:
-    """Return an action that reads a response that is still arriving where an expression asks it.
+    """Return an action that waits for a response that is still arriving where it comes to its body.
 
     `statements` are the names of children that see to it themselves.
     """
@@ -207,8 +207,7 @@ def after_the_body_is_whole(
         return action
 
     async def run(exchange: Exchange) -> None:
-        await exchange.read_response()
-        await action(exchange)
+        await exchange.with_body(action)
 
     return run
 
