@@ -33,6 +33,12 @@ def test_a_value_keeps_its_type(value, read):
     assert inbound(store(value) + LOOKUP.format("")).variables == {"found": read}
 
 
+def test_a_long_is_cast_back_as_one():
+    cast = '<set-variable name="next" value=\'@((long)context.Variables["found"] + 1)\' />'
+    for xml in (store("@(1L)") + LOOKUP.format(""), LOOKUP.format(' default-value="@(1L)"')):
+        assert inbound(xml + cast).variables["next"] == 2
+
+
 def test_what_a_policy_changes_of_a_value_afterwards_is_not_in_the_cache():
     change = """<set-variable name="done" value='@{ var mine = (JObject)context.Variables["{}"];
       mine["a"] = 2; return 1; }' />"""

@@ -5,16 +5,14 @@ from dataclasses import replace
 from typing import Final
 
 from local_azure.gateway.exchange import Exchange, ProxyError, Response, ReturnedResponse
-from local_azure.gateway.expressions.values import Int64
-from local_azure.gateway.markup import Element, ExpressionSource, PolicyError
+from local_azure.gateway.markup import Element, PolicyError
 from local_azure.gateway.statements.attributes import (
     Condition,
     condition,
     constant,
-    expression,
     flag,
     number,
-    value,
+    typed,
     whole_number,
 )
 from local_azure.gateway.statements.attributes import attribute as text_of
@@ -30,17 +28,10 @@ from local_azure.gateway.statements.statement import (
 
 def _set_variable(element: Element, _: Place) -> Action:
     name = constant(element, "name") or ""
-    source = element.attributes["value"]
-    if isinstance(source, ExpressionSource):
-        compiled = expression(element, source)
-        read = compiled.run
-        # A `long` stays one: it is cast back as one.
-        run = (lambda exchange: Int64(read(exchange))) if compiled.type == "long" else read
-    else:
-        run = value(element, source)
+    read = typed(element, "value")
 
     async def set_variable(exchange: Exchange) -> None:
-        exchange.variables[name] = run(exchange)
+        exchange.variables[name] = read(exchange)
 
     return set_variable
 

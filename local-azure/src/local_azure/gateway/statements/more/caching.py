@@ -7,12 +7,12 @@ from local_azure.gateway.cache import Cache
 from local_azure.gateway.exchange import Exchange
 from local_azure.gateway.expressions.json_values import JToken, copy
 from local_azure.gateway.expressions.values import serialize
-from local_azure.gateway.markup import Element, ExpressionSource
+from local_azure.gateway.markup import Element
 from local_azure.gateway.statements.attributes import (
     attribute,
     choice,
     constant,
-    expression,
+    typed,
     whole_number,
 )
 from local_azure.gateway.statements.statement import Action, Place, Statement
@@ -27,14 +27,6 @@ def _cache(element: Element) -> Callable[[Exchange], Cache | None]:
     if choice(element, "caching-type", _TYPES, "prefer-external") == "external":
         return lambda _: None
     return lambda exchange: exchange.services.cache
-
-
-def _typed(element: Element, name: str) -> Callable[[Exchange], Any]:
-    """Compile an attribute whose value keeps its type."""
-    source = element.attributes[name]
-    if isinstance(source, ExpressionSource):
-        return expression(element, source).run
-    return attribute(element, name)
 
 
 def _own(value: Any) -> Any:
@@ -62,7 +54,7 @@ def _size(value: Any) -> int:
 def _lookup(element: Element, _: Place) -> Action:
     name = constant(element, "variable-name") or ""
     key, cache_of = attribute(element, "key"), _cache(element)
-    otherwise = _typed(element, "default-value") if "default-value" in element.attributes else None
+    otherwise = typed(element, "default-value") if "default-value" in element.attributes else None
 
     async def look_up(exchange: Exchange) -> None:
         wanted, cache = key(exchange), cache_of(exchange)
@@ -78,7 +70,7 @@ def _lookup(element: Element, _: Place) -> Action:
 
 
 def _store(element: Element, _: Place) -> Action:
-    key, value, cache_of = attribute(element, "key"), _typed(element, "value"), _cache(element)
+    key, value, cache_of = attribute(element, "key"), typed(element, "value"), _cache(element)
     duration = whole_number(element, "duration", "", 0, _LONGEST)
 
     async def store(exchange: Exchange) -> None:
