@@ -121,12 +121,12 @@ def tokens(text: str) -> list[str]:
 def read_chat(body: Mapping[str, Any], model: str) -> Chat:
     """Read a chat completion request for a model such as `gpt-5-mini`."""
     # Reasoning models count what they think against the limit, and so renamed it.
-    if "max_tokens" in body and re.match(r"gpt-5|o\d", model):
+    if "max_tokens" in body and parameters.reasons(model):
         raise errors.unsupported_parameter("max_tokens", "max_completion_tokens")
     parameters.check(body, parameters.CHAT, model)
     said = messages.read(body.get("messages"))
     limits = [
-        _integer(body, name, 1, 1_000_000) for name in ("max_completion_tokens", "max_tokens")
+        parameters.integer(body, name, 1, 1_000_000) for name in ("max_completion_tokens", "max_tokens")
     ]
     options = body.get("stream_options") or {}
     if not isinstance(options, Mapping):
@@ -138,7 +138,7 @@ def read_chat(body: Mapping[str, Any], model: str) -> Chat:
         )
     stop = body.get("stop") or ()
     listed_tools = asked.tools(body)
-    shown = json.dumps([tool["function"] for tool in listed_tools]) if listed_tools else ""
+    shown = json.dumps(listed_tools) if listed_tools else ""
     return Chat(
         prompt_tokens=_TOKENS_PER_REPLY
         + sum(
@@ -148,18 +148,18 @@ def read_chat(body: Mapping[str, Any], model: str) -> Chat:
         + len(tokens(shown)),
         said=said[-1].text,
         max_tokens=limits[0] if limits[0] is not None else limits[1],
-        choices=_integer(body, "n", 1, _MAX_CHOICES) or 1,
-        stream=_boolean(body, "stream"),
-        include_usage=_boolean(options, "include_usage"),
+        choices=parameters.integer(body, "n", 1, _MAX_CHOICES) or 1,
+        stream=parameters.boolean(body, "stream"),
+        include_usage=parameters.boolean(options, "include_usage"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        schema=asked.schema(body, [each.text for each in said]),
+        schema=asked.schema(body.get("response_format"), [each.text for each in said]),
         tool=asked.tool(body, listed_tools, last_role=said[-1].role),
         top_logprobs=_top_logprobs(body),
     )
 
 
 def _top_logprobs(body: Mapping[str, Any]) -> int | None:
-    most = _integer(body, "top_logprobs", 0, 20)
+    most = parameters.integer(body, "top_logprobs", 0, 20)
     if most is not None and not body.get("logprobs"):
         raise errors.invalid_request(
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
@@ -270,7 +270,7 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     """Read an embeddings request: a text, texts, token ids, or lists of them."""
     parameters.check(body, parameters.EMBEDDINGS, model)
     given = body.get("input")
-    if isinstance(given, str) or (isinstance(given, list) and given and _is_token(given[0])):
+    if isinstance(given, str) or (isinstance(given, list) and given and parameters.is_integer(given[0])):
         given = [given]
     if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INPUTS:
         raise errors.invalid_request(
@@ -280,7 +280,7 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     for each in given:
         if isinstance(each, str) and each:
             count += len(tokens(each))
-        elif isinstance(each, list) and each and all(_is_token(item) for item in each):
+        elif isinstance(each, list) and each and all(parameters.is_integer(item) for item in each):
             count += len(each)
         else:
             raise errors.invalid_request("Invalid 'input': expected non-empty text.", "input")
@@ -293,7 +293,7 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     return Embeddings(
         inputs=[repr(each).encode("utf-8", errors="replace") for each in given],
         prompt_tokens=count,
-        dimensions=_integer(body, "dimensions", 1, most) or most,
+        dimensions=parameters.integer(body, "dimensions", 1, most) or most,
         as_base64=form == "base64",
     )
 
@@ -324,25 +324,3 @@ def _vector(text: bytes, dimensions: int, *, as_base64: bool) -> list[float] | s
     if as_base64:
         return base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode()
     return vector
-
-
-def _is_token(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _integer(body: Mapping[str, Any], name: str, low: int, high: int) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if not _is_token(value) or not low <= value <= high:
-        raise errors.invalid_request(
-            f"Invalid '{name}': expected an integer from {low} to {high}.", name
-        )
-    return int(value)
-
-
-def _boolean(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if not isinstance(value, bool | None):
-        raise errors.invalid_request(f"Invalid '{name}': expected a boolean.", name)
-    return bool(value)
