@@ -118,6 +118,12 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+def prompt_tokens(texts: Sequence[str], images: int, tools: str = "") -> int:
+    """Count what a model is told: a text each message, how many images, and its tools as JSON."""
+    told = sum(_TOKENS_PER_MESSAGE + 1 + len(tokens(text)) for text in texts)
+    return _TOKENS_PER_REPLY + told + images * _TOKENS_PER_IMAGE + len(tokens(tools))
+
+
 def read_chat(body: Mapping[str, Any], model: str) -> Chat:
     """Read a chat completion request for a model such as `gpt-5-mini`."""
     # Reasoning models count what they think against the limit, and so renamed it.
@@ -126,7 +132,8 @@ def read_chat(body: Mapping[str, Any], model: str) -> Chat:
     parameters.check(body, parameters.CHAT, model)
     said = messages.read(body.get("messages"))
     limits = [
-        parameters.integer(body, name, 1, 1_000_000) for name in ("max_completion_tokens", "max_tokens")
+        parameters.integer(body, name, 1, 1_000_000)
+        for name in ("max_completion_tokens", "max_tokens")
     ]
     options = body.get("stream_options") or {}
     if not isinstance(options, Mapping):
@@ -140,12 +147,9 @@ def read_chat(body: Mapping[str, Any], model: str) -> Chat:
     listed_tools = asked.tools(body)
     shown = json.dumps(listed_tools) if listed_tools else ""
     return Chat(
-        prompt_tokens=_TOKENS_PER_REPLY
-        + sum(
-            _TOKENS_PER_MESSAGE + 1 + len(tokens(each.text)) + each.images * _TOKENS_PER_IMAGE
-            for each in said
-        )
-        + len(tokens(shown)),
+        prompt_tokens=prompt_tokens(
+            [each.text for each in said], sum(each.images for each in said), shown
+        ),
         said=said[-1].text,
         max_tokens=limits[0] if limits[0] is not None else limits[1],
         choices=parameters.integer(body, "n", 1, _MAX_CHOICES) or 1,
@@ -168,7 +172,7 @@ def _top_logprobs(body: Mapping[str, Any]) -> int | None:
     return (most or 0) if body.get("logprobs") else None
 
 
-def complete(chat: Chat, region: str) -> Completion:
+def complete(chat: Chat, region: str, *, format_at: str = "response_format") -> Completion:
     """Answer, from a region by its display name. Raises ApiError for a schema nothing fits."""
     greeting = f"Hello from {region}."
     text, reason = f"{greeting} You said: {chat.said}", "stop"
@@ -177,7 +181,7 @@ def complete(chat: Chat, region: str) -> Completion:
         # A call that was asked for by its name ends as any text does (API reference).
         reason = "stop" if chat.tool["by_name"] else "tool_calls"
     elif chat.schema is not None:
-        text = asked.fitting(chat.schema, greeting, "response_format")
+        text = asked.fitting(chat.schema, greeting, format_at)
     elif chat.stop:
         ends = [text.find(each) for each in chat.stop if each]
         text = text[: min((end for end in ends if end >= 0), default=len(text))]
@@ -270,7 +274,9 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     """Read an embeddings request: a text, texts, token ids, or lists of them."""
     parameters.check(body, parameters.EMBEDDINGS, model)
     given = body.get("input")
-    if isinstance(given, str) or (isinstance(given, list) and given and parameters.is_integer(given[0])):
+    if isinstance(given, str) or (
+        isinstance(given, list) and given and parameters.is_integer(given[0])
+    ):
         given = [given]
     if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INPUTS:
         raise errors.invalid_request(

@@ -1,11 +1,11 @@
-"""The endpoint of one account: chat completions, embeddings and models over HTTP."""
+"""The endpoint of one account over HTTP: chat, responses, embeddings and models."""
 
 import asyncio
 import json
 import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,8 +16,9 @@ from local_azure import hardening, network
 from local_azure.faults import Fault, Faults
 from local_azure.identity import Tokens
 from local_azure.locations import PUBLIC, Locations
-from local_azure.openai_region import access, answers, errors
+from local_azure.openai_region import access, answers, errors, response_events, responses
 from local_azure.openai_region.limits import Limiter
+from local_azure.openai_region.responses_store import Responses, Stored
 from local_azure.store import Resource, Resources
 
 DEPLOYMENT: Final = "Microsoft.CognitiveServices/accounts/deployments"
@@ -42,6 +43,14 @@ API_VERSIONS: Final = frozenset(
 )
 # The /openai/v1 paths need none, and take these.
 V1_API_VERSIONS: Final = frozenset({"v1", "preview", "latest"})
+_KINDS: Final = {
+    "embedding": ("embedding",),
+    "image": ("image", "dall-e"),
+    "transcription": ("whisper", "transcribe"),
+    "speech": ("tts",),
+}
+# The first that has the Responses API.
+_RESPONSES_SINCE: Final = "2025-03-01-preview"
 
 Handler = Callable[["_Call"], Awaitable[web.StreamResponse]]
 
@@ -58,8 +67,9 @@ def create_app(
     propagation: float = 0.0,
     now: Callable[[], float] = time.time,
     inside: int | None = None,
+    kept: Responses | None = None,
 ) -> web.Application:
-    """Return the endpoint of one account.
+    """Return the endpoint of one account, with the responses that it has `kept` so far.
 
     What comes in at the port `inside` has come in a way that the account's network takes.
     `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
@@ -77,6 +87,7 @@ def create_app(
         locations=locations,
         known_by=lambda: now() - propagation if propagation else math.inf,
         inside=inside,
+        kept=Responses(now) if kept is None else kept,
     )
     app = web.Application(client_max_size=MAX_BODY)
     app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
@@ -86,8 +97,21 @@ def create_app(
             ("POST", f"{by_name}/chat/completions", region.chat),
             ("POST", f"{by_name}/embeddings", region.embeddings),
             ("GET", "/models", region.models),
+            ("GET", "/models/{model}", region.model),
         ):
             app.router.add_route(method, prefix + path, region.endpoint(handler, v1=v1))
+        for method, path, handler in (
+            ("POST", "", region.respond),
+            ("GET", "/{response}", region.response),
+            ("DELETE", "/{response}", region.delete_response),
+            ("POST", "/{response}/cancel", region.cancel_response),
+            ("GET", "/{response}/input_items", region.input_items),
+        ):
+            app.router.add_route(
+                method,
+                f"{prefix}/responses{path}",
+                region.endpoint(handler, v1=v1, since=_RESPONSES_SINCE),
+            )
     app.router.add_route("*", "/{path:.*}", region.endpoint(region.nothing, v1=True))
     return app
 
@@ -120,8 +144,12 @@ class _Deployment:
     capacity: int
 
     @property
-    def is_embedding(self) -> bool:
-        return "embedding" in self.model
+    def kind(self) -> str:
+        """What the model is made for, by its name."""
+        for kind, names in _KINDS.items():
+            if any(name in self.model for name in names):
+                return kind
+        return "chat"
 
     @property
     def served_by(self) -> str:
@@ -144,8 +172,10 @@ class _Region:
         locations: Locations,
         known_by: Callable[[], float],
         inside: int | None,
+        kept: Responses,
     ) -> None:
         self._inside = inside
+        self._kept = kept
         self._resources = resources
         self._account_id = account_id
         self._tokens = tokens
@@ -162,7 +192,7 @@ class _Region:
         return account is not None and host == host_name(account)
 
     def endpoint(
-        self, handler: Handler, *, v1: bool
+        self, handler: Handler, *, v1: bool, since: str = ""
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Wrap a handler with what all share: faults, access, api-version, headers and errors."""
 
@@ -189,7 +219,7 @@ class _Region:
                 access.check(
                     request.headers, account, self._resources, self._tokens, self._known_by()
                 )
-                _check_api_version(call.api_version, v1=v1)
+                _check_api_version(call.api_version, v1=v1, since=since)
                 return await handler(call)
             except errors.ApiError as error:
                 if error.retry_after is not None:
@@ -210,9 +240,7 @@ class _Region:
 
     async def chat(self, call: _Call) -> web.StreamResponse:
         """Answer a chat completion, whole or streamed."""
-        body, deployment = await self._read(call)
-        if deployment.is_embedding:
-            raise errors.operation_not_supported("chatCompletion", deployment.model)
+        body, deployment = await self._read(call, "chatCompletion", "chat")
         chat = answers.read_chat(body, deployment.model)
         self._limit(call, deployment, "ChatCompletions_Create", chat.expected_tokens)
         await self._wait(call)
@@ -231,9 +259,7 @@ class _Region:
 
     async def embeddings(self, call: _Call) -> web.StreamResponse:
         """Answer with embeddings."""
-        body, deployment = await self._read(call)
-        if not deployment.is_embedding:
-            raise errors.operation_not_supported("embeddings", deployment.model)
+        body, deployment = await self._read(call, "embeddings", "embedding")
         request = answers.read_embeddings(body, deployment.model)
         self._limit(call, deployment, "Embeddings_Create", request.prompt_tokens)
         await self._wait(call)
@@ -242,11 +268,81 @@ class _Region:
     async def models(self, call: _Call) -> web.StreamResponse:
         """List what is deployed; it costs no tokens."""
         await self._wait(call)
-        models = {
+        return await _answer(call, {"object": "list", "data": list(self._models().values())})
+
+    async def model(self, call: _Call) -> web.StreamResponse:
+        """Show what is deployed, by the name it has in the list."""
+        await self._wait(call)
+        model = self._models().get(call.request.match_info["model"])
+        if model is None:
+            raise errors.not_found()  # ? the code
+        return await _answer(call, model)
+
+    def _models(self) -> dict[str, dict[str, Any]]:
+        return {
             deployment.served_by: {"id": deployment.served_by, "object": "model", "created": 0}
             for deployment in self._deployments()
         }
-        return await _answer(call, {"object": "list", "data": list(models.values())})
+
+    async def respond(self, call: _Call) -> web.StreamResponse:
+        """Answer with a response, whole, streamed, or in background."""
+        responses.check_offered(call.location)
+        body, deployment = await self._read(call, "responses", "chat")
+        try:
+            asked = responses.read(body, deployment.model, self._kept)
+        except errors.ApiError:
+            # Assumed: to look for what is not there takes as long, and counts against no limit.
+            await self._wait(call)
+            raise
+        self._limit(call, deployment, "Responses_Create", asked.chat.expected_tokens)
+        await self._wait(call)
+        response = responses.respond(
+            asked, deployment.served_by, call.headers["x-ms-region"], self._kept
+        )
+        if asked.is_background and not asked.chat.stream:
+            response.wait(self._kept.now())
+        if asked.is_stored:
+            self._kept.keep(response)
+        if asked.chat.stream:
+            return await _stream(call, _typed(response_events.events(response.body)))
+        return await _answer(call, response.shown(self._kept.now()))
+
+    async def response(self, call: _Call) -> web.StreamResponse:
+        """Show a response, or give the rest of its stream."""
+        response = await self._response(call)
+        query = call.request.query
+        if query.get("stream") != "true":
+            return await _answer(call, response.shown(self._kept.now()))
+        after = responses.starting_after(response, query)
+        events = response_events.events(response.body)
+        return await _stream(
+            call, _typed(event for event in events if event["sequence_number"] > after)
+        )
+
+    async def delete_response(self, call: _Call) -> web.StreamResponse:
+        """Delete a response (? the body: as the `openai` package expects none)."""
+        response = await self._response(call)
+        self._kept.delete(response.id)
+        return await _answer(call, {"id": response.id, "object": "response", "deleted": True})
+
+    async def cancel_response(self, call: _Call) -> web.StreamResponse:
+        """Cancel a response in background."""
+        response = await self._response(call)
+        return await _answer(call, responses.cancel(response, self._kept.now()))
+
+    async def input_items(self, call: _Call) -> web.StreamResponse:
+        """List what was put in."""
+        response = await self._response(call)
+        return await _answer(call, responses.input_items(response, call.request.query))
+
+    async def _response(self, call: _Call) -> Stored:
+        responses.check_offered(call.location)
+        await self._wait(call)
+        name = call.request.match_info["response"]
+        response = self._kept.get(name)
+        if response is None:
+            raise errors.no_such("Response", name)
+        return response
 
     async def nothing(self, _: _Call) -> web.StreamResponse:
         """Answer for any other path."""
@@ -267,7 +363,10 @@ class _Region:
         if fault.status is not None:
             raise errors.failed(fault.status, fault.retry_after)
 
-    async def _read(self, call: _Call) -> tuple[Mapping[str, Any], _Deployment]:
+    async def _read(
+        self, call: _Call, operation: str, kind: str
+    ) -> tuple[Mapping[str, Any], _Deployment]:
+        """Return the JSON body and the deployment, made for a kind of operation."""
         try:
             body = json.loads(await call.request.read())
         except (ValueError, RecursionError):
@@ -276,13 +375,20 @@ class _Region:
             ) from None
         if not isinstance(body, dict):
             raise errors.invalid_request("The JSON body of your request is no object.")
+        return body, self._deployment(call, body, operation, kind)
+
+    def _deployment(
+        self, call: _Call, body: Mapping[str, Any], operation: str, kind: str
+    ) -> _Deployment:
         # On the /openai/v1 paths the model is the deployment's name.
         name = call.request.match_info.get("deployment") or body.get("model")
         if not isinstance(name, str):
             raise errors.invalid_request("you must provide a model parameter", "model")
         for deployment in self._deployments():
             if deployment.name.lower() == name.lower():
-                return body, deployment
+                if deployment.kind != kind:
+                    raise errors.operation_not_supported(operation, deployment.model)
+                return deployment
         raise errors.deployment_not_found()
 
     def _deployments(self) -> list[_Deployment]:
@@ -315,14 +421,18 @@ class _Region:
             await asyncio.sleep(seconds)
 
 
-def _check_api_version(api_version: str, *, v1: bool) -> None:
+def _check_api_version(api_version: str, *, v1: bool, since: str) -> None:
     known = V1_API_VERSIONS | API_VERSIONS | {""} if v1 else API_VERSIONS
-    if api_version not in known:
+    if api_version not in known or (not v1 and api_version < since):
         raise errors.not_found()
 
 
 def _json(body: Mapping[str, Any]) -> str:
     return json.dumps(body, separators=(",", ":"))
+
+
+def _typed(events: Iterable[Mapping[str, Any]]) -> list[bytes]:
+    return [f"event: {event['type']}\ndata: {_json(event)}\n\n".encode() for event in events]
 
 
 def _refuse(status: int, message: str) -> web.Response:

@@ -90,9 +90,10 @@ def tool(
     """
     choice = body.get("tool_choice")
     if not listed:
+        # A response has both without tools too, and says so in its answer.
+        without = (None, "none") if in_chat else (None, "none", "auto", True, False)
         for name in ("tool_choice", "parallel_tool_calls"):
-            # A response has both without tools, and says so in its answer.
-            if body.get(name) not in ((None, "none") if in_chat else (None, "none", "auto", True, False)):
+            if body.get(name) not in without:
                 raise errors.invalid_request(
                     f"'{name}' is only allowed when 'tools' are specified.", name
                 )
