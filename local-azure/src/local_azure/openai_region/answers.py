@@ -19,13 +19,13 @@ _TOKEN = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
 # "How to count tokens with tiktoken" (OpenAI cookbook): each message, and the primed reply.
 _TOKENS_PER_MESSAGE: Final = 3
 _TOKENS_PER_REPLY: Final = 3
-_TOKENS_PER_IMAGE: Final = 85
+TOKENS_PER_IMAGE: Final = 85
 _ASSUMED_COMPLETION: Final = 16
 _MAX_CHOICES: Final = 128
 _DIMENSIONS: Final = {"text-embedding-3-large": 3072}
 _DEFAULT_DIMENSIONS: Final = 1536
 _MAX_INPUTS: Final = 2048
-_SURE: Final = -0.01  # natural logarithm of a probability
+SURE: Final = -0.01  # natural logarithm of a probability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +102,9 @@ class Completion:
 
         content = [
             {
-                **told(token, _SURE),
+                **told(token, SURE),
                 "top_logprobs": [
-                    told(token if n == 0 else f"{token}{n}", _SURE - 5 * n)
+                    told(token if n == 0 else f"{token}{n}", SURE - 5 * n)
                     for n in range(self.top_logprobs)
                 ],
             }
@@ -121,7 +121,7 @@ def tokens(text: str) -> list[str]:
 def prompt_tokens(texts: Sequence[str], images: int, tools: str = "") -> int:
     """Count what a model is told: a text each message, how many images, and its tools as JSON."""
     told = sum(_TOKENS_PER_MESSAGE + 1 + len(tokens(text)) for text in texts)
-    return _TOKENS_PER_REPLY + told + images * _TOKENS_PER_IMAGE + len(tokens(tools))
+    return _TOKENS_PER_REPLY + told + images * TOKENS_PER_IMAGE + len(tokens(tools))
 
 
 def read_chat(body: Mapping[str, Any], model: str) -> Chat:

@@ -52,6 +52,15 @@ def _one_of(*values: str) -> Check:
     return check
 
 
+def _each_of(*values: str) -> Check:
+    def check(name: str, value: Any) -> None:
+        _kind(list, "an array")(name, value)
+        for each in value:
+            _one_of(*values)(name, each)
+
+    return check
+
+
 def _refused(name: str, _: Any) -> None:
     raise errors.not_supported_here(name)
 
@@ -149,23 +158,6 @@ EMBEDDINGS: Final[Mapping[str, Check]] = {
     "user": _TEXT,
 }
 
-_INCLUDABLE: Final = (
-    "code_interpreter_call.outputs",
-    "computer_call_output.output.image_url",
-    "file_search_call.results",
-    "message.input_image.image_url",
-    "message.output_text.logprobs",
-    "reasoning.encrypted_content",
-    "web_search_call.action.sources",
-)
-
-
-def _include(name: str, value: Any) -> None:
-    _kind(list, "an array")(name, value)
-    for each in value:
-        _one_of(*_INCLUDABLE)(name, each)
-
-
 RESPONSES: Final[Mapping[str, Check]] = {
     **dict.fromkeys(
         (
@@ -183,7 +175,15 @@ RESPONSES: Final[Mapping[str, Check]] = {
     ),
     "background": _BOOLEAN,
     "context_management": _refused,
-    "include": _include,
+    "include": _each_of(
+        "code_interpreter_call.outputs",
+        "computer_call_output.output.image_url",
+        "file_search_call.results",
+        "message.input_image.image_url",
+        "message.output_text.logprobs",
+        "reasoning.encrypted_content",
+        "web_search_call.action.sources",
+    ),
     "instructions": _TEXT,
     "max_tool_calls": _kind(int, "an integer"),
     "metadata": _kind(dict, "an object"),
@@ -206,6 +206,44 @@ RESPONSES: Final[Mapping[str, Check]] = {
     "top_p": CHAT["top_p"],
     "truncation": _one_of("auto", "disabled"),
     "user": _TEXT,
+}
+
+IMAGES: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(("model", "n", "partial_images", "prompt", "stream"), _read_elsewhere),
+    "background": _only("auto", "opaque"),
+    "input_fidelity": _one_of("high", "low"),
+    "moderation": _one_of("auto", "low"),
+    "output_compression": _between(0, 100),
+    "output_format": _only("png"),
+    "quality": _one_of("auto", "low", "medium", "high", "standard", "hd"),
+    "response_format": _one_of("url", "b64_json"),
+    "size": _one_of(
+        "auto", "1024x1024", "1024x1536", "1536x1024", "1024x1792", "1792x1024", "512x512"
+    ),
+    "style": _one_of("vivid", "natural"),
+    "user": _TEXT,
+}
+TRANSLATIONS: Final[Mapping[str, Check]] = {
+    "model": _read_elsewhere,
+    "prompt": _TEXT,
+    "response_format": _one_of("json", "text", "srt", "verbose_json", "vtt"),
+    "temperature": _between(0, 1),
+}
+TRANSCRIPTIONS: Final[Mapping[str, Check]] = {
+    **TRANSLATIONS,
+    "chunking_strategy": _only("auto"),
+    "include": _refused,
+    "language": _TEXT,
+    "stream": _read_elsewhere,
+    "timestamp_granularities": _each_of("word", "segment"),
+}
+SPEECH: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(("input", "model"), _read_elsewhere),
+    "instructions": _TEXT,
+    "response_format": _only("mp3", "wav", "pcm"),
+    "speed": _between(0.25, 4),
+    "stream_format": _one_of("audio", "sse"),
+    "voice": _TEXT,
 }
 
 # Reasoning models ("Azure OpenAI reasoning models", not supported): those that reason always; from
