@@ -6,6 +6,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.exchange import (
     Api,
     Deployment,
@@ -48,6 +49,7 @@ class Services:
         self.settings: list[tuple[float, bool]] = []
         self.clock = Clock()
         self.limits = Limits(self.clock)
+        self.cache: Cache | None = Cache(self.clock)
         self.tokens: dict[str, Mapping[str, Any]] = {}
 
     async def forward(self, exchange, *, header_timeout, buffer_response):

@@ -225,7 +225,7 @@ def test_chance_stays_in_its_bounds_and_ids_are_new():
         ("context.Request.Body.As<JArray>(true)", "Error reading JArray from JsonReader."),
         ('(string)context.Request.Body.As<JObject>(true)["tags"]', "Can not convert Array"),
         ('(int)context.Request.Body.As<JObject>(true)["model"]', "not in a correct format"),
-        ('context.Request.Body.As<JObject>(true)["model"]["x"]', "Accessed JValue values"),
+        ('context.Request.Body.As<JObject>(true)["model"]["x"]', "Cannot access child value"),
         (
             '(string)(object)context.Request.Body.As<JObject>(true)["model"]',
             "'Newtonsoft.Json.Linq.JValue' to type 'System.String'",

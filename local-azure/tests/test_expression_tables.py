@@ -31,6 +31,7 @@ VALUES = {
     "int": ["0", "-1", "2", "int.MaxValue", "context.Response?.StatusCode"],
     "long": ["0L", "-1L", "long.MaxValue"],
     "double": ["0.5", "double.MaxValue", "0.0 / 0.0", "1 / 0.0"],
+    "Backend": ["context.Backend"],
     "bool": ["true", 'context.Response?.Headers.ContainsKey("a")'],
     "object": ["(object)1", "(object)null", '(object)"a"', f"(object){JSON}", "(object)true"],
     "Guid": ["Guid.Empty"],

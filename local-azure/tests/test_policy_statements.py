@@ -588,14 +588,6 @@ def test_what_is_passed_over_says_so_once_and_is_evaluated(caplog, monkeypatch):
     )
 
 
-def test_a_look_up_misses_and_gives_its_default():
-    xml = """<cache-store-value key="k" value="@(1)" duration="60" />
-     <cache-lookup-value key="k" variable-name="a" />
-     <cache-lookup-value key="k" variable-name="b" default-value="@(2)" />
-     <cache-remove-value key="k" />"""
-    assert inbound(xml).variables == {"b": 2}
-
-
 def test_a_trace_and_an_event_are_checked():
     inbound(
         '<trace source="s" severity="information"><message>@("m")</message>'

@@ -316,7 +316,7 @@ PROTOCOL = [
         there=(GROUP, SERVICE, BACKEND),
         ask=put(POOL, params={"api-version": "2022-08-01"}),
         code="InvalidRequestContent",
-        message="'Could not find member 'type' of api-version 2022-08-01. Path 'properties.type'.'",
+        message="'Could not find member 'pool' of api-version 2022-08-01. Path 'properties.pool'.'",
     ),
     Case(
         title="a missing resource group",
@@ -496,8 +496,8 @@ CONTENT = [
         there=(GROUP, SERVICE, BACKEND),
         ask=put(POOL, changed(POOL, properties__pool__sessionAffinity={})),
         code="InvalidRequestContent",
-        message=f"{UNREADABLE}'Could not find member 'sessionAffinity' on object of type"
-        " 'BackendPool'. Path 'properties.pool.sessionAffinity'.'.",
+        message=f"{UNREADABLE}'Could not find member 'sessionAffinity' of api-version 2024-05-01."
+        " Path 'properties.pool.sessionAffinity'.'.",
     ),
     *(
         Case(

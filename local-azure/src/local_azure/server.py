@@ -99,6 +99,7 @@ class LocalAzure:
         self._faults = faults.Faults()
         self._sites: dict[str, Site] = {}
         self._inside: dict[str, str] = {}
+        self._kept: dict[str, openai_region.Responses] = {}
         self._reconciled = 0
         self._reserved: dict[str, socket.socket] = {}
         self._refusing: dict[str, socket.socket] = {}
@@ -245,6 +246,8 @@ class LocalAzure:
             for key in set(self._sites) - set(wanted) - {"resource manager"}:
                 self._inside.pop(key, None)
                 await self._sites.pop(key).close()
+            for key in set(self._kept) - set(wanted):
+                del self._kept[key]
             for key in set(self._refusing) - set(wanted):
                 self._refusing.pop(key).close()
             for key, resource in wanted.items():
@@ -265,6 +268,7 @@ class LocalAzure:
                         latency=self._latency,
                         locations=self._locations,
                         propagation=self._options.propagation_seconds,
+                        kept=self._kept.setdefault(key, openai_region.Responses(time.time)),
                     )
                     name = resource.body["name"]
                     self._sites[key] = await self._open(name, app, listener, inside, shared=False)

@@ -29,6 +29,7 @@ from local_azure import gateway, openai_region
 from local_azure.deployment import config as stack_config
 from local_azure.faults import Faults
 from local_azure.gateway import expressions
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.exchange import ProxyError, Response, ReturnedResponse
 from local_azure.gateway.limits import Limits
 from local_azure.gateway.policy import Library, PolicyError, compile_policy
@@ -365,6 +366,43 @@ _EMBED: Final = {
     "encoding_format": "base64",
     "dimensions": 8,
 }
+_SAID: Final = [
+    {"type": "input_text", "text": "a"},
+    {"type": "input_image", "image_url": "data:image/png;base64,AA=="},
+]
+_RESPOND: Final = {
+    "model": "chat",
+    "input": [
+        {"type": "message", "role": "user", "content": _SAID},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"},
+        {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "1"},
+        {"type": "item_reference", "id": "msg_1"},
+    ],
+    "previous_response_id": "resp_1",
+    "text": {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}}},
+}
+_RESPOND_SHORT: Final = {
+    "model": "chat",
+    "input": [{"role": "user", "content": "json"}],
+    "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+    "tool_choice": {"type": "function", "name": "f"},
+    "include": ["reasoning.encrypted_content"],
+    "reasoning": {"effort": "low"},
+    "background": True,
+    "stream": True,
+    "max_output_tokens": 20,
+}
+_PICTURE: Final = {"model": "image", "prompt": "a", "size": "auto", "n": 1, "quality": "low"}
+_SAY: Final = {"model": "voice", "input": "a", "voice": "b", "response_format": "mp3"}
+_ASKED: Final = (_HELLO, _EMBED, _PICTURE, _SAY)
+_FORM: Final = (
+    '--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper\r\n'
+    '--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na\r\n'
+    '--x\r\nContent-Disposition: form-data; name="temperature"\r\n\r\n0.5\r\n'
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
+    "Content-Type: audio/wav\r\n\r\nabc\r\n--x--\r\n"
+)
 
 
 @contextmanager
@@ -400,6 +438,12 @@ _DATA_PATHS: Final = [
     "/openai/deployments/embed/embeddings",
     "/openai/v1/chat/completions",
     "/openai/v1/embeddings",
+    *("/openai/v1/responses", "/openai/responses") * 2,
+    "/openai/v1/responses/resp_x/input_items",
+    "/openai/v1/images/generations",
+    "/openai/v1/images/edits",
+    "/openai/v1/audio/transcriptions",
+    "/openai/v1/audio/speech",
 ]
 
 
@@ -415,8 +459,15 @@ def data_case(rng: Random) -> tuple[Any, ...]:
         ),
         ("gzip", "100-continue", "close, api-key", "upgrade"),
     )
-    body = as_json(edited(rng, _HELLO, _EMBED)) if rng.random() < 0.9 else utf8(text(rng))
-    version = rng.choice(("2024-10-21", "2024-10-21", "v1", "", "9"))
+    if "Content-Type" not in headers and path.endswith(("edits", "transcriptions")):
+        headers["Content-Type"] = "multipart/form-data; boundary=x"
+        body = utf8(spliced(rng, _FORM)) if rng.random() < 0.9 else utf8(_FORM)
+    elif rng.random() < 0.9:
+        asked = (_RESPOND, _RESPOND_SHORT) if "responses" in path else _ASKED
+        body = as_json(edited(rng, *asked))
+    else:
+        body = utf8(text(rng))
+    version = rng.choice(("2024-10-21", "2025-04-01-preview", "v1", "", "9"))
     return rng.choice(("POST", "POST", "POST", "GET", "HEAD")), path, version, body, headers
 
 
@@ -596,6 +647,7 @@ class _Services:
 
     def __init__(self) -> None:
         self.limits = Limits(lambda: 7.5)
+        self.cache = Cache(lambda: 7.5)
 
     async def forward(self, *_: object, **__: object) -> Response:
         raise ProxyError("no backend", source="forward-request", reason="BackendConnectionFailure")

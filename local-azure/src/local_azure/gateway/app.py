@@ -12,6 +12,7 @@ from aiohttp import web
 
 from local_azure import hardening
 from local_azure.gateway import configuration
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.configuration import Configuration, DeployedApi, Match
 from local_azure.gateway.exchange import (
     Exchange,
@@ -68,10 +69,11 @@ def create_app(
     gives seconds. `answered` is told of each request before its answer is passed on, `ended` when
     that is done, with the client's status and headers.
     """
+    cache = Cache(clock)  # of all units
     gateway = _Gateway(
         resources,
         service_id,
-        units=[Instance(clock) for _ in range(instances)],
+        units=[Instance(clock, cache) for _ in range(instances)],
         resolve=resolve,
         tokens=tokens,
         clock=clock,

@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -13,6 +14,7 @@ from local_azure.gateway.breaker import Rule
 from local_azure.gateway.exchange import (
     MEBIBYTE,
     Api,
+    BackendEntity,
     Deployment,
     Operation,
     Request,
@@ -59,21 +61,25 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend:
+class Backend(BackendEntity):
     """A backend with a url, the rule of its circuit breaker and its credentials."""
 
-    name: str
     url: Url
     rule: Rule | None
     credentials: Credentials = Credentials()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
-    """A backend that stands for others."""
+class Pool(BackendEntity):
+    """A backend that stands for others; `cookie` names the one of its session affinity."""
 
-    name: str
+    type: str = "Pool"
     members: tuple[Member, ...]
+    cookie: str = ""
+
+    def session(self, member: str) -> str:
+        """Return the cookie's value for a member: opaque, the same on every unit."""
+        return sha256(f"{self.name}/{member}".lower().encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,8 +302,7 @@ def _api(resources: Resources, resource: Resource, library: Library, outer: Poli
         )
         for each in resources.list(f"{SERVICE}/apis/operations", f"{resource.id}/operations")
     ]
-    # What is spelt out goes before what a parameter would take.
-    operations.sort(key=lambda operation: len(operation.parameters))
+    operations.sort(key=_precedence)
     return DeployedApi(
         name=resource.body["name"].lower(),
         context=Api(
@@ -315,6 +320,16 @@ def _api(resources: Resources, resource: Resource, library: Library, outer: Poli
         ),
         key_query=names.get("query") or "subscription-key",
     )
+
+
+def _precedence(operation: DeployedOperation) -> tuple[bool, int, int]:
+    """Order operations: what is spelt out, what a parameter takes, what a wildcard takes.
+
+    Assumed: of wildcards, the longest template goes first.
+    """
+    template = operation.context.url_template.partition("?")[0]
+    is_wildcard = "*" in template
+    return is_wildcard, len(operation.parameters) - is_wildcard, -len(template) * is_wildcard
 
 
 def _operation(name: str, properties: Mapping[str, Any], own: Policy) -> DeployedOperation:
@@ -360,14 +375,18 @@ def _backend(name: str, properties: Mapping[str, Any]) -> Backend | Pool | Unusa
         try:
             return Backend(
                 name=name,
+                azure_region=properties.get("azureRegion"),
                 url=Url.parse(properties["url"]),
                 rule=Rule.of(properties),
                 credentials=Credentials.of(properties),
             )
         except ValueError as error:
             return Unusable(name=name, reason=str(error))
+    affinity = properties["pool"].get("sessionAffinity") or {}
     return Pool(
         name=name,
+        azure_region=properties.get("azureRegion"),
+        cookie=(affinity.get("sessionId") or {}).get("name", ""),
         members=tuple(
             Member(
                 name=member["id"].rpartition("/")[2].lower(),

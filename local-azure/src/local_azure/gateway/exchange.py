@@ -1,14 +1,17 @@
 """One request on its way through the gateway: what a policy reads and changes."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qs, quote, unquote_plus, urlencode, urlsplit
 
 from multidict import CIMultiDict
 
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.limits import Limits
+
+T = TypeVar("T")
 
 MAX_READ_RESPONSE: Final = 8 * 1024 * 1024  # bytes a policy reads of a response
 MEBIBYTE: Final = 1024 * 1024
@@ -117,13 +120,23 @@ class Stream(Protocol):
 
 @dataclass(kw_only=True)
 class Response:
-    """The backend's response, or the gateway's own; `stream` carries the body when it is set."""
+    """The backend's response, or the gateway's own; `stream` carries the body when it is set.
+
+    `on_demand` says that reading the body of a stream raises BodyNeededError.
+    """
 
     status: int
     reason: str | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
     body: bytes = b""
     stream: Stream | None = None
+    on_demand: bool = False
+
+    def whole(self) -> bytes:
+        """Return the body. Raises BodyNeededError when it is still arriving and `on_demand`."""
+        if self.on_demand and self.stream is not None:
+            raise BodyNeededError
+        return self.body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +186,15 @@ class Deployment:
     service_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class BackendEntity:
+    """`context.Backend`: a backend or a pool that a policy named."""
+
+    name: str
+    type: str = "Single"
+    azure_region: str | None = None
+
+
 class ProxyError(Exception):
     """A request that cannot go on: processing jumps to `on-error`, with this as `LastError`.
 
@@ -200,6 +222,10 @@ class ProxyError(Exception):
         self.headers = headers or {}
 
 
+class BodyNeededError(Exception):
+    """An expression has come to a response's body that is still arriving."""
+
+
 class ReturnedResponse(Exception):  # noqa: N818 - no error: `return-response` ends the pipeline
     """The pipeline ends here; the response is the exchange's."""
 
@@ -218,6 +244,10 @@ class Services(Protocol):
     @property
     def limits(self) -> Limits:
         """What the gateway's unit counts."""
+
+    @property
+    def cache(self) -> Cache | None:
+        """The built-in cache; None on a tier without one."""
 
     def identity_token(self, resource: str, client_id: str | None = None) -> str:
         """Return a token of the service's own identity, or of an assigned one.
@@ -240,7 +270,8 @@ class Exchange:
     """`context`: one request and everything known about it.
 
     `backend_id` names the backend or pool that a policy chose, `base_url` one it gave as a url;
-    without either the API's own service url is used. `credentials` adds what the backend that was
+    without either the API's own service url is used. `backend` is what the last attempt found by
+    that name. `credentials` adds what the backend that was
     picked asks of a request. What is in `on_response` is called once the
     backend has answered. For logs: what the last attempt asked, met and took, and what tells the
     tokens used once the answer has passed.
@@ -258,6 +289,7 @@ class Exchange:
     last_error: LastError | None = None
     backend_id: str | None = None
     base_url: str | None = None
+    backend: BackendEntity | None = None
     body_sent: bool = False
     credentials: "Callable[[Request], Request] | None" = None
     on_response: list[Callable[["Exchange"], None]] = field(default_factory=list)
@@ -279,6 +311,24 @@ class Exchange:
         if old is not None and old is not response and old.stream is not None:
             old.stream.close()
         self.response = response
+
+    async def with_body(self, action: "Callable[[Exchange], Awaitable[T]]") -> T:
+        """Run what may read the response's body: one that is still arriving is read only then.
+
+        Policies read it at once. Here `action` starts again with the whole body: what an expression
+        changes before it comes to the body, it changes twice.
+        """
+        response = self.response
+        if response is None or response.stream is None:
+            return await action(self)
+        response.on_demand = True
+        try:
+            return await action(self)
+        except BodyNeededError:
+            await self.read_response()
+            return await action(self)
+        finally:
+            response.on_demand = False
 
     async def read_response(self) -> None:
         """Wait for the whole of a response that is still arriving. Raises ProxyError."""

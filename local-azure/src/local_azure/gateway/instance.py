@@ -5,6 +5,7 @@ from typing import Final
 
 from local_azure.gateway.balancer import Rotation
 from local_azure.gateway.breaker import Breaker
+from local_azure.gateway.cache import Cache
 from local_azure.gateway.configuration import Backend, Configuration, Pool
 from local_azure.gateway.limits import Limits
 from local_azure.identity import Tokens
@@ -15,10 +16,14 @@ _MAX_TOKENS: Final = 100
 
 
 class Instance:
-    """One unit of the service: its own rotations, circuit breakers and counters."""
+    """One unit of the service: its own rotations, circuit breakers and counters.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    The `cache` is the one that the units of a service share.
+    """
+
+    def __init__(self, clock: Callable[[], float], cache: Cache | None = None) -> None:
         self._clock = clock
+        self.cache = cache or Cache(clock)
         self._rotations: dict[str, Rotation] = {}
         self._breakers: dict[str, Breaker] = {}
         self.limits = Limits(clock)
@@ -46,8 +51,13 @@ class Instance:
             self._tokens[key] = token, now + TOKEN_SECONDS / 2
         return token
 
-    def pick(self, target: Backend | Pool, backends: Configuration) -> Backend | None:
-        """Return the backend that gets the next request; None while all are tripped."""
+    def pick(
+        self, target: Backend | Pool, backends: Configuration, session: str = ""
+    ) -> Backend | None:
+        """Return the backend that gets the next request; None while all are tripped.
+
+        The member of a `session` gets it while it is not tripped.
+        """
         if isinstance(target, Backend):
             return None if self._is_tripped(target) else target
 
@@ -55,6 +65,10 @@ class Instance:
             member = backends.backend(name)
             return not isinstance(member, Backend) or self._is_tripped(member)
 
+        for each in target.members if session else ():
+            if target.session(each.name) == session and not is_out(each.name):
+                owner = backends.backend(each.name)
+                return owner if isinstance(owner, Backend) else None
         rotation = self._rotations.get(target.name)
         if rotation is None or rotation.declared != target.members:
             rotation = self._rotations[target.name] = Rotation(target.members)

@@ -10,7 +10,8 @@ import aiohttp
 
 from local_azure import durations
 from local_azure.gateway.breaker import Breaker
-from local_azure.gateway.configuration import CONSUMPTION, Configuration, Unusable
+from local_azure.gateway.cache import Cache
+from local_azure.gateway.configuration import CONSUMPTION, Configuration, Pool, Unusable
 from local_azure.gateway.exchange import (
     MAX_READ_RESPONSE,
     Exchange,
@@ -51,6 +52,11 @@ class PolicyServices:
     def limits(self) -> Limits:
         """What the unit counts."""
         return self._unit.limits
+
+    @property
+    def cache(self) -> Cache | None:
+        """The built-in cache; None on Consumption."""
+        return None if self._running.tier == CONSUMPTION else self._unit.cache
 
     def entra_claims(self, token: str) -> Mapping[str, Any]:
         """Return what a token of Entra says. Raises ProxyError when it is no good."""
@@ -95,7 +101,7 @@ class PolicyServices:
         target = self._target(exchange)
         if isinstance(target, Response):
             return target
-        url, breaker = target
+        url, breaker, cookie = target
         is_consumption = self._running.tier == CONSUMPTION
         if is_consumption:
             header_timeout = min(header_timeout, CONSUMPTION_SECONDS - exchange.elapsed)
@@ -129,6 +135,8 @@ class PolicyServices:
             if breaker is not None:
                 header = response.headers.get("Retry-After")
                 breaker.answered(response.status, retry_after=lambda: durations.retry_after(header))
+            if cookie:
+                response.headers.add("Set-Cookie", cookie)
             if is_consumption and response.stream is not None:
                 await _without_events(response, is_buffered=buffer_response)
             return response
@@ -138,12 +146,13 @@ class PolicyServices:
             breaker.failed(failure.reason or "")
         raise failure
 
-    def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None] | Response:
-        exchange.credentials = None
+    def _target(self, exchange: Exchange) -> tuple[Url, Breaker | None, str] | Response:
+        """Return the url of a backend, its breaker, and the cookie that its answer sets."""
+        exchange.credentials = exchange.backend = None
         if exchange.backend_id is None:
             base = exchange.base_url or exchange.api.service_url
             try:
-                return Url.parse(base or ""), None
+                return Url.parse(base or ""), None, ""
             except ValueError as error:
                 raise ProxyError(str(error), source="forward-request") from None
         target = self._running.backend(exchange.backend_id)
@@ -154,7 +163,10 @@ class PolicyServices:
             )
         if isinstance(target, Unusable):
             raise ProxyError(f"{target.name}: {target.reason}", source="forward-request")
-        backend = self._unit.pick(target, self._running)
+        exchange.backend = target
+        name = target.cookie if isinstance(target, Pool) else ""
+        session = _cookie(exchange.request, name) if name else ""
+        backend = self._unit.pick(target, self._running, session)
         if backend is None:
             # A response, not an error (Azure-Samples/AI-Gateway#262), whose reason phrase names the
             # pool in samples that match it; its body is assumed to do so as well.
@@ -164,7 +176,19 @@ class PolicyServices:
             response.headers["Content-Type"] = "application/json"
             return response
         exchange.credentials = backend.credentials.added
-        return backend.url, self._unit.breaker(backend)
+        cookie = ""
+        if isinstance(target, Pool) and name and session != target.session(backend.name):
+            # Its attributes are assumed.
+            cookie = f"{name}={target.session(backend.name)}; Path=/; HttpOnly"
+        return backend.url, self._unit.breaker(backend), cookie
+
+
+def _cookie(request: Request, name: str) -> str:
+    """Return the value of a cookie; nothing where there is none."""
+    pairs = (
+        pair.strip() for each in request.headers.getall("Cookie", ()) for pair in each.split(";")
+    )
+    return next((pair[len(name) + 1 :] for pair in pairs if pair.startswith(f"{name}=")), "")
 
 
 async def _without_events(response: Response, *, is_buffered: bool) -> None:

@@ -19,13 +19,13 @@ _TOKEN = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
 # "How to count tokens with tiktoken" (OpenAI cookbook): each message, and the primed reply.
 _TOKENS_PER_MESSAGE: Final = 3
 _TOKENS_PER_REPLY: Final = 3
-_TOKENS_PER_IMAGE: Final = 85
+TOKENS_PER_IMAGE: Final = 85
 _ASSUMED_COMPLETION: Final = 16
 _MAX_CHOICES: Final = 128
 _DIMENSIONS: Final = {"text-embedding-3-large": 3072}
 _DEFAULT_DIMENSIONS: Final = 1536
 _MAX_INPUTS: Final = 2048
-_SURE: Final = -0.01  # natural logarithm of a probability
+SURE: Final = -0.01  # natural logarithm of a probability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +102,9 @@ class Completion:
 
         content = [
             {
-                **told(token, _SURE),
+                **told(token, SURE),
                 "top_logprobs": [
-                    told(token if n == 0 else f"{token}{n}", _SURE - 5 * n)
+                    told(token if n == 0 else f"{token}{n}", SURE - 5 * n)
                     for n in range(self.top_logprobs)
                 ],
             }
@@ -118,15 +118,22 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+def prompt_tokens(texts: Sequence[str], images: int, tools: str = "") -> int:
+    """Count what a model is told: a text each message, how many images, and its tools as JSON."""
+    told = sum(_TOKENS_PER_MESSAGE + 1 + len(tokens(text)) for text in texts)
+    return _TOKENS_PER_REPLY + told + images * TOKENS_PER_IMAGE + len(tokens(tools))
+
+
 def read_chat(body: Mapping[str, Any], model: str) -> Chat:
     """Read a chat completion request for a model such as `gpt-5-mini`."""
     # Reasoning models count what they think against the limit, and so renamed it.
-    if "max_tokens" in body and re.match(r"gpt-5|o\d", model):
+    if "max_tokens" in body and parameters.reasons(model):
         raise errors.unsupported_parameter("max_tokens", "max_completion_tokens")
     parameters.check(body, parameters.CHAT, model)
     said = messages.read(body.get("messages"))
     limits = [
-        _integer(body, name, 1, 1_000_000) for name in ("max_completion_tokens", "max_tokens")
+        parameters.integer(body, name, 1, 1_000_000)
+        for name in ("max_completion_tokens", "max_tokens")
     ]
     options = body.get("stream_options") or {}
     if not isinstance(options, Mapping):
@@ -138,28 +145,25 @@ def read_chat(body: Mapping[str, Any], model: str) -> Chat:
         )
     stop = body.get("stop") or ()
     listed_tools = asked.tools(body)
-    shown = json.dumps([tool["function"] for tool in listed_tools]) if listed_tools else ""
+    shown = json.dumps(listed_tools) if listed_tools else ""
     return Chat(
-        prompt_tokens=_TOKENS_PER_REPLY
-        + sum(
-            _TOKENS_PER_MESSAGE + 1 + len(tokens(each.text)) + each.images * _TOKENS_PER_IMAGE
-            for each in said
-        )
-        + len(tokens(shown)),
+        prompt_tokens=prompt_tokens(
+            [each.text for each in said], sum(each.images for each in said), shown
+        ),
         said=said[-1].text,
         max_tokens=limits[0] if limits[0] is not None else limits[1],
-        choices=_integer(body, "n", 1, _MAX_CHOICES) or 1,
-        stream=_boolean(body, "stream"),
-        include_usage=_boolean(options, "include_usage"),
+        choices=parameters.integer(body, "n", 1, _MAX_CHOICES) or 1,
+        stream=parameters.boolean(body, "stream"),
+        include_usage=parameters.boolean(options, "include_usage"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        schema=asked.schema(body, [each.text for each in said]),
+        schema=asked.schema(body.get("response_format"), [each.text for each in said]),
         tool=asked.tool(body, listed_tools, last_role=said[-1].role),
         top_logprobs=_top_logprobs(body),
     )
 
 
 def _top_logprobs(body: Mapping[str, Any]) -> int | None:
-    most = _integer(body, "top_logprobs", 0, 20)
+    most = parameters.integer(body, "top_logprobs", 0, 20)
     if most is not None and not body.get("logprobs"):
         raise errors.invalid_request(
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
@@ -168,7 +172,7 @@ def _top_logprobs(body: Mapping[str, Any]) -> int | None:
     return (most or 0) if body.get("logprobs") else None
 
 
-def complete(chat: Chat, region: str) -> Completion:
+def complete(chat: Chat, region: str, *, format_at: str = "response_format") -> Completion:
     """Answer, from a region by its display name. Raises ApiError for a schema nothing fits."""
     greeting = f"Hello from {region}."
     text, reason = f"{greeting} You said: {chat.said}", "stop"
@@ -177,7 +181,7 @@ def complete(chat: Chat, region: str) -> Completion:
         # A call that was asked for by its name ends as any text does (API reference).
         reason = "stop" if chat.tool["by_name"] else "tool_calls"
     elif chat.schema is not None:
-        text = asked.fitting(chat.schema, greeting, "response_format")
+        text = asked.fitting(chat.schema, greeting, format_at)
     elif chat.stop:
         ends = [text.find(each) for each in chat.stop if each]
         text = text[: min((end for end in ends if end >= 0), default=len(text))]
@@ -270,7 +274,9 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     """Read an embeddings request: a text, texts, token ids, or lists of them."""
     parameters.check(body, parameters.EMBEDDINGS, model)
     given = body.get("input")
-    if isinstance(given, str) or (isinstance(given, list) and given and _is_token(given[0])):
+    if isinstance(given, str) or (
+        isinstance(given, list) and given and parameters.is_integer(given[0])
+    ):
         given = [given]
     if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INPUTS:
         raise errors.invalid_request(
@@ -280,7 +286,7 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     for each in given:
         if isinstance(each, str) and each:
             count += len(tokens(each))
-        elif isinstance(each, list) and each and all(_is_token(item) for item in each):
+        elif isinstance(each, list) and each and all(parameters.is_integer(item) for item in each):
             count += len(each)
         else:
             raise errors.invalid_request("Invalid 'input': expected non-empty text.", "input")
@@ -293,7 +299,7 @@ def read_embeddings(body: Mapping[str, Any], model: str) -> Embeddings:
     return Embeddings(
         inputs=[repr(each).encode("utf-8", errors="replace") for each in given],
         prompt_tokens=count,
-        dimensions=_integer(body, "dimensions", 1, most) or most,
+        dimensions=parameters.integer(body, "dimensions", 1, most) or most,
         as_base64=form == "base64",
     )
 
@@ -324,25 +330,3 @@ def _vector(text: bytes, dimensions: int, *, as_base64: bool) -> list[float] | s
     if as_base64:
         return base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode()
     return vector
-
-
-def _is_token(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _integer(body: Mapping[str, Any], name: str, low: int, high: int) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if not _is_token(value) or not low <= value <= high:
-        raise errors.invalid_request(
-            f"Invalid '{name}': expected an integer from {low} to {high}.", name
-        )
-    return int(value)
-
-
-def _boolean(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if not isinstance(value, bool | None):
-        raise errors.invalid_request(f"Invalid '{name}': expected a boolean.", name)
-    return bool(value)

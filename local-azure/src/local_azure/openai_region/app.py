@@ -1,4 +1,4 @@
-"""The endpoint of one account: chat completions, embeddings and models over HTTP."""
+"""The endpoint of one account over HTTP: its paths, who may ask, limits and latency."""
 
 import asyncio
 import json
@@ -13,11 +13,22 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from local_azure import hardening, network
-from local_azure.faults import Fault, Faults
+from local_azure.faults import Faults
 from local_azure.identity import Tokens
 from local_azure.locations import PUBLIC, Locations
-from local_azure.openai_region import access, answers, errors
+from local_azure.openai_region import (
+    access,
+    answers,
+    audio,
+    errors,
+    forms,
+    images,
+    response_events,
+    responses,
+)
+from local_azure.openai_region.exchange import Call, answer, as_json, cut, send, stream, typed
 from local_azure.openai_region.limits import Limiter
+from local_azure.openai_region.responses_store import Responses, Stored
 from local_azure.store import Resource, Resources
 
 DEPLOYMENT: Final = "Microsoft.CognitiveServices/accounts/deployments"
@@ -42,8 +53,16 @@ API_VERSIONS: Final = frozenset(
 )
 # The /openai/v1 paths need none, and take these.
 V1_API_VERSIONS: Final = frozenset({"v1", "preview", "latest"})
+_KINDS: Final = {
+    "embedding": ("embedding",),
+    "image": ("image", "dall-e"),
+    "transcription": ("whisper", "transcribe"),
+    "speech": ("tts",),
+}
+# The first that has the Responses API.
+_RESPONSES_SINCE: Final = "2025-03-01-preview"
 
-Handler = Callable[["_Call"], Awaitable[web.StreamResponse]]
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 def create_app(
@@ -58,8 +77,9 @@ def create_app(
     propagation: float = 0.0,
     now: Callable[[], float] = time.time,
     inside: int | None = None,
+    kept: Responses | None = None,
 ) -> web.Application:
-    """Return the endpoint of one account.
+    """Return the endpoint of one account, with the responses that it has `kept` so far.
 
     What comes in at the port `inside` has come in a way that the account's network takes.
     `latency` gives the seconds a location takes to answer; `clock` gives seconds, for the limits.
@@ -77,6 +97,7 @@ def create_app(
         locations=locations,
         known_by=lambda: now() - propagation if propagation else math.inf,
         inside=inside,
+        kept=Responses(now) if kept is None else kept,
     )
     app = web.Application(client_max_size=MAX_BODY)
     app[hardening.FRONT] = hardening.Front(refuse=_refuse, answers_to=region.answers_to)
@@ -85,9 +106,27 @@ def create_app(
         for method, path, handler in (
             ("POST", f"{by_name}/chat/completions", region.chat),
             ("POST", f"{by_name}/embeddings", region.embeddings),
+            ("POST", f"{by_name}/images/generations", region.make_images),
+            ("POST", f"{by_name}/images/edits", region.edit_images),
+            ("POST", f"{by_name}/audio/transcriptions", region.transcribe),
+            ("POST", f"{by_name}/audio/translations", region.translate),
+            ("POST", f"{by_name}/audio/speech", region.speak),
             ("GET", "/models", region.models),
+            ("GET", "/models/{model}", region.model),
         ):
             app.router.add_route(method, prefix + path, region.endpoint(handler, v1=v1))
+        for method, path, handler in (
+            ("POST", "", region.respond),
+            ("GET", "/{response}", region.response),
+            ("DELETE", "/{response}", region.delete_response),
+            ("POST", "/{response}/cancel", region.cancel_response),
+            ("GET", "/{response}/input_items", region.input_items),
+        ):
+            app.router.add_route(
+                method,
+                f"{prefix}/responses{path}",
+                region.endpoint(handler, v1=v1, since=_RESPONSES_SINCE),
+            )
     app.router.add_route("*", "/{path:.*}", region.endpoint(region.nothing, v1=True))
     return app
 
@@ -95,21 +134,6 @@ def create_app(
 def host_name(account: Resource) -> str:
     """Return the host name of an account, in lower case; empty while it has no endpoint."""
     return urlsplit(account.body["properties"].get("endpoint", "")).hostname or ""
-
-
-@dataclass(kw_only=True)
-class _Call:
-    """One request and what is known about it."""
-
-    request: web.Request
-    account: Resource
-    fault: Fault | None
-    api_version: str
-    headers: dict[str, str]
-
-    @property
-    def location(self) -> str:
-        return str(self.account.body.get("location", ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +144,12 @@ class _Deployment:
     capacity: int
 
     @property
-    def is_embedding(self) -> bool:
-        return "embedding" in self.model
+    def kind(self) -> str:
+        """What the model is made for, by its name."""
+        for kind, names in _KINDS.items():
+            if any(name in self.model for name in names):
+                return kind
+        return "chat"
 
     @property
     def served_by(self) -> str:
@@ -144,8 +172,10 @@ class _Region:
         locations: Locations,
         known_by: Callable[[], float],
         inside: int | None,
+        kept: Responses,
     ) -> None:
         self._inside = inside
+        self._kept = kept
         self._resources = resources
         self._account_id = account_id
         self._tokens = tokens
@@ -162,18 +192,18 @@ class _Region:
         return account is not None and host == host_name(account)
 
     def endpoint(
-        self, handler: Handler, *, v1: bool
+        self, handler: Handler, *, v1: bool, since: str = ""
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Wrap a handler with what all share: faults, access, api-version, headers and errors."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             account = self._resources.get(self._account_id)
             if account is None:
-                return _cut(request)
+                return cut(request)
             fault = self._faults.of(account.body["name"])
             if fault is not None and fault.down:
-                return _cut(request)
-            call = _Call(
+                return cut(request)
+            call = Call(
                 request=request,
                 account=account,
                 fault=fault,
@@ -189,16 +219,16 @@ class _Region:
                 access.check(
                     request.headers, account, self._resources, self._tokens, self._known_by()
                 )
-                _check_api_version(call.api_version, v1=v1)
+                _check_api_version(call.api_version, v1=v1, since=since)
                 return await handler(call)
             except errors.ApiError as error:
                 if error.retry_after is not None:
                     call.headers["Retry-After"] = str(error.retry_after)
-                return await _answer(call, error.body, status=error.status)
+                return await answer(call, error.body, status=error.status)
 
         return handle
 
-    def _check_network(self, call: _Call) -> None:
+    def _check_network(self, call: Call) -> None:
         transport = call.request.transport
         port = transport.get_extra_info("sockname")[1] if transport else None
         if self._inside is not None and port == self._inside:
@@ -208,15 +238,13 @@ class _Region:
         if not network.takes_address(call.account, call.request.remote or ""):
             raise errors.address_denied()
 
-    async def chat(self, call: _Call) -> web.StreamResponse:
+    async def chat(self, call: Call) -> web.StreamResponse:
         """Answer a chat completion, whole or streamed."""
-        body, deployment = await self._read(call)
-        if deployment.is_embedding:
-            raise errors.operation_not_supported("chatCompletion", deployment.model)
+        body, deployment = await self._read(call, "chatCompletion", "chat")
         chat = answers.read_chat(body, deployment.model)
         self._limit(call, deployment, "ChatCompletions_Create", chat.expected_tokens)
         await self._wait(call)
-        completion = answers.complete(chat, call.headers["x-ms-region"])
+        completion = answers.complete(chat, call.region)
         envelope = {
             "id": f"chatcmpl-{uuid.uuid4().hex[:29]}",
             "created": int(time.time()),
@@ -224,35 +252,154 @@ class _Region:
             "system_fingerprint": None,
         }
         if not chat.stream:
-            return await _answer(call, answers.completion_body(completion, envelope))
+            return await answer(call, answers.completion_body(completion, envelope))
         chunks = answers.completion_chunks(completion, envelope, include_usage=chat.include_usage)
-        events = [f"data: {_json(chunk)}\n\n".encode() for chunk in chunks]
-        return await _stream(call, [*events, b"data: [DONE]\n\n"])
+        events = [f"data: {as_json(chunk)}\n\n".encode() for chunk in chunks]
+        return await stream(call, [*events, b"data: [DONE]\n\n"])
 
-    async def embeddings(self, call: _Call) -> web.StreamResponse:
+    async def embeddings(self, call: Call) -> web.StreamResponse:
         """Answer with embeddings."""
-        body, deployment = await self._read(call)
-        if not deployment.is_embedding:
-            raise errors.operation_not_supported("embeddings", deployment.model)
+        body, deployment = await self._read(call, "embeddings", "embedding")
         request = answers.read_embeddings(body, deployment.model)
         self._limit(call, deployment, "Embeddings_Create", request.prompt_tokens)
         await self._wait(call)
-        return await _answer(call, answers.embeddings_body(request, deployment.served_by))
+        return await answer(call, answers.embeddings_body(request, deployment.served_by))
 
-    async def models(self, call: _Call) -> web.StreamResponse:
+    async def make_images(self, call: Call) -> web.StreamResponse:
+        """Answer with pictures."""
+        body, deployment = await self._read(call, "imageGeneration", "image")
+        return await self._show(call, deployment, images.read(body, deployment.model))
+
+    async def edit_images(self, call: Call) -> web.StreamResponse:
+        """Answer with pictures for those in a form."""
+        form = await forms.read(call.request)
+        deployment = self._deployment(call, form.fields, "imageEdit", "image")
+        shown = len(form.files.get("image", ()))
+        asked = images.read(form.fields, deployment.model, shown=shown)
+        return await self._show(call, deployment, asked)
+
+    async def _show(
+        self, call: Call, deployment: _Deployment, asked: images.Images
+    ) -> web.StreamResponse:
+        # Assumed: pictures and audio are limited by requests, and by the tokens of their prompts.
+        self._limit(call, deployment, "Images_Create", asked.prompt_tokens)
+        await self._wait(call)
+        if asked.stream:
+            return await stream(call, typed(images.events(asked, self._kept.now())))
+        return await answer(call, images.whole(asked, self._kept.now()))
+
+    async def transcribe(self, call: Call) -> web.StreamResponse:
+        """Write down what a file says."""
+        return await self._write(call, "transcribe")
+
+    async def translate(self, call: Call) -> web.StreamResponse:
+        """Write down in English what a file says."""
+        return await self._write(call, "translate")
+
+    async def _write(self, call: Call, task: str) -> web.StreamResponse:
+        form = await forms.read(call.request)
+        operation = "audioTranscription" if task == "transcribe" else "audioTranslation"
+        deployment = self._deployment(call, form.fields, operation, "transcription")
+        recording = audio.read_recording(form, deployment.model, task=task)
+        self._limit(call, deployment, "Audio_Transcribe", recording.prompt_tokens)
+        await self._wait(call)
+        if recording.stream:
+            return await stream(call, typed(audio.written_events(recording, call.region)))
+        written = audio.written(recording, call.region)
+        return await (send(call, *written) if isinstance(written, tuple) else answer(call, written))
+
+    async def speak(self, call: Call) -> web.StreamResponse:
+        """Say a text."""
+        body, deployment = await self._read(call, "audioSpeech", "speech")
+        speech = audio.read_speech(body, deployment.model)
+        self._limit(call, deployment, "Audio_Speech", speech.tokens)
+        await self._wait(call)
+        if speech.stream:
+            return await stream(call, typed(audio.spoken_events(speech)))
+        return await send(call, *audio.spoken(speech))
+
+    async def models(self, call: Call) -> web.StreamResponse:
         """List what is deployed; it costs no tokens."""
         await self._wait(call)
-        models = {
+        return await answer(call, {"object": "list", "data": list(self._models().values())})
+
+    async def model(self, call: Call) -> web.StreamResponse:
+        """Show what is deployed, by the name it has in the list."""
+        await self._wait(call)
+        model = self._models().get(call.request.match_info["model"])
+        if model is None:
+            raise errors.not_found()  # ? the code
+        return await answer(call, model)
+
+    def _models(self) -> dict[str, dict[str, Any]]:
+        return {
             deployment.served_by: {"id": deployment.served_by, "object": "model", "created": 0}
             for deployment in self._deployments()
         }
-        return await _answer(call, {"object": "list", "data": list(models.values())})
 
-    async def nothing(self, _: _Call) -> web.StreamResponse:
+    async def respond(self, call: Call) -> web.StreamResponse:
+        """Answer with a response, whole, streamed, or in background."""
+        responses.check_offered(call.location)
+        body, deployment = await self._read(call, "responses", "chat")
+        try:
+            asked = responses.read(body, deployment.model, self._kept)
+        except errors.ApiError:
+            # Assumed: to look for what is not there takes as long, and counts against no limit.
+            await self._wait(call)
+            raise
+        self._limit(call, deployment, "Responses_Create", asked.chat.expected_tokens)
+        await self._wait(call)
+        response = responses.respond(asked, deployment.served_by, call.region, self._kept)
+        if asked.is_background and not asked.chat.stream:
+            response.wait(self._kept.now())
+        if asked.is_stored:
+            self._kept.keep(response)
+        if asked.chat.stream:
+            return await stream(call, typed(response_events.events(response.body)))
+        return await answer(call, response.shown(self._kept.now()))
+
+    async def response(self, call: Call) -> web.StreamResponse:
+        """Show a response, or give the rest of its stream."""
+        response = await self._response(call)
+        query = call.request.query
+        if query.get("stream") != "true":
+            return await answer(call, response.shown(self._kept.now()))
+        after = responses.starting_after(response, query)
+        events = response_events.events(response.body)
+        return await stream(
+            call, typed(event for event in events if event["sequence_number"] > after)
+        )
+
+    async def delete_response(self, call: Call) -> web.StreamResponse:
+        """Delete a response (? the body: as the `openai` package expects none)."""
+        response = await self._response(call)
+        self._kept.delete(response.id)
+        return await answer(call, {"id": response.id, "object": "response", "deleted": True})
+
+    async def cancel_response(self, call: Call) -> web.StreamResponse:
+        """Cancel a response in background."""
+        response = await self._response(call)
+        return await answer(call, responses.cancel(response, self._kept.now()))
+
+    async def input_items(self, call: Call) -> web.StreamResponse:
+        """List what was put in."""
+        response = await self._response(call)
+        return await answer(call, responses.input_items(response, call.request.query))
+
+    async def _response(self, call: Call) -> Stored:
+        responses.check_offered(call.location)
+        await self._wait(call)
+        name = call.request.match_info["response"]
+        response = self._kept.get(name)
+        if response is None:
+            raise errors.no_such("Response", name)
+        return response
+
+    async def nothing(self, _: Call) -> web.StreamResponse:
         """Answer for any other path."""
         raise errors.not_found()
 
-    async def _rehearse(self, call: _Call) -> None:
+    async def _rehearse(self, call: Call) -> None:
         fault = call.fault
         if fault is None:
             return
@@ -267,7 +414,10 @@ class _Region:
         if fault.status is not None:
             raise errors.failed(fault.status, fault.retry_after)
 
-    async def _read(self, call: _Call) -> tuple[Mapping[str, Any], _Deployment]:
+    async def _read(
+        self, call: Call, operation: str, kind: str
+    ) -> tuple[Mapping[str, Any], _Deployment]:
+        """Return the JSON body and the deployment, made for a kind of operation."""
         try:
             body = json.loads(await call.request.read())
         except (ValueError, RecursionError):
@@ -276,13 +426,20 @@ class _Region:
             ) from None
         if not isinstance(body, dict):
             raise errors.invalid_request("The JSON body of your request is no object.")
+        return body, self._deployment(call, body, operation, kind)
+
+    def _deployment(
+        self, call: Call, body: Mapping[str, Any], operation: str, kind: str
+    ) -> _Deployment:
         # On the /openai/v1 paths the model is the deployment's name.
         name = call.request.match_info.get("deployment") or body.get("model")
         if not isinstance(name, str):
             raise errors.invalid_request("you must provide a model parameter", "model")
         for deployment in self._deployments():
             if deployment.name.lower() == name.lower():
-                return body, deployment
+                if deployment.kind != kind:
+                    raise errors.operation_not_supported(operation, deployment.model)
+                return deployment
         raise errors.deployment_not_found()
 
     def _deployments(self) -> list[_Deployment]:
@@ -297,7 +454,7 @@ class _Region:
             if each.pending != "Creating" or each.ready_at <= self._known_by()
         ]
 
-    def _limit(self, call: _Call, deployment: _Deployment, operation: str, tokens: int) -> None:
+    def _limit(self, call: Call, deployment: _Deployment, operation: str, tokens: int) -> None:
         limiter = self._limiters.get(deployment.name)
         if limiter is None or limiter.capacity != deployment.capacity:
             limiter = Limiter(deployment.capacity, clock=self._clock)
@@ -310,60 +467,17 @@ class _Region:
                 operation, call.api_version or "v1", exceeded.limit, exceeded.retry_after
             )
 
-    async def _wait(self, call: _Call) -> None:
+    async def _wait(self, call: Call) -> None:
         if seconds := self._latency(call.location):
             await asyncio.sleep(seconds)
 
 
-def _check_api_version(api_version: str, *, v1: bool) -> None:
+def _check_api_version(api_version: str, *, v1: bool, since: str) -> None:
     known = V1_API_VERSIONS | API_VERSIONS | {""} if v1 else API_VERSIONS
-    if api_version not in known:
+    if api_version not in known or (not v1 and api_version < since):
         raise errors.not_found()
-
-
-def _json(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, separators=(",", ":"))
 
 
 def _refuse(status: int, message: str) -> web.Response:
     error = errors.not_found() if status == 404 else errors.refused(status, message)
     return web.json_response(error.body, status=status)
-
-
-async def _answer(call: _Call, body: Mapping[str, Any], *, status: int = 200) -> web.StreamResponse:
-    data = _json(body).encode()
-    if call.fault is not None and call.fault.reset:
-        return await _cut_short(call, data, status)
-    return web.Response(
-        status=status, headers=call.headers, body=data, content_type="application/json"
-    )
-
-
-async def _stream(call: _Call, events: list[bytes]) -> web.StreamResponse:
-    response = web.StreamResponse(headers=call.headers)
-    response.content_type = "text/event-stream"
-    await response.prepare(call.request)
-    reset = call.fault is not None and call.fault.reset
-    for event in events[: len(events) // 2] if reset else events:
-        await response.write(event)
-    if reset:
-        return _cut(call.request, response)
-    await response.write_eof()
-    return response
-
-
-async def _cut_short(call: _Call, data: bytes, status: int) -> web.StreamResponse:
-    """Announce a whole body, send half of it, and cut the connection."""
-    response = web.StreamResponse(status=status, headers=call.headers)
-    response.content_type = "application/json"
-    response.content_length = len(data)
-    await response.prepare(call.request)
-    await response.write(data[: len(data) // 2])
-    return _cut(call.request, response)
-
-
-def _cut(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
-    """Close the connection as it is, without a word to the client."""
-    if request.transport is not None:
-        request.transport.close()
-    return response or web.Response(status=503)

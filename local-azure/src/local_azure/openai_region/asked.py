@@ -21,33 +21,42 @@ def fitting(schema: Any, text: str, parameter: str) -> str:
         raise errors.not_supported_here(parameter, f"its schema: {error}") from None
 
 
-def schema(body: Mapping[str, Any], said: Sequence[str]) -> Any:
-    """Return what `response_format` asks the answer to fit; None for text. Raises ApiError."""
-    wanted = body.get("response_format")
+def schema(wanted: Any, said: Sequence[str], *, at: str = "response_format") -> Any:
+    """Return what a format asks the answer to fit; None for text. Raises ApiError.
+
+    A chat keeps the schema in `json_schema`; a response, whose format is `text.format`, does not.
+    """
+    in_chat = at == "response_format"
     if wanted is None:
         return None
     kind = wanted.get("type") if isinstance(wanted, Mapping) else None
     if kind not in ("text", "json_object", "json_schema"):
         values = ("json_object", "json_schema", "text")
-        raise errors.invalid_value("response_format.type", kind, values)
+        raise errors.invalid_value(f"{at}.type", kind, values)
     if kind == "text":
         return None
     if kind == "json_object":
+        source = "messages" if in_chat else "input"
         if not any("json" in text.lower() for text in said):
             raise errors.invalid_request(
-                "'messages' must contain the word 'json' in some form, to use 'response_format' of"
-                " type 'json_object'.",
-                "messages",
+                f"'{source}' must contain the word 'json' in some form, to use '{at}' of type"
+                " 'json_object'.",
+                source,
             )
         return _ANY_OBJECT
-    named = _named(wanted.get("json_schema"), "response_format.json_schema")
+    where = f"{at}.json_schema" if in_chat else at
+    named = _named(wanted.get("json_schema") if in_chat else wanted, where)
     if "schema" not in named:
-        raise _missing("response_format.json_schema.schema")
-    return _object(named["schema"], "response_format")
+        raise _missing(f"{where}.schema")
+    return _object(named["schema"], at)
 
 
-def tools(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the tools that may be called. Raises ApiError."""
+def tools(body: Mapping[str, Any], *, in_chat: bool = True) -> list[Mapping[str, Any]]:
+    """Return the functions that may be called, which a chat keeps in `function`.
+
+    Raises ApiError.
+    """
+    functions = []
     given = body.get("tools")
     if given is None:
         return []
@@ -62,13 +71,18 @@ def tools(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             )
         if each["type"] != "function":
             raise errors.not_supported_here(f"tools[{index}].type")
-        function = _named(each.get("function"), f"tools[{index}].function")
-        _object(function.get("parameters", {}), f"tools[{index}].function.parameters")
-    return given
+        where = f"tools[{index}].function" if in_chat else f"tools[{index}]"
+        functions.append(_named(each.get("function") if in_chat else each, where))
+        _object(functions[-1].get("parameters") or {}, f"{where}.parameters")
+    return functions
 
 
 def tool(
-    body: Mapping[str, Any], listed: Sequence[Mapping[str, Any]], *, last_role: str
+    body: Mapping[str, Any],
+    listed: Sequence[Mapping[str, Any]],
+    *,
+    last_role: str,
+    in_chat: bool = True,
 ) -> Mapping[str, Any] | None:
     """Return the tool to call, and whether it was named; None for an answer. Raises ApiError.
 
@@ -76,18 +90,20 @@ def tool(
     """
     choice = body.get("tool_choice")
     if not listed:
+        # A response has both without tools too, and says so in its answer.
+        without = (None, "none") if in_chat else (None, "none", "auto", True, False)
         for name in ("tool_choice", "parallel_tool_calls"):
-            if body.get(name) not in (None, "none"):
+            if body.get(name) not in without:
                 raise errors.invalid_request(
                     f"'{name}' is only allowed when 'tools' are specified.", name
                 )
         return None
-    functions = {each["function"]["name"]: each["function"] for each in listed}
+    functions = {each["name"]: each for each in listed}
     name = next(iter(functions))
     if isinstance(choice, Mapping):
         if choice.get("type") != "function":
             raise errors.not_supported_here("tool_choice.type")
-        name = _named(choice.get("function"), "tool_choice.function")["name"]
+        name = _named(choice.get("function") if in_chat else choice, "tool_choice.function")["name"]
         if name not in functions:
             raise errors.invalid_request(
                 "Invalid value for 'tool_choice': it names no function of 'tools'.", "tool_choice"

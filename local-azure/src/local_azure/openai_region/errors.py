@@ -116,11 +116,11 @@ def operation_not_supported(operation: str, model: str) -> ApiError:
 
 
 def invalid_request(
-    message: str, parameter: str | None = None, code: str | None = None
+    message: str, parameter: str | None = None, code: str | None = None, *, status: int = 400
 ) -> ApiError:
     """Refuse a body; this error has OpenAI's form, not Azure's."""
     return ApiError(
-        400,
+        status,
         {
             "error": {
                 "message": message,
@@ -168,4 +168,51 @@ def not_supported_here(name: str, why: str = "") -> ApiError:
         f"The local Azure does not support this value of '{name}'{': ' if why else ''}{why}.",
         name,
         "not_supported_by_local_azure",
+    )
+
+
+def responses_not_offered() -> ApiError:
+    """Refuse the Responses API in a location that does not have it.
+
+    Microsoft Q&A 5845444 (westeurope, April 2026); ASSERT#129.
+    """
+    return _error(
+        404,
+        "NotFound",
+        "Azure OpenAI Responses API is not enabled in this region. Please check"
+        " https://aka.ms/aoai/responsesapi/availability",
+    )
+
+
+def no_such(what: str, name: str) -> ApiError:
+    """Refuse the id of a "Response" or a "Conversation" that the account does not have."""
+    return invalid_request(f"{what} with id '{name[:80]}' not found.", status=404)
+
+
+def previous_response_not_found(name: str) -> ApiError:
+    """Refuse to go on from what the account does not have (semantic-kernel#13128)."""
+    return invalid_request(
+        f"Previous response with id '{name[:80]}' not found.",
+        "previous_response_id",
+        "previous_response_not_found",
+    )
+
+
+def item_not_found(name: str, *, stored: bool) -> ApiError:
+    """Refuse an item that the account does not have (bifrost#6382; copilot-sdk#357)."""
+    remedy = (
+        ""
+        if stored
+        else " Items are not persisted when `store` is set to false. Try again with `store` set to"
+        " true, or remove this item from your input."
+    )
+    return invalid_request(f"Item with id '{name[:80]}' not found.{remedy}", "input")
+
+
+def invalid_encrypted_content(content: str) -> ApiError:
+    """Refuse what another account, or nobody, has encrypted (codex#8145)."""
+    return invalid_request(
+        f"The encrypted content {content[:4]}...{content[-4:]} could not be verified.",
+        None,
+        "invalid_encrypted_content",
     )

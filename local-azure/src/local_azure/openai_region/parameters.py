@@ -52,6 +52,15 @@ def _one_of(*values: str) -> Check:
     return check
 
 
+def _each_of(*values: str) -> Check:
+    def check(name: str, value: Any) -> None:
+        _kind(list, "an array")(name, value)
+        for each in value:
+            _one_of(*values)(name, each)
+
+    return check
+
+
 def _refused(name: str, _: Any) -> None:
     raise errors.not_supported_here(name)
 
@@ -68,6 +77,20 @@ def _logit_bias(name: str, value: Any) -> None:
     _kind(dict, "an object")(name, value)
     for token, bias in value.items():
         _between(-100, 100)(f"{name}.{token[:20]}", bias)
+
+
+def _members(**known: Check) -> Check:
+    def check(name: str, value: Any) -> None:
+        _kind(dict, "an object")(name, value)
+        for key, inner in value.items():
+            if key not in known:
+                raise errors.invalid_request(
+                    f"Unknown parameter: '{name}.{key[:80]}'.", name, "unknown_parameter"
+                )
+            if inner is not None:
+                known[key](f"{name}.{key}", inner)
+
+    return check
 
 
 def _stop(name: str, value: Any) -> None:
@@ -135,6 +158,94 @@ EMBEDDINGS: Final[Mapping[str, Check]] = {
     "user": _TEXT,
 }
 
+RESPONSES: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(
+        (
+            "conversation",
+            "input",
+            "max_output_tokens",
+            "model",
+            "previous_response_id",
+            "stream",
+            "tool_choice",
+            "tools",
+            "top_logprobs",
+        ),
+        _read_elsewhere,
+    ),
+    "background": _BOOLEAN,
+    "context_management": _refused,
+    "include": _each_of(
+        "code_interpreter_call.outputs",
+        "computer_call_output.output.image_url",
+        "file_search_call.results",
+        "message.input_image.image_url",
+        "message.output_text.logprobs",
+        "reasoning.encrypted_content",
+        "web_search_call.action.sources",
+    ),
+    "instructions": _TEXT,
+    "max_tool_calls": _kind(int, "an integer"),
+    "metadata": _kind(dict, "an object"),
+    "moderation": _refused,
+    "parallel_tool_calls": _BOOLEAN,
+    "prompt": _refused,
+    "prompt_cache_key": _TEXT,
+    "prompt_cache_retention": _one_of("in_memory", "24h"),
+    "reasoning": _members(
+        effort=CHAT["reasoning_effort"],
+        summary=_one_of("auto", "concise", "detailed"),
+        generate_summary=_one_of("auto", "concise", "detailed"),
+    ),
+    "safety_identifier": _TEXT,
+    "service_tier": CHAT["service_tier"],
+    "store": _BOOLEAN,
+    "stream_options": _members(include_obfuscation=_BOOLEAN),
+    "temperature": CHAT["temperature"],
+    "text": _members(format=_read_elsewhere, verbosity=CHAT["verbosity"]),
+    "top_p": CHAT["top_p"],
+    "truncation": _one_of("auto", "disabled"),
+    "user": _TEXT,
+}
+
+IMAGES: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(("model", "n", "partial_images", "prompt", "stream"), _read_elsewhere),
+    "background": _only("auto", "opaque"),
+    "input_fidelity": _one_of("high", "low"),
+    "moderation": _one_of("auto", "low"),
+    "output_compression": _between(0, 100),
+    "output_format": _only("png"),
+    "quality": _one_of("auto", "low", "medium", "high", "standard", "hd"),
+    "response_format": _one_of("url", "b64_json"),
+    "size": _one_of(
+        "auto", "1024x1024", "1024x1536", "1536x1024", "1024x1792", "1792x1024", "512x512"
+    ),
+    "style": _one_of("vivid", "natural"),
+    "user": _TEXT,
+}
+TRANSLATIONS: Final[Mapping[str, Check]] = {
+    "model": _read_elsewhere,
+    "prompt": _TEXT,
+    "response_format": _one_of("json", "text", "srt", "verbose_json", "vtt"),
+    "temperature": _between(0, 1),
+}
+TRANSCRIPTIONS: Final[Mapping[str, Check]] = {
+    **TRANSLATIONS,
+    "chunking_strategy": _only("auto"),
+    "include": _refused,
+    "language": _TEXT,
+    "stream": _read_elsewhere,
+    "timestamp_granularities": _each_of("word", "segment"),
+}
+SPEECH: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(("input", "model"), _read_elsewhere),
+    "instructions": _TEXT,
+    "response_format": _only("mp3", "wav", "pcm"),
+    "speed": _between(0.25, 4),
+    "stream_format": _one_of("audio", "sse"),
+    "voice": _TEXT,
+}
+
 # Reasoning models ("Azure OpenAI reasoning models", not supported): those that reason always; from
 # gpt-5.1 on a model need not.
 _REASONS: Final = re.compile(r"(gpt-5|o\d)(?![.\d])")
@@ -144,7 +255,13 @@ _ALWAYS: Final = {
     "presence_penalty": 0,
     "frequency_penalty": 0,
 }
+_REASONING_FAMILY: Final = re.compile(r"gpt-5|o\d")
 _NEVER: Final = ("logprobs", "top_logprobs", "logit_bias")
+
+
+def reasons(model: str) -> bool:
+    """Tell whether a model thinks before it answers, or can."""
+    return _REASONING_FAMILY.match(model) is not None
 
 
 def check(body: Mapping[str, Any], known: Mapping[str, Check], model: str) -> None:
@@ -166,3 +283,28 @@ def check(body: Mapping[str, Any], known: Mapping[str, Check], model: str) -> No
     for name, value in _ALWAYS.items():
         if given.get(name, value) != value:
             raise errors.unsupported_value(name, given[name], value)
+
+
+def is_integer(value: object) -> bool:
+    """Tell a whole number from a truth value, which Python takes for one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def integer(body: Mapping[str, Any], name: str, low: int, high: int) -> int | None:
+    """Return a whole number, None where it is not given. Raises ApiError."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if not is_integer(value) or not low <= value <= high:
+        raise errors.invalid_request(
+            f"Invalid '{name}': expected an integer from {low} to {high}.", name
+        )
+    return int(value)
+
+
+def boolean(body: Mapping[str, Any], name: str) -> bool:
+    """Return a truth value, False where it is not given. Raises ApiError."""
+    value = body.get(name)
+    if not isinstance(value, bool | None):
+        raise errors.invalid_request(f"Invalid '{name}': expected a boolean.", name)
+    return bool(value)

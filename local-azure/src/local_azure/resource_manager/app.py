@@ -400,8 +400,16 @@ def _body(resource: Resource, request: Request) -> Mapping[str, Any]:
     newer = kind.newer.get(request.api_version) if kind else None
     if not newer:
         return body
-    known = {name: value for name, value in body["properties"].items() if name not in newer}
-    return {**body, "properties": known}
+    properties = {**body["properties"]}
+    for path in newer:
+        name, _, part = path.partition(".")
+        if not part:
+            properties.pop(name, None)
+        elif isinstance(properties.get(name), Mapping):
+            properties[name] = {
+                key: properties[name][key] for key in properties[name].keys() - {part}
+            }
+    return {**body, "properties": properties}
 
 
 def _exported(properties: Mapping[str, Any], request: Request) -> Mapping[str, Any]:

@@ -308,7 +308,25 @@ _POOL = Shape(
                 required=frozenset({"id"}),
             ),
             most=30,
-        )
+        ),
+        "sessionAffinity": Shape(
+            name="BackendSessionAffinity",
+            properties={
+                "sessionId": Shape(
+                    name="BackendSessionId",
+                    properties={
+                        # In both casings in samples.
+                        "source": Text(form=re.compile("[Cc]ookie"), form_is="'cookie'"),
+                        "name": Text(
+                            shortest=1,
+                            form=re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"),  # RFC 6265, 4.1.1
+                            form_is="a cookie's name",
+                        ),
+                    },
+                    required=frozenset({"source", "name"}),
+                )
+            },
+        ),
     },
     required=frozenset({"services"}),
 )
@@ -358,6 +376,7 @@ BACKEND = Shape(
         "properties": Shape(
             name="BackendContractProperties",
             properties={
+                "azureRegion": _TEXT,
                 "circuitBreaker": _CIRCUIT_BREAKER,
                 "credentials": Shape(
                     name="BackendCredentialsContract",

@@ -53,8 +53,9 @@ class ResourceType:
     type with `creating` is a long-running operation, during which the resource has that
     provisioning state. A type with `record` is soft deleted: the record has that type. `patched`
     types take a PATCH; to restore one of a `recovered` type, a PUT needs to name nothing else.
-    `newer` has the properties that came after an api-version: there they are neither shown nor
-    taken. `routing` types are only part of a path, `read_only` types cannot be written by clients.
+    `newer` has the properties (`name` or `name.part`) that came after an api-version: there they
+    are neither shown nor taken. `routing` types are only part of a path, `read_only` types cannot
+    be written by clients.
     """
 
     name: str

@@ -342,10 +342,10 @@ _RESOURCES = (
 )
 
 
-def _apim_child(name: str, label: str, **more: Any) -> ResourceType:
-    return ResourceType(
-        name=name, label=label, api_versions=_API_MANAGEMENT, entity_tags=True, **more
-    )
+def _apim_child(
+    name: str, label: str, *, api_versions: tuple[str, ...] = _API_MANAGEMENT, **more: Any
+) -> ResourceType:
+    return ResourceType(name=name, label=label, api_versions=api_versions, entity_tags=True, **more)
 
 
 def _part_of_path(name: str, api_versions: tuple[str, ...]) -> ResourceType:
@@ -448,8 +448,13 @@ _TABLE = (
         body=bodies.BACKEND,
         build=_backend,
         patched=True,
-        # API Management, "What's new": pools and circuit breakers came in 2023.
-        newer={"2022-08-01": frozenset({"circuitBreaker", "pool", "type"})},
+        api_versions=(*_API_MANAGEMENT, "2025-03-01-preview"),
+        newer={
+            # API Management, "What's new": pools and circuit breakers came in 2023.
+            "2022-08-01": frozenset({"azureRegion", "circuitBreaker", "pool", "type"}),
+            # Azure's specification: BackendPool has it from 2025-03-01-preview on.
+            "2024-05-01": frozenset({"azureRegion", "pool.sessionAffinity"}),
+        },
     ),
     _apim_child(API, "Api", body=bodies.API, build=_api, patched=True),
     _apim_child(OPERATION, "Operation", body=bodies.OPERATION, build=_operation, patched=True),

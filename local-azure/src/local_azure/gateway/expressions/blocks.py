@@ -16,7 +16,7 @@ from local_azure.gateway.expressions.compiler import Compiler, Frame, by_type, f
 from local_azure.gateway.expressions.members import INDEX_SETTERS, PROPERTY_SETTERS
 from local_azure.gateway.expressions.operators import Expression, cast, common, convert
 from local_azure.gateway.expressions.parser import parse_block
-from local_azure.gateway.expressions.queries import elements
+from local_azure.gateway.expressions.queries import elements, tokens
 from local_azure.gateway.expressions.syntax import ExpressionError, Node
 from local_azure.gateway.expressions.types import Run, element_type
 from local_azure.gateway.expressions.values import default_of
@@ -212,12 +212,13 @@ class _Blocks(Compiler):
             read_as = cast(element, kind, node.line) if kind != inner else None
             body = self._loop(node.body)
         read = values.run
+        list_of = tokens if values.type == "JToken" else elements
 
         def run(frame: Frame) -> str | None:
             found = read(frame)
             if found is None:
                 raise null_reference()
-            for each in elements(found):
+            for each in list_of(found):
                 spend()
                 frame.locals[slot] = each
                 if read_as is not None:

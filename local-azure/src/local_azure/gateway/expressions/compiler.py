@@ -34,7 +34,13 @@ from local_azure.gateway.expressions.operators import (
     convert,
 )
 from local_azure.gateway.expressions.parser import parse_expression
-from local_azure.gateway.expressions.queries import CONTAINS_FOLDED, QUERIES, Query, elements
+from local_azure.gateway.expressions.queries import (
+    CONTAINS_FOLDED,
+    QUERIES,
+    Query,
+    elements,
+    tokens,
+)
 from local_azure.gateway.expressions.statics import (
     ADDERS,
     CONSTRUCTORS,
@@ -54,7 +60,7 @@ from local_azure.gateway.expressions.types import (
     element_type,
     generic,
 )
-from local_azure.gateway.expressions.values import default_of, is_of, unbox
+from local_azure.gateway.expressions.values import default_of, is_null, is_of, unbox
 
 MAX_LOCALS: Final = 100
 
@@ -510,6 +516,7 @@ class Compiler:
             else result.replace("<T>", f"<{inner}>")
         )
         read, do = target.run, query.run
+        list_of = tokens if target.type == "JToken" else elements
 
         def run(frame: Any) -> Any:
             values = read(frame)
@@ -518,11 +525,11 @@ class Compiler:
                     return None
                 raise null_reference()
             spend()
-            listed = elements(values)
+            listed = list_of(values)
             if read_argument is None:
                 return do(listed)
             argument = read_argument(frame)
-            if argument is None and query.takes == "int":
+            if argument is None and query.takes in ("int", "IEnumerable<T>"):
                 raise EvaluationError("Value cannot be null.")
             return do(listed, argument)
 
@@ -531,7 +538,7 @@ class Compiler:
     def _query_argument(self, node: syntax.Call, query: Query, inner: str) -> tuple[Run, str]:
         argument = node.arguments[0]
         if not query.is_lambda:
-            kind = inner if query.takes == "T" else query.takes or "object"
+            kind = filled(query.takes or "object", f"IEnumerable<{inner}>")
             return convert(self._argument(argument), kind, node.line, node.name).run, kind
         if not isinstance(argument, syntax.Lambda):
             raise ExpressionError(f"{node.name}: takes a lambda", node.line)
@@ -591,7 +598,16 @@ class Compiler:
     @expression.register
     def _(self, node: syntax.Cast) -> Expression:
         operand, kind = self._value(node.operand), node.type
-        return Expression(kind, cast(operand, kind, node.line))
+        if not node.nullable:
+            return Expression(kind, cast(operand, kind, node.line))
+        read = operand.run
+        made = cast(replace(operand, run=lambda value: value), kind, node.line)
+
+        def read_or_null(frame: Any) -> Any:
+            value = read(frame)
+            return None if is_null(value) else made(value)
+
+        return Expression(kind, read_or_null)
 
     @expression.register
     def _(self, node: syntax.As) -> Expression:

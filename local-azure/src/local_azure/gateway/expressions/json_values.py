@@ -243,7 +243,16 @@ def child(node: JToken, key: Any) -> JToken | None:
         return node.items.get(key)
     if isinstance(node, JArray) and isinstance(key, int):
         return element(node.items, key)  # type: ignore[no-any-return]
+    if not isinstance(node, (JObject, JArray)):
+        raise no_children(node)
     raise EvaluationError(f"Accessed {type(node).__name__} values with invalid key value: {key!r}.")
+
+
+def no_children(node: JToken) -> EvaluationError:
+    """Return what asking a value for a part of it fails with."""
+    return EvaluationError(
+        f"Cannot access child value on Newtonsoft.Json.Linq.{type(node).__name__}."
+    )
 
 
 def put_child(node: JToken, key: Any, value: Any) -> None:

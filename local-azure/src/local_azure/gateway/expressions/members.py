@@ -30,6 +30,7 @@ from local_azure.gateway.expressions.json_values import (
     select,
 )
 from local_azure.gateway.expressions.more import MORE
+from local_azure.gateway.expressions.queries import edge, tokens
 from local_azure.gateway.expressions.tables import attribute, entry, set_element, try_entry
 from local_azure.gateway.expressions.text import (
     as_basic,
@@ -49,12 +50,14 @@ from local_azure.gateway.expressions.text import (
     starts,
     substring,
 )
-from local_azure.gateway.expressions.types import Method, Overloads, Run, method
+from local_azure.gateway.expressions.types import Method, Overloads, Run, element_type, method
 from local_azure.gateway.expressions.values import (
     Guid,
     from_token,
+    is_of,
     serialize,
     to_string,
+    unbox,
     value_of,
 )
 
@@ -79,7 +82,7 @@ def _body(message: Request | Response) -> Request | Response | None:
 def _take_body(message: Request | Response, *, keep: bool) -> bytes:
     # What a policy reads is buffered, kept or not; no `catch` of an expression sees the refusal.
     content = (
-        message.buffered("policy-expression") if isinstance(message, Request) else message.body
+        message.buffered("policy-expression") if isinstance(message, Request) else message.whole()
     )
     if not keep:
         # `As<T>()` uses the body up unless it is told to preserve it.
@@ -121,6 +124,8 @@ def _nothing(_: Any) -> None:
 PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
     "Context": {
         "Api": attribute("api", "Api"),
+        # Assumed: null until a request is forwarded to a named backend, then what the policy named.
+        "Backend": attribute("backend", "Backend"),
         "Deployment": attribute("deployment", "Deployment"),
         "Elapsed": ("TimeSpan", lambda context: timedelta(seconds=context.elapsed)),
         "LastError": attribute("last_error", "LastError"),
@@ -168,6 +173,11 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
         "Section": attribute("section", "string"),
         "Source": attribute("source", "string"),
     },
+    "Backend": {
+        "AzureRegion": attribute("azure_region", "string"),
+        "Id": attribute("name", "string"),
+        "Type": attribute("type", "string"),
+    },
     "Api": {
         "Id": attribute("id", "string"),
         "IsCurrentRevision": ("bool", lambda _: True),
@@ -211,7 +221,9 @@ PROPERTIES: Final[dict[str, dict[str, tuple[str, Run]]]] = {
     "string": {"Length": ("int", len)},
     "[]": {"Length": ("int", len)},
     "JToken": {
+        "First": ("JToken", lambda node: edge(node, 0)),
         "HasValues": ("bool", lambda node: any(True for _ in node.children())),
+        "Last": ("JToken", lambda node: edge(node, -1)),
         "Type": ("JTokenType", json_type),
     },
     "JArray": {"Count": ("int", lambda array: len(array.items))},
@@ -326,6 +338,7 @@ METHODS: Final[dict[str, dict[str, Overloads]]] = {
     },
     "TimeSpan": {"ToString": method("", "string", to_string)},
     "JToken": {
+        "Children": method("", "IEnumerable<JToken>", tokens),
         "DeepClone": method("", "JToken", copy),
         "SelectToken": method("string", "JToken", select),
         "ToString": method(
@@ -411,7 +424,9 @@ def generic_method(owner: str, name: str, kind: str) -> Method | None:
                 lambda body, keep=False: _body_as(body, kind, keep=keep),
             )
         case (("JToken" | "JObject" | "JArray" | "JValue"), ("Value" | "ToObject")):
-            return method("[object]", kind, lambda node, *key: value_of(node, key, kind))
+            return method(
+                "[object]", kind.removesuffix("?"), lambda node, *key: value_of(node, key, kind)
+            )
         case ("JObject", "Children") if kind == "JProperty":
             return method("", "IEnumerable<JProperty>", properties_of)
         case (("JToken" | "JArray"), "Values"):
@@ -419,6 +434,16 @@ def generic_method(owner: str, name: str, kind: str) -> Method | None:
                 "",
                 f"IEnumerable<{kind}>",
                 lambda node: [from_token(each, kind) for each in node.children()],
+            )
+        case _, ("Cast" | "OfType") if element_type(owner) and owner != "string":
+            return method(
+                "",
+                f"IEnumerable<{kind}>",
+                lambda values: [
+                    unbox(each, kind) if name == "Cast" else each
+                    for each in tokens(values)
+                    if name == "Cast" or is_of(each, kind)
+                ],
             )
     return None
 

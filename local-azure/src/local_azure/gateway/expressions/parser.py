@@ -237,6 +237,8 @@ class _Builder(lark.Transformer[lark.Token, Node]):
     def generic_call(self, parts: list[Any], *, conditional: bool = False) -> Node:
         target, name, generic, arguments = parts
         kind = type_name(generic.strip()[1:-1], _line(name))
+        if name == "Value" and generic.strip()[1:-1].strip().endswith("?"):
+            kind += "?"  # `Value<bool?>("a")` is null where `Value<bool>("a")` is false
         return self._call(target, name, kind, arguments, conditional=conditional)
 
     def conditional_generic_call(self, parts: list[Any]) -> Node:
@@ -286,7 +288,8 @@ class _Builder(lark.Transformer[lark.Token, Node]):
 
     def cast(self, parts: list[Any]) -> Node:
         kind = type_name(parts[0], _line(parts[0]))
-        return Cast(type=kind, operand=parts[1], **_at(parts[0], parts[1]))
+        nullable = parts[0].endswith("?")
+        return Cast(type=kind, nullable=nullable, operand=parts[1], **_at(parts[0], parts[1]))
 
     def as_(self, parts: list[Any]) -> Node:
         kind = type_name(parts[1], _line(parts[1]))

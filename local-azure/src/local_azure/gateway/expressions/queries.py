@@ -6,8 +6,20 @@ from typing import Any, Final
 
 from multidict import CIMultiDict
 
-from local_azure.gateway.expressions.bounds import EvaluationError, spend
-from local_azure.gateway.expressions.json_values import JArray, JObject, JToken, element, json_type
+from local_azure.gateway.expressions.bounds import (
+    MAX_ITEMS,
+    EvaluationError,
+    TooMuchError,
+    spend,
+)
+from local_azure.gateway.expressions.json_values import (
+    JArray,
+    JObject,
+    JToken,
+    element,
+    no_children,
+    properties_of,
+)
 from local_azure.gateway.expressions.text import equals
 from local_azure.gateway.expressions.types import Method, Parameter, Run
 
@@ -20,14 +32,25 @@ def elements(values: Any) -> list[Any]:
         case JObject():
             return list(values.items.items())
         case JToken():
-            raise EvaluationError(
-                f"Cannot iterate over {json_type(values)}: it has no child values."
-            )
+            return list(values.children())
         case CIMultiDict():
             return [(name, values.getall(name)) for name in dict.fromkeys(values)]
         case dict():
             return list(values.items())
     return list(values)
+
+
+def tokens(values: Any) -> list[Any]:
+    """Return the elements of what is a JToken by its type: an object has properties there."""
+    return list(properties_of(values)) if isinstance(values, JObject) else elements(values)
+
+
+def edge(node: JToken, at: int) -> Any:
+    """Do `First` and `Last` of a token."""
+    if not isinstance(node, (JObject, JArray)):
+        raise no_children(node)
+    found = tokens(node)
+    return found[at] if found else None
 
 
 @dataclass(frozen=True)
@@ -106,6 +129,23 @@ def _distinct(values: list[Any]) -> list[Any]:
         return values
 
 
+def _concat(values: list[Any], more: Any) -> list[Any]:
+    joined = values + elements(more)
+    if len(joined) > MAX_ITEMS:
+        raise TooMuchError(f"The sequence has more than {MAX_ITEMS} elements.")
+    return joined
+
+
+def _leading(values: list[Any], test: Run) -> int:
+    return next((at for at, each in enumerate(values) if not test(each)), len(values))
+
+
+def _shared(values: list[Any], more: Any, *, wanted: bool) -> list[Any]:
+    others = elements(more)
+    spend(len(others) // 100 * len(values))
+    return _distinct([each for each in values if _has(others, each) is wanted])
+
+
 def _sum(values: list[Any], made: Run) -> Any:
     # A null adds nothing.
     return sum(number for each in values if (number := made(each)) is not None)
@@ -121,6 +161,7 @@ QUERIES: Final[dict[str, Query]] = {
         "bool", lambda values, test: all(test(each) for each in values), "bool", is_lambda=True
     ),
     "Any": Query("bool", _any, "bool", optional=True, is_lambda=True),
+    "Concat": Query("IEnumerable<T>", _concat, "IEnumerable<T>"),
     "Contains": Query("bool", _has, "T"),
     "Count": Query(
         "int",
@@ -134,8 +175,18 @@ QUERIES: Final[dict[str, Query]] = {
     "ElementAtOrDefault": Query(
         "T", lambda values, index: values[index] if 0 <= index < len(values) else None, "int"
     ),
+    "Except": Query(
+        "IEnumerable<T>",
+        lambda values, more: _shared(values, more, wanted=False),
+        "IEnumerable<T>",
+    ),
     "First": Query("T", _first, "bool", optional=True, is_lambda=True),
     "FirstOrDefault": Query("T", _or_none, "bool", optional=True, is_lambda=True),
+    "Intersect": Query(
+        "IEnumerable<T>",
+        lambda values, more: _shared(values, more, wanted=True),
+        "IEnumerable<T>",
+    ),
     "Last": Query(
         "T",
         lambda values, test=None: _first(_where(values, test)[::-1]),
@@ -167,12 +218,34 @@ QUERIES: Final[dict[str, Query]] = {
     "Single": Query("T", _single, "bool", optional=True, is_lambda=True),
     "SingleOrDefault": Query("T", _single_or_none, "bool", optional=True, is_lambda=True),
     "Skip": Query("IEnumerable<T>", lambda values, count: values[max(count, 0) :], "int"),
+    "SkipWhile": Query(
+        "IEnumerable<T>",
+        lambda values, test: values[_leading(values, test) :],
+        "bool",
+        is_lambda=True,
+    ),
     "Sum": Query("R", _sum, "number", is_lambda=True),
     "Take": Query("IEnumerable<T>", lambda values, count: values[: max(count, 0)], "int"),
+    "TakeWhile": Query(
+        "IEnumerable<T>",
+        lambda values, test: values[: _leading(values, test)],
+        "bool",
+        is_lambda=True,
+    ),
     "ToArray": Query("T[]", _limited),
     "ToList": Query("List<T>", _limited),
+    "Union": Query(
+        "IEnumerable<T>",
+        lambda values, more: _distinct(_concat(values, more)),
+        "IEnumerable<T>",
+    ),
     "Where": Query("IEnumerable<T>", _where, "bool", is_lambda=True),
 }
+
+
+def index_in(values: Any, value: Any) -> int:
+    """Do `IndexOf` of arrays and lists: -1 where it is not there."""
+    return next((at for at, each in enumerate(elements(values)) if _same(each, value)), -1)
 
 
 # `Contains` with a comparer.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from local_azure.gateway.expressions.bounds import EvaluationError
+from local_azure.gateway.expressions.bounds import MAX_ITEMS, EvaluationError, TooMuchError
 from local_azure.gateway.expressions.dates import (
     span,
 )
@@ -23,7 +23,7 @@ from local_azure.gateway.expressions.json_values import (
     token,
 )
 from local_azure.gateway.expressions.more import MORE
-from local_azure.gateway.expressions.queries import elements
+from local_azure.gateway.expressions.queries import elements, index_in
 from local_azure.gateway.expressions.tables import names, parsing
 from local_azure.gateway.expressions.text import (
     equals,
@@ -94,6 +94,12 @@ def _round(value: float, digits: int = 0) -> float:
     return round(value, max(0, min(digits, 15)))
 
 
+def _range(first: int, count: int) -> list[int]:
+    if not 0 <= count <= MAX_ITEMS:
+        raise TooMuchError(f"The range has less than none or more than {MAX_ITEMS} elements.")
+    return list(range(first, first + count))
+
+
 STATICS: Final[dict[str, dict[str, Overloads]]] = {
     "string": {
         "Compare": method(
@@ -136,6 +142,8 @@ STATICS: Final[dict[str, dict[str, Overloads]]] = {
         )
         for unit in ("days", "hours", "milliseconds", "minutes", "seconds")
     },
+    "Array": {"IndexOf": method("IEnumerable<object>, object?", "int", index_in)},
+    "Enumerable": {"Range": method("int, int", "IEnumerable<int>", _range)},
     "Convert": {
         "FromBase64String": method("string", "byte[]", from_base64),
         "ToBase64String": method("byte[]", "string", lambda data: base64.b64encode(data).decode()),

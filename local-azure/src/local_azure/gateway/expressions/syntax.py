@@ -133,9 +133,10 @@ class Conditional(Node):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cast(Node):
-    """`(type)operand`."""
+    """`(type)operand`; of a `nullable` type, as in `(bool?)operand`, null stays null."""
 
     type: str
+    nullable: bool
     operand: Node
 
 

@@ -378,11 +378,17 @@ def default_of(kind: str) -> Any:
     return _DEFAULTS.get(kind)
 
 
+def is_null(value: Any) -> bool:
+    """Tell whether a value is null, or JSON's null."""
+    return value is None or (isinstance(value, JValue) and value.value is None)
+
+
 def value_of(node: JToken, key: tuple[Any, ...], kind: str) -> Any:
     """Do `node.Value<kind>(key)`: `default(kind)` in the place of null."""
     found = child(node, key[0]) if key else node
-    if found is None or (isinstance(found, JValue) and found.value is None):
-        return default_of(kind)
+    if is_null(found):
+        return default_of(kind)  # none of `bool?`
+    kind = kind.removesuffix("?")
     name, arguments = generic(kind)
     if name in ("[]", "List") and isinstance(found, JArray):
         return [from_token(each, arguments[0]) for each in found.items]

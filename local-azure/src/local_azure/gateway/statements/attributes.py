@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from local_azure.gateway.exchange import Exchange, ProxyError
 from local_azure.gateway.expressions import (
@@ -13,6 +13,7 @@ from local_azure.gateway.expressions import (
     compile_expression,
     to_string,
 )
+from local_azure.gateway.expressions.values import Int64
 from local_azure.gateway.markup import Element, ExpressionSource, PolicyError
 from local_azure.gateway.statements.statement import Action, check_shape, refuse
 
@@ -48,6 +49,17 @@ def value(element: Element, source: str | ExpressionSource) -> Value:
         run = expression(element, source).run
         return lambda exchange: to_string(run(exchange))
     return lambda _: source
+
+
+def typed(element: Element, name: str) -> Callable[[Exchange], Any]:
+    """Compile an attribute whose value keeps its type."""
+    source = element.attributes[name]
+    if not isinstance(source, ExpressionSource):
+        return lambda _: source
+    compiled = expression(element, source)
+    read = compiled.run
+    # A `long` stays one: it is cast back as one.
+    return (lambda exchange: Int64(read(exchange))) if compiled.type == "long" else read
 
 
 def attribute(element: Element, name: str, default: str = "") -> Value:
@@ -199,7 +211,7 @@ def parts(
 def after_the_body_is_whole(
     element: Element, action: Action, *, statements: frozenset[str]
 ) -> Action:
-    """Return an action that reads a response that is still arriving where an expression asks it.
+    """Return an action that waits for a response that is still arriving where it comes to its body.
 
     `statements` are the names of children that see to it themselves.
     """
@@ -207,8 +219,7 @@ def after_the_body_is_whole(
         return action
 
     async def run(exchange: Exchange) -> None:
-        await exchange.read_response()
-        await action(exchange)
+        await exchange.with_body(action)
 
     return run
 

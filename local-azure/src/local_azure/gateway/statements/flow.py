@@ -1,20 +1,18 @@
 """Statements that decide what runs: conditions, repetition, variables, parts of other documents."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from local_azure.gateway.exchange import Exchange, ProxyError, Response, ReturnedResponse
-from local_azure.gateway.expressions.values import Int64
-from local_azure.gateway.markup import Element, ExpressionSource, PolicyError
+from local_azure.gateway.markup import Element, PolicyError
 from local_azure.gateway.statements.attributes import (
     Condition,
     condition,
     constant,
-    expression,
     flag,
     number,
-    value,
+    typed,
     whole_number,
 )
 from local_azure.gateway.statements.attributes import attribute as text_of
@@ -30,17 +28,10 @@ from local_azure.gateway.statements.statement import (
 
 def _set_variable(element: Element, _: Place) -> Action:
     name = constant(element, "name") or ""
-    source = element.attributes["value"]
-    if isinstance(source, ExpressionSource):
-        compiled = expression(element, source)
-        read = compiled.run
-        # A `long` stays one: it is cast back as one.
-        run = (lambda exchange: Int64(read(exchange))) if compiled.type == "long" else read
-    else:
-        run = value(element, source)
+    read = typed(element, "value")
 
     async def set_variable(exchange: Exchange) -> None:
-        exchange.variables[name] = run(exchange)
+        exchange.variables[name] = read(exchange)
 
     return set_variable
 
@@ -73,10 +64,6 @@ def _choose(element: Element, place: Place) -> Action:
 
 def _retry(element: Element, place: Place) -> Action:
     again = condition(element)
-    source = element.attributes["condition"]
-    reads_body = (
-        isinstance(source, ExpressionSource) and expression(element, source).reads_response_body
-    )
     count = whole_number(element, "count", "", 1, 50)
     interval = number(element, "interval", "", 0, 3600)
     delta = number(element, "delta", "0", 0, 3600)
@@ -96,9 +83,7 @@ def _retry(element: Element, place: Place) -> Action:
                 await body(exchange)
             except ProxyError as raised:
                 fault = raised
-            if reads_body:
-                await exchange.read_response()
-            if attempt == attempts or not _asks_for_more(again, exchange, fault):
+            if attempt == attempts or not await exchange.with_body(_asking(again, fault)):
                 if fault is not None:
                     raise fault
                 return
@@ -113,15 +98,18 @@ def _retry(element: Element, place: Place) -> Action:
     return retry
 
 
-def _asks_for_more(again: Condition, exchange: Exchange, fault: ProxyError | None) -> bool:
-    try:
-        return again(exchange)
-    except ProxyError:
-        # `context.Response.StatusCode` has no answer where there was no response: what went wrong
-        # first is the error, not the question about it.
-        if fault is not None:
-            return False
-        raise
+def _asking(again: Condition, fault: ProxyError | None) -> Callable[[Exchange], Awaitable[bool]]:
+    async def ask(exchange: Exchange) -> bool:
+        try:
+            return again(exchange)
+        except ProxyError:
+            # `context.Response.StatusCode` has no answer where there was no response: what went
+            # wrong first is the error, not the question about it.
+            if fault is not None:
+                return False
+            raise
+
+    return ask
 
 
 def _return_response(element: Element, place: Place) -> Action:

@@ -339,9 +339,12 @@ def _no_object(request: Request) -> Violations:
 def _newer_property(request: Request) -> Violations:
     sent = request.sent.get("properties") if isinstance(request.sent, dict) else None
     newer = request.kind.newer.get(request.api_version, ()) if request.kind else ()
-    for name, value in sent.items() if isinstance(sent, dict) else ():
-        if name in newer and value is not None:
-            yield {"name": name}
+    for path in sorted(newer):
+        value = sent
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            yield {"name": path.rpartition(".")[2], "path": path}
 
 
 def _malformed(request: Request) -> Violations:
@@ -438,7 +441,7 @@ BODY_RULES = (
         check=_newer_property,
         code="InvalidRequestContent",
         message="The request content was invalid and could not be deserialized: 'Could not find"
-        " member '{name}' of api-version {api_version}. Path 'properties.{name}'.'.",
+        " member '{name}' of api-version {api_version}. Path 'properties.{path}'.'.",
         source="M: azure-cli#26796",
     ),
     Rule(

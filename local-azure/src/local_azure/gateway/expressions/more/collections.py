@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from local_azure.gateway.expressions.bounds import MAX_ITEMS, EvaluationError, TooMuchError
 from local_azure.gateway.expressions.json_values import element
-from local_azure.gateway.expressions.queries import elements
+from local_azure.gateway.expressions.queries import elements, index_in
 from local_azure.gateway.expressions.tables import Library, entry, set_element, try_entry
 from local_azure.gateway.expressions.types import method
 
@@ -66,6 +66,7 @@ COLLECTIONS: Final = Library(
                 _add_all,
             ),
             "Clear": method("", "void", list.clear),
+            "IndexOf": method("T", "int", index_in),
         },
         "HashSet": {"Add": method("T", "bool", _add_to_set)},
         "Dictionary": {

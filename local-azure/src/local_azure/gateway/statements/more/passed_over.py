@@ -1,20 +1,19 @@
 """Statements that are checked and evaluated, and do nothing more here: they say so once, in a log.
 
-What they would do in Azure (record, cache) is seen by nobody but Azure Monitor, or makes no
-difference but in speed.
+What they would do in Azure (record, cache responses) is seen by nobody but Azure Monitor, or makes
+no difference but in speed.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from local_azure.gateway.exchange import Exchange
-from local_azure.gateway.markup import Element, ExpressionSource
+from local_azure.gateway.markup import Element
 from local_azure.gateway.statements.attributes import (
     Value,
     attribute,
     constant,
-    expression,
     value,
 )
 from local_azure.gateway.statements.statement import (
@@ -114,26 +113,7 @@ def _semantic_cache_lookup(element: Element, _: Place) -> Action:
     return _passed_over(element, values, "nothing is cached, each look-up misses")
 
 
-def _cache_lookup_value(element: Element, _: Place) -> Action:
-    name = constant(element, "variable-name") or ""
-    key = attribute(element, "key")
-    passed = _passed_over(element, [key], "nothing is cached, each look-up misses")
-    default = element.attributes.get("default-value")
-    read: Callable[[Exchange], Any] | None = None
-    if isinstance(default, ExpressionSource):
-        read = expression(element, default).run
-    elif default is not None:
-        read = attribute(element, "default-value")
-
-    async def look_up(exchange: Exchange) -> None:
-        await passed(exchange)
-        if read is not None:
-            exchange.variables[name] = read(exchange)
-
-    return look_up
-
-
-def _cache_value(element: Element, _: Place) -> Action:
+def _cache_store(element: Element, _: Place) -> Action:
     values = [attribute(element, name) for name in element.attributes if name != "id"]
     return _passed_over(element, values, "nothing is cached")
 
@@ -156,7 +136,7 @@ _SEMANTIC_LOOKUP: Final = Statement(
     note=_NOT_CACHED,
 )
 _SEMANTIC_STORE: Final = Statement(
-    compile=_cache_value,
+    compile=_cache_store,
     required=("duration",),
     sections=frozenset({"outbound"}),
     note=_NOT_CACHED,
@@ -180,26 +160,11 @@ PASSED_OVER: Final[Mapping[str, Statement]] = {
         children=True,
         note=_NOT_CACHED,
     ),
-    "cache-lookup-value": Statement(
-        compile=_cache_lookup_value,
-        required=("key", "variable-name"),
-        optional=("default-value", "caching-type"),
-        note=_NOT_CACHED + "; the default value is set",
-    ),
-    "cache-remove-value": Statement(
-        compile=_cache_value, required=("key",), optional=("caching-type",), note=_NOT_CACHED
-    ),
     "cache-store": Statement(
-        compile=_cache_value,
+        compile=_cache_store,
         required=("duration",),
         optional=("cache-response", "caching-type"),
         sections=frozenset({"outbound"}),
-        note=_NOT_CACHED,
-    ),
-    "cache-store-value": Statement(
-        compile=_cache_value,
-        required=("key", "value", "duration"),
-        optional=("caching-type",),
         note=_NOT_CACHED,
     ),
     "emit-metric": Statement(
