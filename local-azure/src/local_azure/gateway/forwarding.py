@@ -74,6 +74,8 @@ class Client:
         response = Response(
             status=answer.status, reason=answer.reason, headers=forwardable(answer.headers)
         )
+        for framing in {"Content-Length"} & answer.headers.keys():
+            response.headers[framing] = answer.headers[framing]  # for policies; not sent on
         length = answer.content_length
         wait = buffer and length is not None and length <= MAX_BUFFERED_RESPONSE
         if length is None or not (wait or answer.content.is_eof()):
