@@ -155,6 +155,8 @@ ENVELOPE = {"id", "name", "type", "systemData", "etag"}
 KNOWN = {
     "SERVICE.sku.name: 'PremiumV2' is taken",  # users create it; the model is open for more
     "BACKEND.properties.protocol: any text is taken",  # a rule of its own, with Azure's words
+    "BACKEND.properties.azureRegion: is none of the model",  # of 2025-03-01-preview, as the next
+    "BACKEND.properties.pool.sessionAffinity: is none of the model",
     "RESOURCEGROUP.location: may be left out",  # a rule of its own: LocationRequired
     "SERVICE.location: may be left out",
     "RESOURCEGROUP.properties: cannot be set",  # holds a state and nothing to set
