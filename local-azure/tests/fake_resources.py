@@ -149,10 +149,12 @@ def deploy_service(
     breaker: Any = None,
     tier: str = "BasicV2",
     endings: tuple[str, ...] = ("",),
+    operations: Mapping[str, tuple[str, str, str]] | None = None,
 ) -> None:
     """Deploy the service, its API at /inference/openai, and a pool of (priority, weight).
 
-    Each of `endings` is that of a model's backends and pool.
+    Each of `endings` is that of a model's backends and pool; further `operations` are (title,
+    method, template).
     """
     members = members or dict.fromkeys(LOCATIONS, (1, 1))
     resources.put(
@@ -201,6 +203,7 @@ def deploy_service(
         ("embeddings", "POST", "/deployments/{deployment-id}/embeddings"),
         ("models", "GET", "/models"),
         ("v1-chat", "POST", "/v1/chat/completions"),
+        *((name, method, path) for name, (_, method, path) in (operations or {}).items()),
     ):
         resources.put(
             f"{api}/operations/{name}",

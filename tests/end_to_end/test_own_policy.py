@@ -313,7 +313,8 @@ def waits(policy: str, *elapsed: float) -> list[float]:
     """Return the seconds that attempts wait which begin so long after the request came."""
     clock, services = Clock(), Services(*[500] * (len(elapsed) - 1), 200)
     context = exchange(services, clock=clock, started=clock.now)
-    context.variables |= {"attempts": 0, "tried": "", "kept": True}
+    context.variables |= {"attempts": 0, "tried": "", "kept": True, "id": "", "withheld": 0}
+    context.variables["missed"] = False
     began = iter(elapsed)
 
     async def forward(*arguments, **settings):
