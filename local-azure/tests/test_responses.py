@@ -238,6 +238,19 @@ def test_a_location_may_not_have_it():
     in_world(test)
 
 
+def test_a_body_is_read_and_told_again_or_refused_for_its_depth():
+    async def test(world):
+        headers = {"Authorization": f"Bearer {world.tokens.issue(PRINCIPAL, AUDIENCE)}"}
+        found = set()
+        for depth in range(900, 1010):
+            nested = "[" * depth + "]" * depth
+            data = f'{{"model":"chat","input":"a","metadata":{{"a":{nested}}}}}'
+            found.add((await world.call(V1, data=data, headers=headers)).status)
+        assert found == {200, 400}
+
+    in_world(test)
+
+
 # --- what follows ------------------------------------------------------------------------------
 
 
