@@ -79,8 +79,24 @@ def account_id(name: str) -> str:
     return f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/{name}-test"
 
 
+MORE_KINDS = (
+    ("image", "gpt-image-1", "2025-04-15"),
+    ("dalle", "dall-e-3", "3.0"),
+    ("whisper", "whisper", "001"),
+    ("scribe", "gpt-4o-transcribe", "2025-03-20"),
+    ("voice", "gpt-4o-mini-tts", "2025-03-20"),
+    ("tts", "tts", "001"),
+)
+
+
 def deploy_account(
-    resources: FakeResources, name: str, location: str, *, capacity: int = 100, local_auth=False
+    resources: FakeResources,
+    name: str,
+    location: str,
+    *,
+    capacity: int = 100,
+    local_auth=False,
+    every_kind=False,
 ) -> None:
     account = account_id(name)
     resources.put(
@@ -98,6 +114,7 @@ def deploy_account(
         ("chat", "gpt-5-mini", "2025-08-07"),
         ("classic", "gpt-4o", "2024-11-20"),
         ("embed", "text-embedding-3-small", "1"),
+        *(MORE_KINDS if every_kind else ()),
     ):
         resources.put(
             f"{account}/deployments/{deployment}",

@@ -11,19 +11,11 @@ import aiohttp
 import openai
 import pytest
 from fake_resources import PRINCIPAL, run
-from test_openai_region import ACCOUNT, AUDIENCE, World
+from test_openai_region import AUDIENCE, World
 from test_responses import error, events_of
 
 from local_azure.faults import Fault
 
-MODELS = {
-    "image": ("gpt-image-1", "2025-04-15"),
-    "dalle": ("dall-e-3", "3.0"),
-    "whisper": ("whisper", "001"),
-    "scribe": ("gpt-4o-transcribe", "2025-03-20"),
-    "voice": ("gpt-4o-mini-tts", "2025-03-20"),
-    "tts": ("tts", "001"),
-}
 V1 = "/openai/v1"
 PICTURE = {"model": "image", "prompt": "A cat"}
 SAY = {"model": "voice", "input": "Hello there", "voice": "alloy"}
@@ -33,15 +25,7 @@ SOUND = bytes(32_000)
 def in_world(test, *, capacity=100):
     async def body(stack):
         world = World()
-        await world.start(stack)
-        for name, (model, version) in MODELS.items():
-            world.resources.put(
-                f"{ACCOUNT}/deployments/{name}",
-                {
-                    "sku": {"name": "GlobalStandard", "capacity": capacity},
-                    "properties": {"model": {"name": model, "version": version}},
-                },
-            )
+        await world.start(stack, capacity=capacity, every_kind=True)
         await test(world)
 
     run(body)

@@ -7,13 +7,16 @@ import re
 import aiohttp
 import openai
 import pytest
+from arm_server import ACCOUNT, DEPLOYMENT, GROUP, LEAST, SUBSCRIPTION, version_of
 from fake_resources import PRINCIPAL, account_id, deploy_account, run, serve
 from pydantic import BaseModel
 from test_openai_region import AUDIENCE, World, in_world
 
 from local_azure.faults import Fault
+from local_azure.identity import RESOURCE_MANAGER
 from local_azure.openai_region import Responses, create_app
 from local_azure.openai_region.responses_store import KEPT_SECONDS, Context, Stored
+from local_azure.server import LocalAzure, Options
 
 V1 = "/openai/v1/responses"
 ASK = {"model": "chat", "input": "Hello"}
@@ -238,6 +241,19 @@ def test_a_location_may_not_have_it():
     in_world(test)
 
 
+def test_a_body_is_read_and_told_again_or_refused_for_its_depth():
+    async def test(world):
+        headers = {"Authorization": f"Bearer {world.tokens.issue(PRINCIPAL, AUDIENCE)}"}
+        found = set()
+        for depth in range(900, 1010):
+            nested = "[" * depth + "]" * depth
+            data = f'{{"model":"chat","input":"a","metadata":{{"a":{nested}}}}}'
+            found.add((await world.call(V1, data=data, headers=headers)).status)
+        assert found == {200, 400}
+
+    in_world(test)
+
+
 # --- what follows ------------------------------------------------------------------------------
 
 
@@ -417,6 +433,49 @@ def test_what_an_account_keeps_outlives_its_endpoint():
             if n == 0:
                 first = (await ask(world)).json
         assert (await get(world, first["id"])).json == first
+
+    run(body)
+
+
+def test_what_an_account_keeps_outlives_a_closed_port_and_goes_with_the_account(tmp_path):
+    async def body(stack):
+        azure = LocalAzure(tmp_path, Options(port=0, provisioning_seconds=0))
+        stack.push_async_callback(azure.stop)
+        await azure.start()
+        signed = {"Authorization": f"Bearer {azure.tokens.of_application(RESOURCE_MANAGER)}"}
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        bodies = {
+            path: json.loads(json.dumps(LEAST[path])) for path in (GROUP, ACCOUNT, DEPLOYMENT)
+        }
+        bodies[ACCOUNT]["properties"]["disableLocalAuth"] = False
+
+        async def manage(method, path, body=None):
+            url = f"{azure.endpoint}{path}?api-version={version_of(path)}"
+            async with session.request(method, url, json=body, headers=signed) as answer:
+                assert answer.status < 300, await answer.text()
+                return await answer.json() if method == "POST" else None
+
+        async def ask(method, path, body=None):
+            key = (await manage("POST", f"{ACCOUNT}/listKeys"))["key1"]
+            url = azure._sites[ACCOUNT.lower()].url + path
+            async with session.request(method, url, json=body, headers={"api-key": key}) as answer:
+                return answer.status, await answer.json()
+
+        for path, made in bodies.items():
+            await manage("PUT", path, made)
+        status, first = await ask("POST", V1, ASK)
+        assert status == 200, first
+        await manage("PUT", "/_local-azure/faults/foundry1", {"closed": True})
+        assert ACCOUNT.lower() not in azure._sites
+        await manage("DELETE", "/_local-azure/faults")
+        assert (await ask("GET", f"{V1}/{first['id']}")) == (200, first)
+        await manage("DELETE", DEPLOYMENT)
+        await manage("DELETE", ACCOUNT)
+        deleted = "/providers/Microsoft.CognitiveServices/locations/uksouth/resourceGroups/rg"
+        await manage("DELETE", f"{SUBSCRIPTION}{deleted}/deletedAccounts/foundry1")
+        for path, made in bodies.items():
+            await manage("PUT", path, made)
+        assert (await ask("GET", f"{V1}/{first['id']}"))[0] == 404
 
     run(body)
 

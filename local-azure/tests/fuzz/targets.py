@@ -9,6 +9,8 @@ import logging
 import re
 import shutil
 import tempfile
+import time
+import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from random import Random
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
+import aiohttp
 import arm_server
 import fake_resources
 from expression_context import context
@@ -415,7 +418,9 @@ def _data_planes(
     urls: dict[str, str] = {}
     with Wire() as wire:
         for name, location in fake_resources.LOCATIONS.items():
-            fake_resources.deploy_account(resources, name, location, capacity=10**6)
+            fake_resources.deploy_account(
+                resources, name, location, capacity=10**6, every_kind=True
+            )
             fake_resources.grant(resources, fake_resources.account_id(name))
             region = openai_region.create_app(
                 resources,
@@ -423,6 +428,7 @@ def _data_planes(
                 tokens=tokens,
                 faults=Faults(),
                 latency=lambda _: 0.0,
+                kept=openai_region.Responses(time.time, most=20),
             )
             urls[f"{name}-test.openai.azure.com"] = wire.do(
                 fake_resources.serve(wire.stack, region)
@@ -445,6 +451,10 @@ _DATA_PATHS: Final = [
     "/openai/v1/audio/transcriptions",
     "/openai/v1/audio/speech",
 ]
+
+
+warnings.simplefilter("ignore", aiohttp.BadContentDispositionHeader)
+warnings.simplefilter("ignore", aiohttp.BadContentDispositionParam)
 
 
 def data_case(rng: Random) -> tuple[Any, ...]:

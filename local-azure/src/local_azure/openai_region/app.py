@@ -221,6 +221,9 @@ class _Region:
                 )
                 _check_api_version(call.api_version, v1=v1, since=since)
                 return await handler(call)
+            except RecursionError:  # what could just be read, and no longer be told again
+                error = errors.invalid_request("The JSON body of your request is nested too deep.")
+                return await answer(call, error.body, status=error.status)
             except errors.ApiError as error:
                 if error.retry_after is not None:
                     call.headers["Retry-After"] = str(error.retry_after)

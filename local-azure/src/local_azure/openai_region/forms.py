@@ -36,8 +36,9 @@ async def read(request: web.Request) -> Form:
         raise errors.invalid_request("The request is no 'multipart/form-data'.")
     try:
         return await _read(_parts(request, await request.read()))
-    # Whatever aiohttp raises for what is no part, or is in an encoding that is none.
-    except (ValueError, LookupError, RuntimeError, AssertionError):
+    # Whatever aiohttp raises for what is no part, or is in an encoding that is none; it warns of
+    # headers, which raises where warnings are errors.
+    except (ValueError, LookupError, RuntimeError, RuntimeWarning, AssertionError):
         raise errors.invalid_request("We could not parse the form of your request.") from None
 
 

@@ -73,7 +73,7 @@ def _models(location: str, now: float) -> Iterator[Mapping[str, Any]]:
             "name": name,
             "version": version,
             "maxCapacity": 3,
-            "capabilities": {"embeddings" if "embedding" in name else "chatCompletion": "true"},
+            "capabilities": {models.capability(name): "true"},
             "deprecation": {"inference": date},
             "lifecycleStatus": "GenerallyAvailable",
             "skus": skus,

@@ -1,7 +1,7 @@
 """The models that can be deployed: where, in which versions, and until when.
 
 Sources: Azure OpenAI, "Model region availability" of April 2026, and "Model retirement schedule" of
-2026-08-26: those that chat or embed.
+2026-08-26: those that chat, embed, draw, write down or speak.
 """
 
 from datetime import date
@@ -54,6 +54,18 @@ text-embedding-3-large 1 2027-04-15
 text-embedding-3-small 1 2027-04-15
 text-embedding-ada-002 2 2027-04-15
 text-embedding-ada-002 1 2027-04-15
+gpt-image-1 2025-04-15 2026-10-23
+gpt-image-1-mini 2025-10-06 2027-04-07
+gpt-image-1.5 2025-12-16 2026-12-16
+gpt-image-2 2026-04-21 2027-04-21
+gpt-4o-transcribe 2025-03-20 2026-10-15
+gpt-4o-mini-transcribe 2025-12-15 2026-12-15
+gpt-4o-mini-transcribe 2025-03-20 2026-10-15
+gpt-4o-mini-tts 2025-12-15 2026-12-15
+gpt-4o-mini-tts 2025-03-20 2026-10-15
+tts 001 2026-12-15
+tts-hd 001 2026-12-15
+whisper 001 2026-12-15
 """
 RETIRES: Final = {
     (model, version): date.fromisoformat(on)
@@ -65,6 +77,22 @@ VERSIONS: Final = {
 }
 """The first version of a model is the one that is deployed where none is named. ? Azure's own
 default differs from model to model."""
+
+
+# ? what Azure calls all but the first and the last.
+_CAPABILITIES: Final = {
+    "embedding": "embeddings",
+    "image": "imageGenerations",
+    "transcribe": "audioTranscriptions",
+    "whisper": "audioTranscriptions",
+    "tts": "audioSpeech",
+    "": "chatCompletion",
+}
+
+
+def capability(model: str) -> str:
+    """Return what a model is made for, by its name."""
+    return next(made_for for word, made_for in _CAPABILITIES.items() if word in model)
 
 
 def offered(sku: str, model: str, location: str) -> bool | None:
