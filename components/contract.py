@@ -91,6 +91,11 @@ class Outputs(Generic[T]):
         return f"{self.inference_url}/openai/v1/chat/completions"
 
     @property
+    def responses_url(self) -> str:
+        """Where a response is asked for, and below which each is found by its id."""
+        return f"{self.inference_url}/openai/v1/responses"
+
+    @property
     def models_url(self) -> str:
         """Where the models are listed, by the same pool and policy and at no cost."""
         return f"{self.inference_url}/openai/v1/models"

@@ -21,6 +21,7 @@ SENDING = (
     "max_requests",
     "concurrency",
     "wait_ready",
+    "api",
     "zero_tokens",
     "watch",
     "fail_fast",
@@ -59,6 +60,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser.error("--by and --picture show the log; give --from-logs as well")
     if options.picture and not options.by:
         parser.error("--picture FILE draws the hours; give --by hour as well")
+    if options.zero_tokens and options.api not in (None, "models"):
+        parser.error("--zero-tokens lists the models; leave out --api, or write --api models")
+    options.api = "models" if options.zero_tokens else options.api or "chat"
     options.concurrency = options.concurrency or CONCURRENCY
     if options.fail_fast and not options.watch:
         parser.error("--fail-fast stops --watch SECONDS; give both")
@@ -112,8 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         "denies access or has no such deployment yet; only then judge"
     )
     add("--wait-ready", **_number(_seconds, "TIME"), help=what)
-    what = "list the models instead of requesting completions; costs nothing"
-    add("--zero-tokens", action="store_true", help=what)
+    what = (
+        "what to ask for: chat completions (default); responses, of which one in each region is "
+        "then continued for two more turns; models, which costs nothing"
+    )
+    add("--api", choices=("chat", "responses", "models"), help=what)
+    add("--zero-tokens", action="store_true", help="the same as --api models")
     add = parser.add_argument_group("watching").add_argument
     what = (
         "repeat every SECONDS: prints a line when the verdict changes, and a heartbeat otherwise. "

@@ -49,8 +49,13 @@ def interpret(
     # may want more than 16 tokens.
     looked_at = status == 400 and (host or answer.region)
     if (200 <= status < 300 or looked_at) and isinstance(document, dict):
-        tokens = at(document, "usage", "total_tokens")
-        answer = replace(answer, tokens=tokens if isinstance(tokens, int) else 0, retry_after=None)
+        tokens, made = at(document, "usage", "total_tokens"), str(document.get("id"))
+        answer = replace(
+            answer,
+            tokens=tokens if isinstance(tokens, int) else 0,
+            response=made if re.fullmatch("resp_[A-Za-z0-9_-]{1,200}", made) else "",
+            retry_after=None,
+        )
         if answer.backend:
             return replace(answer, detail=said if looked_at else "")
         detail = "the answer has no x-backend-host"
@@ -82,12 +87,13 @@ def _refusal(status: int, outputs: Outputs[str], *, by_region: bool) -> tuple[Ou
             return "denied", _DENIED_BY_REGION, False
         return "denied", "is subscription_key that of this gateway? read the outputs again", True
     if status == 404:
-        remedy = f"is deployment {outputs.deployment} on this gateway? run `pulumi up`"
+        remedy = f"is deployment {outputs.deployment} on this gateway, and what is asked of it in "
+        remedy += "openai-gateway:apis? run `pulumi up`"
         return "failed", remedy, not by_region
     if 300 <= status < 400:
         return "failed", "set inference_url to the gateway itself", True
     if status < 500:
-        return "failed", f"does deployment {outputs.deployment} take a chat completion?", True
+        return "failed", f"does deployment {outputs.deployment} take such a request?", True
     return "failed", "look at the gateway and at the regions' health", False
 
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from components.contract import Outputs
 from components.traffic import Pool, Problem, differences, listed
 from probes.control_plane import FoundPool, Reading
+from probes.conversations import TURNS, Conversation
 from probes.evidence import CEILING, Counts, Plan, Trial, plan
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED
 from probes.hours import Hours
@@ -109,6 +110,7 @@ class Report:
     """One run, judged. `reading` is None where the control plane was skipped.
 
     `duration` is in seconds. `stopped` says why the run ended without a verdict of the traffic.
+    `conversations` were held where responses were asked for.
     `window` is how much of the gateway's log was read instead, as `24h`, and `hours` are those of
     it, where they were asked for.
     """
@@ -123,6 +125,7 @@ class Report:
     duration: float
     window: str = ""
     hours: Hours | None = None
+    conversations: tuple[Conversation, ...] = ()
 
     @property
     def outputs(self) -> Outputs[str]:
@@ -131,6 +134,10 @@ class Report:
     @property
     def plan(self) -> Plan:
         return self.expectation.plan
+
+    @property
+    def tokens(self) -> int:
+        return self.tally.tokens + sum(each.tokens for each in self.conversations)
 
     @cached_property
     def counts(self) -> Counts:
@@ -218,6 +225,7 @@ class Report:
             self._judged_pool("pool as declared", required=declared, equal=False),
             *self._judged_policy,
             Criterion("traffic as expected", not self.proved if decided else None, True, proof),
+            *self._judged_conversations,
         )
 
     @cached_property
@@ -286,7 +294,11 @@ class Report:
                 reasons.append(f"{found.label} is not {wanted}: {told(problems)}")
         if self.reading and self.reading.policy and self.reading.policy.differs:
             reasons.append("the policy is not as declared")
-        return reasons
+        return reasons + [
+            f"a conversation of {self.outputs.regions[each.backend]} is lost: {each.lost}"
+            for each in self.conversations
+            if each.lost
+        ]
 
     @property
     def _unknown(self) -> list[str]:
@@ -303,7 +315,12 @@ class Report:
             reasons.append(", ".join(filter(None, (known, self.stopped, only))))
         for reason, labels in self._unread.items():
             reasons.append(f"{listed(labels)} could not be read: {reason}")
-        return reasons
+        return reasons + [
+            f"whether a conversation of {self.outputs.regions[each.backend]} holds is not known: "
+            f"{each.unknown}"
+            for each in self.conversations
+            if each.unknown
+        ]
 
     @property
     def _as_expected(self) -> list[str]:
@@ -329,6 +346,8 @@ class Report:
             names = self.expectation.names(silent)
             step = f"look at the health, the quota and the circuit breaker of {names}"
             return f"{step}, which probably refuses requests" if self.tally.untold else step
+        if any(each.lost for each in self.conversations):
+            return "is the policy the stack's own? `pulumi up --refresh` puts it back"
         if not self._live:
             return "read the pool: is a member's priority lower than the others'?"
         return "the pool is right, so look for tripped circuit breakers and session affinity"
@@ -352,6 +371,16 @@ class Report:
             return [Criterion(name, None, bool(found), "not read")]
         detail = "Azure has another policy" if found.differs else "white space aside"
         return [Criterion(name, not found.differs, True, detail)]
+
+    @property
+    def _judged_conversations(self) -> list[Criterion]:
+        """Of runs that held some."""
+        held = [each.held for each in self.conversations]
+        if not held:
+            return []
+        detail = f"{held.count(True)} of {len(held)} had {TURNS} turns in the region they began in"
+        passed = False if False in held else None if None in held else True
+        return [Criterion("conversations hold", passed, True, detail)]
 
     def _describe(self, trial: Trial) -> str:
         region = self.outputs.regions[trial.backend]

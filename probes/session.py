@@ -144,7 +144,7 @@ def probe(options: Namespace, source: sources.Source, shown: Text, most: int) ->
     async def both() -> None:
         await asyncio.gather(control_plane(), traffic.send())
 
-    shown.start(source, max_requests=most, zero_tokens=options.zero_tokens)
+    shown.start(source, max_requests=most, api=options.api)
     run = both()
     try:
         asyncio.run(run)
@@ -161,6 +161,7 @@ def probe(options: Namespace, source: sources.Source, shown: Text, most: int) ->
         max_requests=most,
         started=started + timedelta(seconds=traffic.waited),
         duration=time.monotonic() - begin - traffic.waited,
+        conversations=traffic.conversations,
     )
     shown.end(report)
     return report

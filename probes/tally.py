@@ -16,7 +16,8 @@ class Answer:
 
     `backend` is None where the gateway did not say which one answered. `region` is the display
     name that the answer itself gave. `attempts` above 1 means that the gateway tried others before;
-    `tried` names each of those and the status it met, where the gateway says so. `detail` says what
+    `tried` names each of those and the status it met, where the gateway says so. `response` is the
+    id of one that can be continued. `detail` says what
     went wrong, `remedy` what to do; `hopeless` is what goes wrong every time. `unready` says what a
     new role or deployment may mend by itself.
     """
@@ -28,6 +29,7 @@ class Answer:
     region: str | None = None
     attempts: int = 1
     tried: tuple[tuple[str, str], ...] = ()
+    response: str = ""
     tokens: int = 0
     retry_after: float | None = None
     detail: str = ""

@@ -13,6 +13,7 @@ import httpx
 
 from components.contract import Outputs
 from components.resource_manager import connection
+from probes.conversations import QUESTION, Conversation, hold
 from probes.interpretation import interpret
 from probes.report import Expectation
 from probes.tally import Answer, Tally
@@ -37,11 +38,12 @@ SIGN_OF_LIFE: Final = 60.0  # seconds between two lines that say so
 class TrafficRun:
     """One run: `await run.send()`, then `tally` has the answers and `stopped` why it ended early.
 
-    Of the options it uses concurrency, timeout, wait_ready and zero_tokens. No request is retried,
+    Of the options it uses api, concurrency, timeout and wait_ready. No request is retried,
     no redirect followed, no cookie kept, and every request opens a connection of its own, which any
     instance of the gateway may take. While `wait_ready` lasts, a round ends at the first answer
     that is unready, `on_wait` is told now and then, and another one begins; what the last round met
-    is judged, `waited` seconds after the first began.
+    is judged, `waited` seconds after the first began. Of responses, `conversations` has what became
+    of one begun at each backend.
     """
 
     options: Namespace
@@ -51,6 +53,7 @@ class TrafficRun:
     on_wait: Callable[[str], None] = print
     stopped: str = ""
     waited: float = 0.0
+    conversations: tuple[Conversation, ...] = ()
 
     def __post_init__(self) -> None:
         self.under_way = asyncio.Event()  # set once the first request has been sent, or has failed
@@ -85,17 +88,24 @@ class TrafficRun:
         if not self._is_judged:
             for answer in self.tally.answers:
                 self.on_answer(answer)
+        if self.options.api == "responses":
+            async with self._client() as client:
+                left = max(1.0, self._limit - self._now())
+                self.conversations = await hold(client, self._outputs, self.tally.answers, left)
 
-    async def _round(self) -> None:
-        self._begin = time.monotonic()
-        in_flight: set[asyncio.Task[Answer]] = set()
-        async with httpx.AsyncClient(
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             **connection(self._outputs.inference_url),
             timeout=self._limit,
             limits=httpx.Limits(max_keepalive_connections=0),
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
             headers={"api-key": str(self._outputs.subscription_key), "user-agent": USER_AGENT},
-        ) as client:
+        )
+
+    async def _round(self) -> None:
+        self._begin = time.monotonic()
+        in_flight: set[asyncio.Task[Answer]] = set()
+        async with self._client() as client:
             try:
                 while not self.stopped:
                     room = self._room() - len(in_flight)
@@ -171,11 +181,12 @@ class TrafficRun:
         # One request that hangs must leave time for others.
         limit = self._limit / 3
         hooks = {"trace": self._trace}
-        if self.options.zero_tokens:
+        if self.options.api == "models":
             request = client.stream("GET", self._outputs.models_url, extensions=hooks)
         else:
-            question = {**CHAT, "model": self._outputs.deployment}
-            url = self._outputs.chat_url
+            is_chat, outputs = self.options.api == "chat", self._outputs
+            question = {**(CHAT if is_chat else QUESTION), "model": outputs.deployment}
+            url = outputs.chat_url if is_chat else outputs.responses_url
             request = client.stream("POST", url, json=question, extensions=hooks)
         body = b""
         try:

@@ -43,7 +43,8 @@ def render(report: Report) -> str:
             "retried": tally.retried,
             **{outcome: tally.outcomes[outcome] for outcome in get_args(Outcome)},
         },
-        "tokens": tally.tokens,
+        "tokens": report.tokens,
+        "conversations": [{**asdict(each), "held": each.held} for each in report.conversations],
         "by_backend": {
             name: {
                 "region": region,

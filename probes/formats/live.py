@@ -35,8 +35,8 @@ class Live(Text):
         self._console = Console(highlight=False)
         self._live = RichLive(console=self._console, transient=True, auto_refresh=False)
 
-    def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
-        super().start(source, max_requests=max_requests, zero_tokens=zero_tokens)
+    def start(self, source: Source, *, max_requests: int, api: str) -> None:
+        super().start(source, max_requests=max_requests, api=api)
         self._live.start()
         self._live.update(self._progress(), refresh=True)
 

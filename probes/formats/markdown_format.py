@@ -33,7 +33,7 @@ def render(report: Report) -> str:
         f"| {escape(c.detail)} |"
         for c in report.criteria
     ]
-    spent = f"{report.tally.requests} requests, {report.tally.tokens} tokens"
+    spent = f"{report.tally.requests} requests, {report.tokens} tokens"
     if report.window:
         spent = (
             f"{report.tally.requests} requests in the log of the last {report.window}, none sent"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from probes.control_plane import FoundPool, Reading
+from probes.conversations import TURNS
 from probes.report import Expectation, Report, attempts, counted, told, values
 from probes.sources import Source
 from probes.tally import Answer
@@ -24,12 +25,13 @@ class Text:
         self._number = 0
         self._waiting: list[str] | None = []
 
-    def start(self, source: Source, *, max_requests: int, zero_tokens: bool) -> None:
+    def start(self, source: Source, *, max_requests: int, api: str) -> None:
         """Say what is judged and what it may cost; nothing is sent before."""
         self._write(source.description)
-        tokens = "no" if zero_tokens else f"about {max_requests * TOKENS_A_REQUEST:,}"
+        tokens = "no" if api == "models" else f"about {max_requests * TOKENS_A_REQUEST:,}"
         most = f"[INFO] At most {max_requests} requests and {tokens} tokens"
-        self._write(f"{most}; it stops once the evidence is in")
+        then = ", then continues one in each region" if api == "responses" else ""
+        self._write(f"{most}; it stops once the evidence is in{then}")
 
     def start_of_log(self, source: Source, window: str) -> None:
         """Say what is judged where nothing is sent."""
@@ -125,7 +127,8 @@ def _summary(report: Report) -> list[str]:
         lines.append(f"  Not counted: {', '.join(apart)}")
     if tally.retried:
         lines.append(f"  Retries: {tally.retried} answers came after another region had failed")
-    spent = f"{tally.requests} requests, {tally.tokens} tokens"
+    lines += _conversations(report)
+    spent = f"{tally.requests} requests, {report.tokens} tokens"
     if report.window:
         spent = f"nothing; these {tally.requests} requests are those of the last {report.window}"
     lines += [f"  Spent: {spent}", *_hours(report), "", "Acceptance:"]
@@ -137,6 +140,14 @@ def _summary(report: Report) -> list[str]:
     if report.spread:
         lines.append("[OK] Load balancing test complete!")
     return [*lines, report.sentence]
+
+
+def _conversations(report: Report) -> list[str]:
+    lines = []
+    for each in report.conversations:
+        ended = each.lost or each.unknown or f"all there, {each.steps} asked in vain"
+        lines.append(f"    {MARKS[each.held]} {report.outputs.regions[each.backend]}: {ended}")
+    return [f"  Conversations of {TURNS} turns:", *lines] if lines else []
 
 
 def _hours(report: Report) -> list[str]:

@@ -146,7 +146,7 @@ def test_a_400_of_the_gateway_itself_is_no_answer(gateway, probe):
     gateway.answer = lambda _n: refusal(400, "Bad request")
     result = probe()
     assert result.code == 3
-    assert "does deployment chat take a chat completion?" in result.verdict
+    assert "does deployment chat take such a request?" in result.verdict
 
 
 DENIED = refusal(401, "Principal does not have access to API/Operation.", backend=2)
