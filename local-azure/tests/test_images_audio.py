@@ -396,6 +396,29 @@ def test_limits_and_faults_are_as_for_a_chat(path):
     in_world(test, capacity=1)
 
 
+def test_the_sdk_of_azure_asks_by_deployment():
+    async def body(world):
+        async with openai.AsyncAzureOpenAI(
+            azure_endpoint=world.url,
+            api_version="2025-04-01-preview",
+            azure_ad_token=world.tokens.issue(PRINCIPAL, AUDIENCE),
+            max_retries=0,
+        ) as client:
+            assert (await client.images.generate(**PICTURE)).data
+            assert (await client.images.edit(model="image", prompt="A", image=b"a")).data
+            ask = {"model": "whisper", "file": ("a.wav", SOUND)}
+            assert (await client.audio.transcriptions.create(**ask)).text == SAID
+            assert (await client.audio.speech.create(**SAY)).content
+            first = await client.responses.create(model="chat", input="Hello")
+            second = await client.responses.create(
+                model="chat", input="And?", previous_response_id=first.id
+            )
+            assert second.output_text == "Hello from UK South, turn 2. You said: And?"
+            assert (await client.responses.retrieve(first.id)).id == first.id
+
+    in_world(body)
+
+
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the SDK, of translations
 def test_the_sdk_parses_all_of_it():
     async def test(client):

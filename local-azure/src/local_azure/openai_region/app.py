@@ -374,7 +374,7 @@ class _Region:
         )
 
     async def delete_response(self, call: Call) -> web.StreamResponse:
-        """Delete a response (? the body: as the `openai` package expects none)."""
+        """Delete a response (OpenAI's API reference has the body)."""
         response = await self._response(call)
         self._kept.delete(response.id)
         return await answer(call, {"id": response.id, "object": "response", "deleted": True})
