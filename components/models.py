@@ -36,7 +36,8 @@ NO_RESPONSES_ON: Final = "April 2026"
 NO_RESPONSES: Final = ("westeurope",)
 
 SCHEDULE_OF: Final = "August 2026"
-# "Model retirement schedule" of 2026-08-26, those that chat or embed and have not retired by then.
+# "Model retirement schedule" of 2026-08-26, those that chat, embed, draw, write
+# down or speak and had not retired by then.
 _RETIRES: Final = """
 gpt-5 2025-08-07 2027-02-06
 gpt-5-mini 2025-08-07 2027-02-06
@@ -62,6 +63,18 @@ text-embedding-3-large 1 2027-04-15
 text-embedding-3-small 1 2027-04-15
 text-embedding-ada-002 1 2027-04-15
 text-embedding-ada-002 2 2027-04-15
+gpt-image-1 2025-04-15 2026-10-23
+gpt-image-1-mini 2025-10-06 2027-04-07
+gpt-image-1.5 2025-12-16 2026-12-16
+gpt-image-2 2026-04-21 2027-04-21
+gpt-4o-transcribe 2025-03-20 2026-10-15
+gpt-4o-mini-transcribe 2025-03-20 2026-10-15
+gpt-4o-mini-transcribe 2025-12-15 2026-12-15
+gpt-4o-mini-tts 2025-03-20 2026-10-15
+gpt-4o-mini-tts 2025-12-15 2026-12-15
+tts 001 2026-12-15
+tts-hd 001 2026-12-15
+whisper 001 2026-12-15
 """
 RETIRES: Final = {
     (model, version): date.fromisoformat(on)

@@ -17,7 +17,8 @@ from typing import Any, Final
 import yaml
 from pydantic.json_schema import GenerateJsonSchema
 
-from components.settings import NAMESPACE, Settings
+from components.inference_api import operations
+from components.settings import APIS, NAMESPACE, Settings
 from probes import exit_codes
 
 ROOT: Final = Path(__file__).parents[1]
@@ -29,12 +30,14 @@ DOCUMENTS: Final = tuple(
         "docs/previews.md",
         "docs/stack.md",
         "docs/models.md",
+        "docs/responses.md",
     )
 )
 """Documents with generated parts."""
 _LATER: Final = frozenset(
     (
         "acceptStarved",
+        "apis",
         "resourceSuffix",
         "breaker",
         "retries",
@@ -175,8 +178,20 @@ def filled(document: str) -> str:
         "exit codes of the comment": lambda: _exit_codes(exit_codes.COMMENT),
         "help of the probe": lambda: _help("probes/distribution.py"),
         "help of the comment": lambda: _help("probes/preview_comment.py"),
+        "operations": _operations,
     }
     return _PART.sub(lambda found: f"{found[1]}{found[2]}{parts[found[1]]()}\n", document)
+
+
+def _operations() -> str:
+    rows = ["| `apis` | what | method and path |", "|---|---|---|"]
+    for api in APIS:
+        rows += [
+            f"| `{api}` | {title} | `{method} {path}` |"
+            for name, (title, method, path) in operations([api]).items()
+            if not name.startswith(("v1-", "elsewhere-"))
+        ]
+    return "\n".join(rows)
 
 
 def _exit_codes(codes: Mapping[int, str]) -> str:

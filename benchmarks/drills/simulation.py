@@ -241,4 +241,5 @@ def _exchange(services: PolicyServices, clock: Callable[[], float]) -> Exchange:
         clock=clock,
     )
     exchange.variables |= {"attempts": 0, "tried": "", "kept": True}
+    exchange.variables |= {"id": "", "withheld": 0, "missed": False}  # it continues nothing
     return exchange

@@ -22,7 +22,7 @@ def test_a_rehearsal_leaves_the_stack_s_file_as_it_is(shell, tmp_path):
         cli("stack init dev")
         cli("up --yes --skip-preview --config-file Pulumi.incident.yaml")
         cli("preview --expect-no-changes --config-file Pulumi.incident.yaml")
-        assert "48 unchanged" in cli("refresh --yes --skip-preview")
+        assert "73 unchanged" in cli("refresh --yes --skip-preview")
         assert cli("stack ls").split("\n")[1].startswith("dev*")
         cli("destroy --yes --skip-preview --ignore-protect")
         cli("stack rm --yes dev")

@@ -43,7 +43,7 @@ def test_drift_is_shown_by_resource_and_property_and_put_back(shell, tmp_path, w
     with shell.serving("--provisioning", "0") as endpoint:
         run = way(shell, tmp_path)
         untouched = run("preview --refresh --diff --expect-no-changes --non-interactive")
-        assert "48 unchanged" in untouched
+        assert "73 unchanged" in untouched
         with portal(shell, endpoint) as change:
             change("/backends/inference-backend-pool", pool_services_1_priority=5)
             change("/backends/foundry3", description="mine", title="new")

@@ -35,7 +35,7 @@ def test_the_embedded_preview_declares_what_the_mocks_record(shell, declare_dev)
     }
     recorded = {(each.type, each.name): each for each in declare_dev.resources}
     assert set(embedded) == set(recorded)
-    assert len(embedded) == len(preview["steps"]) == len(declare_dev.resources) == 48
+    assert len(embedded) == len(preview["steps"]) == len(declare_dev.resources) == 73
     for resource, state in embedded.items():
         if state["custom"]:
             inputs = unwrap(recorded[resource].inputs)
@@ -55,13 +55,13 @@ def test_a_first_preview_of_the_incident_keeps_unknowns_and_names_the_region_tha
     ]
     assert [each["id"] for each in pool["pool"]["services"]] == [UNKNOWN] * 3
     assert [each["weight"] for each in pool["pool"]["services"]] == [100, 50, 50]
-    assert preview["changeSummary"] == {"create": 48}
+    assert preview["changeSummary"] == {"create": 73}
     assert "Expected traffic: UK South 100.0 %" in preview["diagnostics"][0]["message"]
 
     comment = shell.run("probes/preview_comment.py", "-", "--expect", "round-robin", text=text)
     assert comment.returncode == 1, comment.stderr
     assert comment.stdout.splitlines()[1] == "### ❌ 100 % of traffic to UK South"
-    assert "48 to create" in comment.stdout
+    assert "73 to create" in comment.stdout
 
 
 def test_a_mistyped_location_is_looked_up_at_the_local_azure_without_a_server(shell, tmp_path):

@@ -153,33 +153,33 @@ def test_the_commands_of_a_user_from_init_to_destroy(shell, tmp_path):
     with shell.serving("--provisioning", "0"):
         cli = Cli(shell, tmp_path / "project")
         cli("stack init dev")
-        assert "+ 48 to create" in cli("preview")
+        assert "+ 73 to create" in cli("preview")
         up = cli(f"{UP} --config-file Pulumi.incident.yaml")
-        assert "+ 48 created" in up
+        assert "+ 73 created" in up
         assert "Expected traffic: UK South 100.0 %" in up
         fixed = cli(UP)
         assert re.search(r"~ 8 updated\s+40 unchanged", fixed)
         assert "CONFIRMED" in judge(cli, 0)
-        assert "48 unchanged" in cli("refresh --yes --skip-preview")
+        assert "73 unchanged" in cli("refresh --yes --skip-preview")
         cli("preview --refresh --expect-no-changes")
         quiet = cli("preview")  # of the key, too, which only `up` looks up
-        assert "48 unchanged" in quiet
+        assert "73 unchanged" in quiet
         assert "Outputs:" not in quiet
         outputs = json.loads(cli("stack output --json"))
         assert outputs["subscription_key"] == "[secret]"
         cli.change_weight()
         cli("preview --refresh --expect-no-changes", expected=DRIFT)
         assert "foundry2 has weight 7" in judge(cli, 1)
-        assert "48 unchanged" in cli(UP)
+        assert "73 unchanged" in cli(UP)
         judge(cli, 1)
         assert "~ 1 updated" in cli(f"{UP} --refresh")
         judge(cli, 0)
         for command in ("destroy --yes", "destroy --yes --skip-preview"):
             assert "cannot be deleted" in cli(command, expected=REFUSED)
-        assert "48 unchanged" in cli("refresh --yes --skip-preview")
+        assert "73 unchanged" in cli("refresh --yes --skip-preview")
         cli.set(PROTECT, False)
-        assert "48 unchanged" in cli(UP)
-        assert "- 48 deleted" in cli("destroy --yes --skip-preview")
+        assert "73 unchanged" in cli(UP)
+        assert "- 73 deleted" in cli("destroy --yes --skip-preview")
 
 
 def test_the_policy_pack_stops_a_preview_and_names_the_rule(shell, tmp_path):
@@ -207,12 +207,12 @@ def test_both_ways_to_deploy_make_the_same_resources_by_the_same_requests(shell,
         up = shell.local_azure("up", "--stack", "dev")
         assert up.returncode == 0, up.stdout + up.stderr
         embedded = described(json.loads((shell.state / "stacks" / "dev.json").read_text()))
-    assert len(embedded) == 48
+    assert len(embedded) == 73
     assert by_engine.keys() == embedded.keys()
     for urn, state in embedded.items():
         assert by_engine[urn] == state, urn
     assert sorted(changes_in(log)[len(sent) :]) == sorted(sent)
-    assert len(sent) == 36  # the resources that are Azure's, and the key
+    assert len(sent) == 61  # the resources that are Azure's, and the key
 
 
 @pytest.mark.timeout(1800)
@@ -242,10 +242,10 @@ def test_a_change_of_the_regions_touches_those_regions_alone():
 def test_azure_has_what_the_state_says_after_every_up_that_changes_the_regions(cli):
     one, two, three = cli.regions
     cli.set(REGIONS, [two, one, three])
-    assert "48 unchanged" in cli(UP)
+    assert "73 unchanged" in cli(UP)
     cli("preview --refresh --expect-no-changes")
     cli.set(REGIONS, [one, two, three])
-    assert "48 unchanged" in cli(UP)
+    assert "73 unchanged" in cli(UP)
 
     cli.set(REGIONS, [{"name": "alpha", "location": "swedencentral"}, one, two, three])
     assert re.search(r"\+ 6 created\s+~ 8 updated", cli(UP))
@@ -330,7 +330,7 @@ def test_a_refresh_preview_of_a_healthy_stack_is_no_fault_and_drift_is(cli):
     assert "33.3 %" in healthy
     cli.change_weight()
     assert "33.3 %" in cli.comment(cli(command), expected=0)
-    assert "48 unchanged" in cli(UP)
+    assert "73 unchanged" in cli(UP)
     told = cli.probe(expected=1)
     assert "pulumi up --refresh" in told
     assert "~ 1 updated" in cli(f"{UP} --refresh")

@@ -13,7 +13,7 @@ def test_a_reader_previews_a_deployed_stack(deployed):
     deployed.environment["ARM_CLIENT_ID"] = READER
     preview = deployed.local_azure("preview", "--refresh")
     assert preview.returncode == 0, preview.stdout + preview.stderr
-    assert "48 unchanged" in preview.stdout
+    assert "73 unchanged" in preview.stdout
     up = deployed.local_azure("up", "--config-file", "Pulumi.incident.yaml")
     assert "AuthorizationFailed" in up.stdout
 

@@ -134,7 +134,7 @@ def test_the_steps_on_a_laptop(warm, shell):
     assert "ROUND-ROBIN CONFIRMED" in healthy
     assert "East US" in faulty.split("not balanced: ")[1]
     assert "exit code 1" in faulty
-    assert "- 48 deleted" in faulty
+    assert "- 73 deleted" in faulty
 
 
 def test_the_application_calls_the_gateway(environment, deployed, tmp_path):

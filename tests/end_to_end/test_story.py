@@ -30,7 +30,7 @@ def probe(shell, *flags):
 def test_up_without_a_server_starts_one_and_leaves_nothing_running(first_up):
     shell, up = first_up
     assert up.returncode == 0, up.stdout + up.stderr
-    assert re.search(r"\+ 48 created", up.stdout)
+    assert re.search(r"\+ 73 created", up.stdout)
     assert (shell.state / "server.json").read_text() == ""
     url = json.loads(shell.local_azure("output").stdout)["gateway_url"]
     port = int(url.rpartition(":")[2])
@@ -49,7 +49,7 @@ def test_units_of_the_gateway_that_comes_back_do_not_break_the_proof(
 def test_a_second_up_changes_nothing(deployed):
     again = deployed.local_azure(*DEV)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert re.search(r"Resources:\s+48 unchanged", again.stdout), again.stdout
+    assert re.search(r"Resources:\s+73 unchanged", again.stdout), again.stdout
 
 
 def test_a_region_that_is_down_is_no_proof(deployed):

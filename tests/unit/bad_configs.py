@@ -21,6 +21,7 @@ CHAT = {
 DROP = object()
 HEARD = {"alertEmails": ["team@example.com"]}  # so that nothing is warned of
 
+APIS = "chat, embeddings, models, responses, images, audio"
 LIST_REGIONS = "list 2 to 30 regions, each with a name and a location"
 LIST_MODELS = "list at least one model, each with name, model, version, sku and capacity"
 NAME = (
@@ -82,6 +83,19 @@ def at(changes: dict[str, Any], **config: Any) -> dict[str, Any]:
 BAD: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no regions", at({"regions": DROP}), [f"regions is missing: {LIST_REGIONS}"]),
     ("empty regions", at({"regions": []}), [f"regions is a list of 0: {LIST_REGIONS}"]),
+    ("no API", at({"apis": []}), [f"apis is []: list some of {APIS}, each once"]),
+    (
+        "an API twice",
+        at({"apis": ["chat", "chat"]}),
+        [f'apis is ["chat", "chat"]: list some of {APIS}, each once'],
+    ),
+    (
+        "an API with a typo",
+        at({"apis": ["chat", "response"]}),
+        [f'apis[1] is "response": write one of {APIS}'],
+    ),
+    ("a text for the APIs", at({"apis": "chat"}), [f'apis is "chat": list some of {APIS}']),
+    ("no APIs at all", at({"apis": None}), [f"apis is null: list some of {APIS}"]),
     ("one region", at({"regions": many(1)}), [f"regions is a list of 1: {LIST_REGIONS}"]),
     ("31 regions", at({"regions": many(31)}), [f"regions is a list of 31: {LIST_REGIONS}"]),
     ("null regions", at({"regions": None}), [f"regions is null: {LIST_REGIONS}"]),

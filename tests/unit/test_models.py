@@ -99,3 +99,18 @@ def test_a_model_that_the_schedule_has_not_got_is_a_warning(model, version, told
     assert parse(wrong).warnings == (
         f"openai-gateway:models[0].{told}; `python probes/models.py` asks Azure",
     )
+
+
+def test_a_location_without_the_responses_api_is_a_warning():
+    config = at({"regions.0.location": "westeurope"})
+    (line,) = parse(config).warnings
+    assert line == (
+        "openai-gateway:apis: responses are not offered in westeurope (April 2026), whose share of "
+        "them would get 404; list apis without responses, or choose other locations"
+    )
+    assert parse({**config, "apis": ["chat", "models"]}).warnings == ()
+
+
+@pytest.mark.parametrize(("model", "version"), [("whisper", "001"), ("gpt-image-2", "2026-04-21")])
+def test_models_that_draw_and_listen_are_of_the_schedule_too(model, version):
+    assert models.unknown(model, version) == ""

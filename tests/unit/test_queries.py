@@ -61,7 +61,8 @@ class Log:
         )
 
     def add(self, backend, count=1, code=200, at=NOON, *, attempts=1, took=90, tokens=0, **other):
-        """Log some requests: `other` may name the `service` and the `api`."""
+        """Log some requests: `other` may name the `service` and the `api`, and count `steps`."""
+        steps = f', "x-backend-steps": "{other["steps"]}"' if "steps" in other else ""
         url = f"https://{backend}-a.OpenAI.azure.com/openai/deployments/chat" if backend else ""
         service = other.get("service", SERVICE.lower())  # as Azure writes it
         self.connection.execute(
@@ -76,7 +77,7 @@ class Log:
                 code,
                 took,
                 took + 5,
-                f'{{"x-backend-attempts": "{attempts}"}}',
+                f'{{"x-backend-attempts": "{attempts}"{steps}}}',
                 service,
                 count,
             ],
@@ -234,6 +235,22 @@ def test_what_is_another_s_is_not_counted(log):
     assert log.ask("starved") == [
         {"Region": THIRD, "Expected": "33.3 %", "Share": 0.0, "Requests": 60}
     ]
+
+
+@pytest.mark.parametrize("name", ["starved", "ceiling"])
+def test_a_long_conversation_is_no_imbalance_and_hides_none(log, name):
+    log.answered(21, 20, 19)
+    log.add("foundry1", 400, steps=1)
+    assert log.ask(name) == []
+    shares = {row["Region"]: row["Share"] for row in log.ask("shares_over_time")}
+    assert shares == {FIRST: 35.0, SECOND: 33.3, THIRD: 31.7}
+    counts = {row["Backend"]: row["Requests"] for row in log.ask("counts")}
+    assert counts == {"foundry1": 21, "foundry2": 20, "foundry3": 19}
+    # Nor do a region's own conversations make up for new ones that it does not get.
+    silent = Log()
+    silent.answered(30, 30, 0)
+    silent.add("foundry3", 400, steps=2)
+    assert silent.regions("starved") == [THIRD]
 
 
 def test_without_traffic_no_region_is_starved_and_none_is_above(log):
