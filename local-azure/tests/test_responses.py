@@ -377,7 +377,12 @@ def test_another_account_has_none_of_it():
         reference = {"type": "item_reference", "id": first["output"][1]["id"]}
         bare = {"type": "reasoning", "id": reasoning["id"], "summary": []}
         user = {"role": "user", "content": "And?"}
-        for given in ([reference, user], [bare, user], [reasoning, user], [{**reference}]):
+        for given in (
+            [reference, user],
+            [bare, user],
+            [reasoning, user],
+            [{"id": reference["id"]}],
+        ):
             assert (await ask(worlds[0], input=given)).status == 200
         for given, name in ((reference, reference["id"]), (bare, bare["id"])):
             told = error(await ask(worlds[1], input=[given, user]))
@@ -498,6 +503,7 @@ def test_input_items_come_by_pages():
         assert (page["object"], page["has_more"]) == ("list", False)
         assert [item["role"] for item in page["data"]] == ["user", "assistant", "user", "system"]
         assert all(item["id"].startswith("msg_") for item in page["data"])
+        assert {item["status"] for item in page["data"]} == {"completed"}
         assert page["data"][1]["content"] == [{"type": "output_text", "text": "a"}]
         names = [item["id"] for item in page["data"]]
         assert (page["first_id"], page["last_id"]) == (names[0], names[-1])
@@ -555,8 +561,18 @@ def test_logprobs_are_told_where_they_are_asked_for():
 def test_a_reset_cuts_a_stream_and_a_fault_is_as_it_is_for_a_chat():
     async def test(world):
         world.faults.set("foundry1", Fault(reset=True))
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await ask(world, stream=True)
+        headers = {"Authorization": f"Bearer {world.tokens.issue(PRINCIPAL, AUDIENCE)}"}
+        body, received = {**ASK, "stream": True}, bytearray()
+
+        async def receive(answer):
+            while part := await answer.content.readany():
+                received.extend(part)
+
+        async with world.session.post(world.url + V1, json=body, headers=headers) as answer:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await receive(answer)
+        assert b"response.created" in received
+        assert b"response.completed" not in received
         world.faults.set("foundry1", Fault(status=429, retry_after=7))
         answer = await ask(world)
         assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
@@ -621,6 +637,7 @@ def test_a_stream_in_background_goes_on_where_it_was_cut():
             "response.in_progress",
         ]
         name = events[0]["response"]["id"]
+        assert (await get(world, name)).json == events[-1]["response"]
         assert events_of(await get(world, name, "?stream=true")) == events
         rest = events_of(await get(world, name, "?stream=true&starting_after=4"))
         assert rest == events[5:]

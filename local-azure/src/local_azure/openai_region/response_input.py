@@ -139,8 +139,9 @@ def _resolved(given: object, at: str, responses: Responses, *, stored: bool) -> 
     """Return an item; one that is only named is the one that the account keeps."""
     if not isinstance(given, Mapping):
         raise errors.invalid_request(f"Invalid '{at}': expected an object.", at)
-    # In a list of other items a reference need not say what it is.
-    if given.get("type") != "item_reference" and set(given) != {"id"}:
+    kind = given.get("type")
+    # A reference need not say what it is.
+    if not (kind == "item_reference" or (kind is None and set(given) - {"type"} == {"id"})):
         return given
     name = _text(given, "id", at)
     item = responses.item(name)
