@@ -7,7 +7,9 @@ tell is UNKNOWN or SECRET in their inputs, and never a violation; a value that i
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from html import unescape
+from pathlib import Path
 from typing import Any, Final
 
 from components.regions import Locations, normalise
@@ -40,13 +42,14 @@ ALERT: Final = "azure-native:monitor:ScheduledQueryRule"
 ACTION_GROUP: Final = "azure-native:monitor:ActionGroup"
 
 _VERSION: Final = re.compile(r"/v\d{8}\w*(?=:)")
-# The second way of a policy that declares it: what carries an id goes where that id is known. What
-# follows stands alone in a `when` that no request without an id meets.
+# The second way of a policy that declares it: what carries an id goes where that id is known. It
+# stands alone in a `when` that no request without an id meets, as policies/follow.xml reads them.
 _FOLLOWS: Final = '@((string)context.Variables["id"] != "")'
 _WHEN: Final = re.compile(
     r"""<when\s+condition\s*=\s*(["'])((?:(?!\1).)*)\1\s*>\s*(<set-backend-service\b[^<]*?/>)\s*</when>""",
     re.DOTALL,
 )
+_SET_ID: Final = re.compile(r"""<set-variable\s+name\s*=\s*(["'])id\1.*?/>""", re.DOTALL)
 _TEXT: Final = re.compile(r'"([^"]*)"')
 _XML_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _SET_BACKEND: Final = re.compile(
@@ -385,11 +388,32 @@ def policy_names_the_pool(stack: Stack) -> Findings:
 
 def _destinations(policy: str) -> set[tuple[str, str]]:
     """Return kind and value of each set-backend-service that a request without an id can meet."""
-    text = _WHEN.sub(
-        lambda when: "" if unescape(when[2]).strip() == _FOLLOWS else when[3],
-        _XML_COMMENT.sub("", policy),
-    )
+    text = _without_following(_XML_COMMENT.sub("", policy))
     return {(kind, unescape(value)) for kind, _, value in _SET_BACKEND.findall(text)}
+
+
+def follows(policy: str) -> bool:
+    """Tell whether a policy sends what carries an id where that is known."""
+    text = _XML_COMMENT.sub("", policy)
+    return _without_following(text) != text
+
+
+def _without_following(text: str) -> str:
+    if [_plain(found[0]) for found in _SET_ID.finditer(text)] != [_declared_id()]:
+        return text  # an id may be anything here
+    return _WHEN.sub(lambda it: "" if unescape(it[2]).strip() == _FOLLOWS else it[0], text)
+
+
+@cache
+def _declared_id() -> str:
+    text = Path(__file__).with_name("policies").joinpath("follow.xml").read_text("utf-8")
+    found = _SET_ID.search(text)
+    return _plain(found[0]) if found else ""
+
+
+def _plain(xml: str) -> str:
+    """Drop what Azure writes otherwise: white space, quotes, and what is escaped."""
+    return re.sub(r"""[\s"']""", "", unescape(xml))
 
 
 @_rule("The gateway's identity has a role on every account.")

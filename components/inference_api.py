@@ -65,7 +65,13 @@ def operations(apis: Iterable[str]) -> dict[str, tuple[str, str, str]]:
 
 
 _POLICIES: Final = Path(__file__).with_name("policies")
-_FRAGMENTS: Final = ("elsewhere", "exhausted", "throttled", "unanswered")  # embedded as they are
+_FRAGMENTS: Final = (
+    "elsewhere",
+    "exhausted",
+    "miss",
+    "throttled",
+    "unanswered",
+)  # embedded as they are
 _UNREAD: Final = re.compile(r"<!--.*?-->\s*|(?<=\n) +", re.DOTALL)
 _MEBIBYTE: Final = 1024 * 1024
 # Azure subscription and service limits, API Management: bytes of a policy document, seconds of a
@@ -119,7 +125,7 @@ def policy_xml(
         connecting=connecting,
         repeat_unanswered=str(retries.repeat_unanswered).lower(),
         buffer_response=str(not settings.streaming).lower(),
-        reveal_backend=str(settings.reveal_backend).lower(),
+        reveal=_part("reveal", reveal_backend=str(settings.reveal_backend).lower()),
         **{name: _part(name) for name in _FRAGMENTS},
     )
     # Of 16 KiB none is for words and indents.

@@ -77,6 +77,9 @@ def _sections(preview: Preview, reasons: Collection[str]) -> Iterator[tuple[str,
     """Give each section with what it is called when some of it is left out."""
     for name, pool in preview.pools:
         yield "the pool", _pool(name, pool, preview)
+    if preview.follows:
+        where = "what continues a response goes to the region that has it; shares are of the others"
+        yield "the conversations", ["", f"**Conversations:** {where}"]
     yield "the alarm", _alarm(preview)
     broken = preview.violations
     names: dict[tuple[str, str], list[str]] = {}

@@ -142,6 +142,14 @@ class Preview:
         return sum(each.type == guardrails.ALERT for each in declared), heard
 
     @property
+    def follows(self) -> bool:
+        """Whether what continues a response would go to the region that has it."""
+        policies = (
+            mapping(each.after) for each in self.resources if each.type == guardrails.POLICY
+        )
+        return any(guardrails.follows(str(each.get("value"))) for each in policies)
+
+    @property
     def allowed(self) -> list[str]:
         names = mapping(self.config.get("protect")).get("except")
         return [str(each) for each in names] if isinstance(names, list) else []

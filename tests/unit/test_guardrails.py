@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import html
 import json
+import re
 
 import pytest
 import recording
@@ -109,6 +111,9 @@ BYPASSES = [
     bypassed(FOLLOWS, FOLLOWS.replace("!=", "==")),
     bypassed(FOLLOWS, FOLLOWS.replace('"id"', '"order"')),
     bypassed(_ORDERED, f"""</when><otherwise>{_ORDERED}"""),
+    # What counts as an id is the declared expression, and nothing sets it otherwise.
+    bypassed("var id = context", 'var id = "x" + context'),
+    bypassed("<backend>", """<set-variable name='id' value="x" /><backend>"""),
     bypassed(
         'backend-id="inference-backend-pool"',
         """backend-id='@(context.Api.Id == "b" ? "foundry1" : "inference-backend-pool")'""",
@@ -458,7 +463,10 @@ def with_an_expression(policy):
 def as_azure_gives_it_back(policy):
     escaped = """'@((string)context.Variables[&quot;id&quot;] != &quot;&quot;)'"""
     assert """'@((string)context.Variables["id"] != "")'""" in policy
-    return policy.replace("""'@((string)context.Variables["id"] != "")'""", escaped)
+    policy = policy.replace("""'@((string)context.Variables["id"] != "")'""", escaped)
+    own = re.search(r"""<set-variable name="id" value='(.*?)' />""", policy, re.DOTALL)
+    value = html.escape(html.unescape(own[1]), quote=True)
+    return policy.replace(own[0], f"""<set-variable name="id" value="{value}" />""")
 
 
 @pytest.mark.parametrize(
