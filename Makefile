@@ -11,7 +11,7 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Many short processes run here: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test thorough production lint fuzz bench drill sweep alarm catch-table docs clients clean
+.PHONY: help demo test thorough production lint fuzz bench drill conversations sweep alarm catch-table docs clients clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -43,6 +43,9 @@ bench: $(READY) ## re-measure every claim of speed or cost
 
 drill: $(READY) ## what clients notice while regions fail, under load: prints it, and writes docs/drills.*
 	@$(BIN)/python -m benchmarks.drills --write
+
+conversations: $(READY) ## whether conversations hold on several gateway instances, and what that costs; writes docs/responses-measured.md
+	@$(BIN)/python -m benchmarks.conversations --write
 
 sweep: $(READY) ## which breaker, retries and timeout harm clients least, simulated; writes docs/sweep.md
 	@$(BIN)/python -m benchmarks.drills.sweep --write docs/sweep.md

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,23 @@ class Azure:
     key: str
     deployment: str
     group: str
+    pool: str
+    policy: str
+
+    async def change(
+        self, session: aiohttp.ClientSession, resource: str, api_version: str, **properties: Any
+    ) -> None:
+        """Change properties of a resource, as in the portal."""
+        found = await self.read(session, resource, api_version)
+        body = {"properties": {**found["properties"], **properties}}
+        url = f"{self.endpoint}{resource}?api-version={api_version}"
+        await self._send(session, "PUT", url, body)
+
+    async def read(self, session: aiohttp.ClientSession, resource: str, api_version: str) -> Any:
+        """Return a resource as it is."""
+        return await self._send(
+            session, "GET", f"{self.endpoint}{resource}?api-version={api_version}"
+        )
 
     async def begin(self, session: aiohttp.ClientSession, drill: Drill) -> Any:
         """Let it happen; return what `end` needs."""
@@ -76,17 +93,24 @@ class Azure:
 
 
 @asynccontextmanager
-async def deployed(drill: Drill, *, instances: int) -> AsyncIterator[Azure]:
-    """Serve and deploy the stack that a drill begins with, for the length of a `with`."""
+async def deployed(
+    drill: Drill, *, instances: int, latency: Mapping[str, float] = LATENCY
+) -> AsyncIterator[Azure]:
+    """Serve and deploy the stack that a drill begins with, for the length of a `with`.
+
+    `latency` has the seconds that each location takes to answer.
+    """
     with tempfile.TemporaryDirectory(prefix="drill-") as name:
-        async with _deployed(drill, instances, Path(name)) as azure:
+        async with _deployed(drill, instances, latency, Path(name)) as azure:
             yield azure
 
 
 @asynccontextmanager
-async def _deployed(drill: Drill, instances: int, folder: Path) -> AsyncIterator[Azure]:
-    latency = [f"--latency={location}={seconds}" for location, seconds in LATENCY.items()]
-    flags = ["--port=0", "--provisioning=0", f"--gateway-instances={instances}", *latency]
+async def _deployed(
+    drill: Drill, instances: int, latency: Mapping[str, float], folder: Path
+) -> AsyncIterator[Azure]:
+    slow = [f"--latency={location}={seconds}" for location, seconds in latency.items()]
+    flags = ["--port=0", "--provisioning=0", f"--gateway-instances={instances}", *slow]
     server = await _start(folder, "serve", *flags)
     try:
         line = (await _stdout(server).readline()).decode()
@@ -101,6 +125,8 @@ async def _deployed(drill: Drill, instances: int, folder: Path) -> AsyncIterator
             key=outputs["subscription_key"],
             deployment=outputs["deployment"],
             group=outputs["resource_group"],
+            pool=outputs["pool"]["id"],
+            policy=outputs["policy"]["id"],
         )
     finally:
         server.terminate()

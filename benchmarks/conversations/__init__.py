@@ -1,0 +1,1 @@
+"""Conversations of the Responses API through several unsynchronised gateway instances, measured."""
