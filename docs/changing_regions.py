@@ -21,6 +21,7 @@ from typing import Any, Final
 import yaml
 
 import demo
+from components.traffic import listed
 from local_azure import server
 from local_azure.environment import pulumi_variables
 
@@ -261,18 +262,19 @@ def _refusal(refused: str) -> str:
     return f"refused: {refused.splitlines()[0].removeprefix('error: ')}"
 
 
+_SHARED: Final = {"ApiPolicy": "policy", "ScheduledQueryRule": "rules", "Workbook": "workbook"}
+
+
 def _cell(resources: frozenset[tuple[str, str]]) -> str:
-    """Return the resources by name, each with its types; the alarm's as one."""
-    own = {
-        (kind, name)
-        for kind, name in resources
-        if kind not in ("ApiPolicy", "ScheduledQueryRule", "Workbook")
-    }
+    """Return the resources by name, each with its types; those that name regions in a word."""
+    own = {(kind, name) for kind, name in resources if kind not in _SHARED}
     lines = [
         f"`{name}`: {', '.join(sorted(kind for kind, other in own if other == name))}"
         for name in sorted({name for _, name in own})
     ]
-    return "<br>".join([*lines, *(["policy, rules and workbook"] if own < resources else [])])
+    kinds = {kind for kind, _ in resources}
+    shared = [word for kind, word in _SHARED.items() if kind in kinds]
+    return "<br>".join([*lines, *([listed(shared)] if shared else [])])
 
 
 def filled(document: str, rows: Sequence[Row]) -> str:

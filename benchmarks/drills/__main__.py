@@ -1,16 +1,19 @@
 """Failover drills: what clients of the gateway notice while regions fail, under load.
 
 Each drill has a local Azure of its own with the dev stack and the incident's response times, and
-clients that send 20 chat completions a second, a quarter of them as streams, whatever the answers
-do. They wait as long as the openai SDK does (600 s). `make drill` prints the table, and writes it
-and the picture to docs/. It takes five to eight minutes, most of it the waiting of `hangs`.
+clients that send 20 requests a second, whatever the answers do: chat completions, a quarter of them
+as streams, new responses, and one in eight that continues a response. They wait as long as the
+openai SDK does (600 s). `make drill` prints the table, and writes it and the picture to docs/. It
+takes five to eight minutes, most of it the waiting of `hangs`.
 
 Units are gateway instances, which share nothing. Failures are what clients saw before an answer
-began; they are told when they say when to come back and name nothing that is inside. Cut are
-answers that had begun. In `hangs` they are 504s on purpose: a call that a region took may have been
-executed. A region is left alone from when no request tries it for three seconds, and back when it
-answers after the fault. Shares are of the answers, in per cent, of the three regions. The picture
-is that of four instances.
+began, of what any region may answer; they are told when they say when to come back and name nothing
+that is inside. What continues a response is answered by the region that has it, or told when to
+come back while that region fails; lost is any other end. Cut are answers that had begun. In `hangs`
+failures are 504s on purpose: a call that a region took may have been executed. A region is left
+alone from when no new request tries it for three seconds, and back when it answers one after the
+fault. Times and shares are of new requests' answers, shares in per cent of the three regions. The
+picture is that of four instances.
 """
 
 import argparse
@@ -98,14 +101,16 @@ def main(arguments: list[str] | None = None) -> int:
     table = report.markdown(outcomes)
     print(f"\n{table}")
     harmed = sum(each.failures for each in outcomes if each.drill.spares_all)
+    lost = sum(each.lost for each in outcomes)
     print(f"client-visible failures while one region lives: {harmed}")
+    print(f"conversations lost: {lost}")
     if options.write:
         drawn = [each for each in outcomes if each.instances == max(INSTANCES)]
         (DOCS / "drills.svg").write_text(picture.draw(drawn), encoding="utf-8")
         (DOCS / "drills.md").write_text(
             f"# Failover drills\n\n{__doc__}\n{table}", encoding="utf-8"
         )
-    return 1 if harmed else 0
+    return 1 if harmed or lost else 0
 
 
 if __name__ == "__main__":

@@ -1,18 +1,25 @@
-"""The clients of a drill: a steady stream of chat completions, each with what became of it."""
+"""The clients of a drill: a steady stream of requests, each with what became of it."""
 
 import asyncio
 import json
 import math
+import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import aiohttp
 
 PER_SECOND = 20
 STREAMED_OF = 4
 """One request of so many asks for a stream."""
+RESPONSES_OF, CONTINUED_OF = 4, 8
+"""Of so many requests, one asks for a new response, and one continues a response."""
+LATEST = 400
+"""So many of the latest responses are continued."""
 PATIENCE = aiohttp.ClientTimeout(total=600)
 """The openai SDK's own default."""
 
@@ -23,7 +30,7 @@ class Sample:
 
     `status` is None where no answer came. `cut` says that it began and did not end. `region` and
     `attempts` are as the gateway reveals them. `told` says that a refusal named a time to come back
-    and nothing that is inside.
+    and nothing that is inside. `home` is the region of the response that it continues.
     """
 
     sent: float
@@ -33,6 +40,7 @@ class Sample:
     region: str = ""
     attempts: int = 0
     told: bool = False
+    home: str = ""
 
     @property
     def answered(self) -> bool:
@@ -56,6 +64,8 @@ class Load:
     began: float = field(default_factory=time.monotonic)
     samples: list[Sample] = field(default_factory=list)
     _stopped: bool = False
+    _made: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
+    """Responses by id, with their region."""
 
     @property
     def now(self) -> float:
@@ -73,18 +83,46 @@ class Load:
                 await asyncio.sleep(max(0.0, number / PER_SECOND - self.now))
                 if self._stopped:
                     return
-                group.create_task(self._ask(stream=number % STREAMED_OF == 0))
+                group.create_task(self._ask(number))
 
-    async def _ask(self, *, stream: bool) -> None:
+    async def _ask(self, number: int) -> None:
         sent = self.now
-        seen: dict[str, object] = {}
+        seen: dict[str, Any] = {}
         try:
-            await self._exchange(seen, stream=stream)
+            if number % RESPONSES_OF == 1:
+                await self._respond(seen)
+            elif number % CONTINUED_OF == 2 and self._made:
+                await self._respond(seen, *random.choice(self._made))
+            else:
+                await self._exchange(seen, stream=number % STREAMED_OF == 0)
         except (aiohttp.ClientError, TimeoutError, OSError):
             seen["cut"] = "status" in seen
-        self.samples.append(Sample(sent=sent, seconds=self.now - sent, **seen))  # type: ignore[arg-type]
+        self.samples.append(Sample(sent=sent, seconds=self.now - sent, **seen))
 
-    async def _exchange(self, seen: dict[str, object], *, stream: bool) -> None:
+    async def _respond(self, seen: dict[str, Any], previous: str = "", home: str = "") -> None:
+        body = {"model": self.deployment, "input": "Where are you?"}
+        if previous:
+            seen["home"], body["previous_response_id"] = home, previous
+        async with self.session.post(
+            f"{self.url}/openai/v1/responses",
+            json=body,
+            headers={"api-key": self.key},
+            timeout=PATIENCE,
+        ) as answer:
+            text = await self._note(seen, answer)
+            if answer.status == 200:
+                self._made.append((json.loads(text)["id"], seen["region"]))
+
+    async def _note(self, seen: dict[str, Any], answer: aiohttp.ClientResponse) -> str:
+        seen["status"] = answer.status
+        seen["region"] = answer.headers.get("x-backend-host", "").partition("-")[0]
+        seen["attempts"] = int(answer.headers.get("x-backend-attempts", 0))
+        body = await answer.text()
+        if answer.status != 200:
+            seen["told"] = "Retry-After" in answer.headers and "foundry" not in body
+        return body
+
+    async def _exchange(self, seen: dict[str, Any], *, stream: bool) -> None:
         path = f"openai/deployments/{self.deployment}/chat/completions?api-version=2024-10-21"
         async with self.session.post(
             f"{self.url}/{path}",
@@ -96,15 +134,10 @@ class Load:
             headers={"api-key": self.key},
             timeout=PATIENCE,
         ) as answer:
-            seen["status"] = answer.status
-            seen["region"] = answer.headers.get("x-backend-host", "").partition("-")[0]
-            seen["attempts"] = int(answer.headers.get("x-backend-attempts", 0))
-            body = await answer.text()
-            if answer.status != 200:
-                seen["told"] = "Retry-After" in answer.headers and "foundry" not in body
-            elif stream:
+            body = await self._note(seen, answer)
+            if answer.status == 200 and stream:
                 seen["cut"] = not body.endswith("data: [DONE]\n\n")
-            else:
+            elif answer.status == 200:
                 json.loads(body)
 
 

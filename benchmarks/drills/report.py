@@ -21,32 +21,59 @@ class Outcome:
     ended: float
 
     @property
+    def new(self) -> list[Sample]:
+        """What any region may answer: all but what continues a response."""
+        return [each for each in self.samples if not each.home]
+
+    @property
+    def continued(self) -> list[Sample]:
+        """What its own region alone can answer."""
+        return [each for each in self.samples if each.home]
+
+    @property
+    def lost(self) -> int:
+        """How many of these nobody may see: answered elsewhere, or refused for no good reason.
+
+        That is a region which failed and a time to come back. An answer that was cut had begun.
+        """
+        return sum(
+            each.region != each.home
+            if each.answered
+            else not each.told or each.home not in self.drill.regions
+            for each in self.continued
+            if not each.cut
+        )
+
+    @property
     def before(self) -> Phase:
         """What was sent before the fault."""
-        return Phase(samples=[each for each in self.samples if each.sent < self.began])
+        return Phase(samples=[each for each in self.new if each.sent < self.began])
 
     @property
     def during(self) -> Phase:
         """What was sent while it lasted."""
-        return Phase(
-            samples=[each for each in self.samples if self.began <= each.sent < self.ended]
-        )
+        return Phase(samples=[each for each in self.new if self.began <= each.sent < self.ended])
 
     @property
     def after(self) -> Phase:
         """What was sent once every region that failed was back, or all that came later."""
         back = self.ended + (self.back or 0.0)
-        return Phase(samples=[each for each in self.samples if each.sent >= back])
+        return Phase(samples=[each for each in self.new if each.sent >= back])
 
     @property
     def failures(self) -> int:
-        """How many clients saw a failure before an answer began."""
-        return sum(each.failed for each in self.samples)
+        """How many clients saw a failure before an answer began, of what any region may answer."""
+        return sum(each.failed for each in self.new)
 
     @property
     def untold(self) -> int:
         """How many of the failures named no time to come back, or what is inside."""
-        return sum(each.failed and not each.told for each in self.samples)
+        return sum(each.failed and not each.told for each in self.new)
+
+    @property
+    def told(self) -> int:
+        """How many that continue a response were told when to come back."""
+        return sum(each.failed and each.told for each in self.continued)
 
     @property
     def cut(self) -> int:
@@ -75,7 +102,7 @@ class Outcome:
         for region in self.drill.regions:
             answers = [
                 each.sent
-                for each in self.samples
+                for each in self.new
                 if each.answered and each.region == region and each.sent >= self.ended
             ]
             if not answers:
@@ -90,6 +117,7 @@ HEADER = (
     "requests",
     "failures",
     "cut",
+    "continued: told to wait, lost",
     "p50 / p99 before",
     "during",
     "after",
@@ -111,6 +139,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         str(len(outcome.samples)),
         failures,
         str(outcome.cut),
+        f"{len(outcome.continued)}: {outcome.told}, {outcome.lost}" if outcome.continued else "-",
         *(f"{_seconds(p.latency(0.5))} / {_seconds(p.latency(0.99))}" for p in phases),
         _seconds(outcome.left_alone, never="never") if outcome.drill.regions else "-",
         _seconds(outcome.back, never="not seen") if outcome.drill.regions else "-",

@@ -144,6 +144,28 @@ def test_the_table_counts_what_is_told_and_what_is_not():
     assert (row["cut"], row["units"], row["back"]) == ("1", "2", "not seen")
 
 
+def test_what_continues_a_response_is_counted_apart():
+    def continued(home, **ending):
+        return Sample(**{"sent": 1.5, "seconds": 0.1, "home": home, **ending})
+
+    samples = [
+        continued("foundry1", status=200, region="foundry1"),
+        continued("foundry2", status=503, told=True),  # its region is the one that fails
+        continued("foundry2", status=200, region="foundry2", cut=True),
+        continued("foundry1", status=200, region="foundry3"),
+        continued("foundry2", status=404),
+        continued("foundry3", status=503, told=True),
+        continued("foundry3"),
+    ]
+    seen = report.Outcome(
+        drill=BY_NAME["port closed"], instances=2, samples=samples, began=1.0, ended=2.0
+    )
+    row = dict(zip(report.HEADER, report.row(seen), strict=True))
+    assert row["continued: told to wait, lost"] == "7: 2, 4"
+    assert (row["failures"], seen.lost) == ("0", 4)
+    assert seen.left_alone is None  # of a second nothing can be said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -94,7 +94,7 @@ def test_make_demo(environment):
     pools = [line for line in updated if "apimanagement" in line]
     assert [line.split()[-3:-1] for line in pools] == [["inference-backend-pool", "updated"]]
     # The rules and the workbook name the shares that are expected.
-    assert re.search(r"~ 8 updated\s+40 unchanged", fixed)
+    assert re.search(r"~ 8 updated\s+65 unchanged", fixed)
     assert re.search("Fired .*starved-region-hourly.* Region: East US", incident)
     assert re.search("Resolved .*starved-region-hourly.* Region: East US", fixed)
     assert "Fired" not in fixed
