@@ -62,10 +62,14 @@ docs: $(READY) ## the reference of the config, and the README's pictures from re
 	@$(BIN)/python docs/picture.py
 	@$(BIN)/python docs/workbook.py
 
-clients: $(READY) ## download Microsoft's SDKs for Go and JavaScript, and run them against it
+CLIENTS := tests/end_to_end/clients/programs
+clients: $(READY) ## download clients of other people and languages, and run them against it
 	@go mod download -C local-azure/tests/clients/go
 	@npm ci --silent --prefix local-azure/tests/clients/javascript
-	@$(BIN)/python -m pytest local-azure/tests/test_other_languages.py
+	@$(PYTHON) -m venv $(CLIENTS)/.venv
+	@$(CLIENTS)/.venv/bin/python -m pip install --disable-pip-version-check -q -r $(CLIENTS)/requirements.txt
+	@npm ci --silent --prefix $(CLIENTS)
+	@$(BIN)/python -m pytest local-azure/tests/test_other_languages.py tests/end_to_end/clients/test_other_clients.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
