@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _held(count: int, instances: Sequence[int], faults: list[str]) -> list[list[str]]:
     rows = [["units", "cookies", "conversations", "broken", "new ones", "steps a follow-up"]]
     rows[0] += ["one region closed", "one region throttled"]
-    for units in instances:
+    for units, cookies in product(instances, (False, True)):
+        # Each row has its own: two within a minute would meet the models' limit of requests.
         async with deployed(Drill(name="none"), instances=units, latency={}) as azure:
-            for cookies in (False, True):
-                rows.append([str(units), "kept" if cookies else "not kept"])
-                rows[-1] += await _row(azure, count, rows[-1], cookies=cookies, faults=faults)
+            name = [str(units), "kept" if cookies else "not kept"]
+            rows.append(name + await _row(azure, count, name, cookies=cookies, faults=faults))
     return rows
 
 

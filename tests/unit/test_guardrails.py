@@ -103,7 +103,7 @@ def bypassed(old, new):
 
 
 FOLLOWS = """<when condition='@((string)context.Variables["id"] != "")'>"""
-_ORDERED = """<set-backend-service backend-id='@(((string[])context.Variables["order"])"""
+_ORDERED = """<set-backend-service backend-id='@(((string)context.Variables["order"])"""
 BYPASSES = [
     # Whoever meets the condition goes past the pool: here everybody, or who has an id or asks so.
     bypassed(FOLLOWS, '<when condition="@(true)">'),
