@@ -48,12 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write docs/responses-measured.md")
     options = parser.parse_args(arguments)
     faults: list[str] = []
-    held = _table(asyncio.run(_held(options.count, options.instances, faults)))
-    print(held, "\n")
+    holding = _table(asyncio.run(held(options.count, options.instances, faults)))
+    print(holding, "\n")
     costs = _table(asyncio.run(_costs(max(30, options.count // 10), max(options.instances))))
     print(costs)
     if options.write:
-        DOCUMENT.write_text(_PAGE.format(held=held, costs=costs, count=options.count), "utf-8")
+        DOCUMENT.write_text(_PAGE.format(held=holding, costs=costs, count=options.count), "utf-8")
     print(*faults, sep="\n", file=sys.stderr)
     return 1 if faults else 0
 
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 # --- do they hold? -------------------------------------------------------------------------------
 
 
-async def _held(count: int, instances: Sequence[int], faults: list[str]) -> list[list[str]]:
+async def held(count: int, instances: Sequence[int], faults: list[str]) -> list[list[str]]:
+    """Hold conversations on so many units each, and tell in `faults` what should not be."""
     rows = [["units", "cookies", "conversations", "broken", "new ones", "steps a follow-up"]]
     rows[0] += ["one region closed", "one region throttled"]
     for units, cookies in product(instances, (False, True)):
