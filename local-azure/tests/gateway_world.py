@@ -1,5 +1,6 @@
 """Three regions that answer what a test says, and a gateway over them on real sockets."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,3 +149,23 @@ async def streams_events(request):
         await response.write(each)
     await response.write_eof()
     return response
+
+
+async def hear_first_event_before_the_second(world, name):
+    """Have a region wait between the two events of a stream until the client has the first."""
+    heard = asyncio.Event()
+
+    async def speak(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: one\n\n")
+        await heard.wait()
+        await response.write(b"data: two\n\n")
+        await response.write_eof()
+        return response
+
+    world.regions[name].respond = speak
+    async with world.session.post(world.url + CHAT, json={}, headers={"api-key": KEY}) as answer:
+        assert await answer.content.readuntil(b"\n\n") == b"data: one\n\n"
+        heard.set()
+        assert await answer.content.read() == b"data: two\n\n"

@@ -1,6 +1,5 @@
 """What policies that follow an id do: JSON, lists, bodies on their way, attempts by name."""
 
-import asyncio
 import json
 
 import pytest
@@ -9,7 +8,7 @@ from arm_server import API, GROUP, serving
 from arm_server import SERVICE as ARM_SERVICE
 from expression_context import evaluate, run
 from fake_resources import SERVICE, breaker_rule
-from gateway_world import CHAT, KEY, in_world
+from gateway_world import hear_first_event_before_the_second, in_world
 
 from local_azure.gateway.exchange import ProxyError
 from local_azure.gateway.expressions.json_values import parse_json
@@ -228,24 +227,8 @@ def test_a_walk_reads_what_it_passes_over_and_the_answer_arrives_whole():
 
 def test_an_answer_that_no_expression_comes_to_read_still_streams():
     async def test(world):
-        heard = asyncio.Event()
-
-        async def speak(request):
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            await response.write(b"data: one\n\n")
-            await heard.wait()
-            await response.write(b"data: two\n\n")
-            return response
-
         world.regions["foundry1"].respond = chunked(b'{"from": "foundry1"}', 404)
-        world.regions["foundry2"].respond = speak
-        async with world.session.post(
-            world.url + CHAT, json={}, headers={"api-key": KEY}
-        ) as answer:
-            assert await answer.content.readuntil(b"\n\n") == b"data: one\n\n"
-            heard.set()
-            assert await answer.content.read() == b"data: two\n\n"
+        await hear_first_event_before_the_second(world, "foundry2")
 
     in_world(test, policy=WALK)
 

@@ -23,7 +23,16 @@ from fake_resources import (
     run,
     serve,
 )
-from gateway_world import CHAT, LARGE, POLICY, World, cut, in_world, streams_events
+from gateway_world import (
+    CHAT,
+    LARGE,
+    POLICY,
+    World,
+    cut,
+    hear_first_event_before_the_second,
+    in_world,
+    streams_events,
+)
 
 from local_azure import openai_region
 from local_azure.faults import Fault, Faults
@@ -275,24 +284,7 @@ def test_events_reach_the_client_while_the_region_is_still_speaking(buffer):
     )
 
     async def test(world):
-        heard = asyncio.Event()
-
-        async def speak(request):
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            await response.write(b"data: one\n\n")
-            await heard.wait()
-            await response.write(b"data: two\n\n")
-            await response.write_eof()
-            return response
-
-        world.regions["foundry1"].respond = speak
-        async with world.session.post(
-            world.url + CHAT, json={}, headers={"api-key": KEY}
-        ) as answer:
-            assert await answer.content.readuntil(b"\n\n") == b"data: one\n\n"
-            heard.set()
-            assert await answer.content.read() == b"data: two\n\n"
+        await hear_first_event_before_the_second(world, "foundry1")
 
     in_world(test, policy=policy)
 
