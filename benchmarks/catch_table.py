@@ -400,6 +400,10 @@ def _no_role(resources: list[Json], rng: random.Random) -> None:
     resources.remove(rng.choice(roles))
 
 
+def _no_alarm(resources: list[Json], _: random.Random) -> None:
+    resources[:] = [each for each in resources if not each["type"].endswith(":ScheduledQueryRule")]
+
+
 def _policy(old: str, *new: str) -> Mistake:
     def change(resources: list[Json], rng: random.Random) -> None:
         policy = _one(resources, "ApiPolicy", rng)
@@ -566,6 +570,7 @@ MISTAKES = (
     Kind(name="no models", of="config", change=_no_models),
     Kind(name="capacity of a model", of="config", change=_model("capacity", 0, -1, "many")),
     Kind(name="unknown routing", of="config", change=_top("routing", "roundrobin", "random", 1)),
+    Kind(name="API misspelt", of="config", change=_top("apis", ["response"], ["Chat"], "chat")),
     Kind(name="regions are no list", of="config", change=_top("regions", "uksouth", {}, [], 3)),
     Kind(name="bad suffix", of="config", change=_top("resourceSuffix", "UPPER", "a_b", "x" * 60)),
     Kind(
@@ -588,6 +593,16 @@ MISTAKES = (
         of="resources",
         change=_policy(f'backend-id="{POOL}"', 'backend-id="foundry1"', 'backend-id="old-pool"'),
     ),
+    Kind(
+        name="policy past the pool",
+        of="resources",
+        change=_policy(
+            """<when condition='@((string)context.Variables["id"] != "")'>""",
+            '<when condition="@(true)">',
+            """<when condition='@((string)context.Variables["id"] == "")'>""",
+        ),
+    ),
+    Kind(name="no alarm", of="resources", change=_no_alarm),
     Kind(
         name="policy that does not compile",
         of="resources",
@@ -691,6 +706,7 @@ HARMLESS = (
         stack="new",
     ),
     Kind(name="another breaker", of="config", change=_nested("breaker", "count", 2, 5, 9)),
+    Kind(name="fewer APIs", of="config", change=_top("apis", ["chat"], ["models", "responses"])),
     Kind(name="order of members", of="resources", change=_reorder_members),
     Kind(name="a description", of="resources", change=_describe),
     Kind(name="a tag", of="resources", change=_tag),
