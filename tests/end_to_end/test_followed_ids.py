@@ -241,6 +241,20 @@ def test_what_is_remembered_wrongly_costs_a_step_and_no_answer():
     with_keepers(test)
 
 
+def test_a_conversation_goes_on_through_a_gateway_that_was_started_anew():
+    async def test(world, _):
+        made = json.loads((await ask(world)).body)["id"]  # by the first of the pool
+        stepped = []
+        for _ in range(2 * CHANCES):
+            await world.restart()
+            answer = await ask(world, made)
+            assert (answer.status, region(answer)) == (200, "foundry1")
+            stepped.append(steps(answer))
+        assert max(stepped) > 1  # nothing was remembered
+
+    with_keepers(test)
+
+
 def test_consumption_has_no_cache_and_asks_each_time():
     off = {"breaker": None, "streaming": False, "monitoring": None}
 

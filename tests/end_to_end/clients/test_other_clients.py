@@ -64,7 +64,7 @@ def test_a_client_s_conversations_of_three_turns_hold(command, name, environment
     assert done.returncode == 0, done.stdout + done.stderr
     texts = [TEXT.fullmatch(line) for line in done.stdout.splitlines() if line]
     assert all(texts), done.stdout
-    assert len(texts) >= 18
+    assert len(texts) >= 9 * 3  # so that one of four units has begun three, one a region
     for first, second, third in zip(texts[::3], texts[1::3], texts[2::3], strict=True):
         assert (first["turn"], second["turn"], third["turn"]) == (None, "2", "3")
         assert first["region"] == second["region"] == third["region"]

@@ -12,7 +12,7 @@ const forms = [
   new AzureOpenAI({ endpoint: url, apiKey, apiVersion: "2025-04-01-preview", maxRetries: 0 }),
 ];
 for (const client of forms) {
-  for (let number = 0; number < 3; number++) {
+  for (let number = 0; number < 5; number++) {
     let response = await client.responses.create({ model: "chat", input: "Question 1" });
     console.log(response.output_text);
     const stream = await client.responses.create({

@@ -27,7 +27,7 @@ forms = (
     ),
 )
 for model in forms:
-    for _ in range(3):
+    for _ in range(5):
         history = []
         for turn in range(3):
             history.append(HumanMessage(f"Question {turn + 1}"))

@@ -35,7 +35,7 @@ async def awaited(form: dict) -> None:
 
 
 for form in forms:
-    for _ in range(3):
+    for _ in range(4):
         previous = {}
         for turn in range(3):
             response = litellm.responses(
