@@ -228,6 +228,10 @@ def test_a_pool_may_be_of_both_kinds_of_accounts(azure):
     assert len(program.all("RoleAssignment")) == 3
     assert program.one("RoleAssignment", "foundry3-openai-user").inputs["scope"] == account.id
     assert program.one("Backend", "foundry3").inputs["serviceName"] == "apim-team"
+    # What answered is known again by its host: of a new account by what its name begins with.
+    hosts = [f"{name} {name}-ai.openai.azure.com" for name in ("foundry1", "foundry2")]
+    policy = program.one("ApiPolicy", "inference-policy").inputs["value"]
+    assert ", ".join(f'"{each}"' for each in [*hosts, "foundry3 foundry3-"]) in policy
 
 
 def test_a_service_of_its_own_may_have_accounts_that_are_there(azure):
