@@ -17,6 +17,7 @@ MODELS = {
     "chat": ("gpt-5.4-mini", "2026-03-17"),
     "image": ("gpt-image-2", "2026-04-21"),
     "hear": ("whisper", "001"),
+    "write": ("gpt-4o-mini-transcribe", "2025-12-15"),
     "speak": ("gpt-4o-mini-tts", "2025-12-15"),
 }
 REGIONS = {"foundry1", "foundry2", "foundry3"}
@@ -179,6 +180,18 @@ def test_audio_is_written_down_translated_and_spoken(client):
     assert client.audio.translations.create(model="hear", file=sound()).text
     spoken = client.audio.speech.create(model="speak", voice="alloy", input="Hello")
     assert spoken.content
+
+
+def test_pictures_and_transcripts_pass_as_they_come(client):
+    pictures = client.images.generate(model="image", prompt="A cat", stream=True, partial_images=1)
+    kinds = [event.type for event in pictures]
+    assert kinds == ["image_generation.partial_image", "image_generation.completed"]
+    words = [
+        event.type
+        for event in client.audio.transcriptions.create(model="write", file=sound(), stream=True)
+    ]
+    assert words.count("transcript.text.delta") > 1
+    assert words[-1] == "transcript.text.done"
 
 
 def test_a_model_is_found_by_its_name(client, openai):
