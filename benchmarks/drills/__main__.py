@@ -9,11 +9,11 @@ takes five to eight minutes, most of it the waiting of `hangs`.
 Units are gateway instances, which share nothing. Failures are what clients saw before an answer
 began, of what any region may answer; they are told when they say when to come back and name nothing
 that is inside. What continues a response is answered by the region that has it, or told when to
-come back while that region fails; lost is any other end. Cut are answers that had begun. In `hangs`
-failures are 504s on purpose: a call that a region took may have been executed. A region is left
-alone from when no new request tries it for three seconds, and back when it answers one after the
-fault. Times and shares are of new requests' answers, shares in per cent of the three regions. The
-picture is that of four instances.
+come back while that region fails; lost is any other end. Cut are answers that had begun. In
+`hangs`, and where a response is cut before it is passed on, failures are 504s on purpose: a call
+that a region took may have been executed. A region is left alone from when no new request tries it
+for three seconds, and back when it answers one after the fault. Times and shares are of new
+requests' answers, shares in per cent of the three regions. The picture is that of four instances.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     outcomes = asyncio.run(run_all(drills))
     table = report.markdown(outcomes)
     print(f"\n{table}")
-    harmed = sum(each.failures for each in outcomes if each.drill.spares_all)
+    harmed = sum(each.harmed for each in outcomes if each.drill.one_lives)
     lost = sum(each.lost for each in outcomes)
     print(f"client-visible failures while one region lives: {harmed}")
     print(f"conversations lost: {lost}")

@@ -66,6 +66,11 @@ class Outcome:
         return sum(each.failed for each in self.new)
 
     @property
+    def harmed(self) -> int:
+        """How many of the failures are not told as what may have been executed, by a 504."""
+        return sum(each.failed and each.status != 504 for each in self.new)
+
+    @property
     def untold(self) -> int:
         """How many of the failures named no time to come back, or what is inside."""
         return sum(each.failed and not each.told for each in self.new)

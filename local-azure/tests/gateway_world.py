@@ -133,11 +133,11 @@ def in_world(test, **settings):
     run(body)
 
 
-def cut(*, after: bytes, length: int):
+def cut(*, after: bytes, length: int, content_type: str = "application/octet-stream"):
     """Announce `length` bytes, send some, and cut the connection."""
 
     async def respond(request):
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers={"Content-Type": content_type})
         response.content_length = length
         await response.prepare(request)
         await response.write(after)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 from fake_resources import KEY, LOCATIONS, breaker_rule
-from gateway_world import CHAT, in_world
+from gateway_world import CHAT, cut, in_world
 
 from components.inference_api import operations, policy_xml
 from components.settings import APIS, parse
@@ -404,6 +404,19 @@ def test_what_another_region_does_not_answer_keeps_nobody_from_his_own():
         assert [region(each) for each in answers] == ["foundry2"] * 2
 
     with_keepers(test, {"retries": {"timeout": 1, "deadline": 240}})
+
+
+def test_a_response_that_is_cut_may_have_been_executed_and_is_told_as_that():
+    async def test(world, keepers):
+        world.regions["foundry1"].respond = cut(
+            after=b'{"id": ', length=90, content_type="application/json"
+        )
+        answer = await ask(world)
+        assert (answer.status, answer.headers["Retry-After"]) == (504, "10")
+        assert b"may have been executed" in answer.body
+        assert not any(each.requests for each in list(world.regions.values())[1:])
+
+    with_keepers(test)
 
 
 # --- what cannot be read, and what is not offered ------------------------------------------------

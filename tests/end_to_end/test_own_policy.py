@@ -485,7 +485,7 @@ def failing(section):
         (no_url, 503),
         (failing("inbound"), 503),
         (failing("backend"), 503),
-        (failing("outbound"), 503),
+        (failing("outbound"), 504),  # of a call that was executed
     ],
 )
 def test_no_way_to_fail_names_what_is_inside(fail, status, reveal):
