@@ -319,6 +319,17 @@ def test_a_throttled_region_is_told_with_its_own_retry_after():
     with_keepers(test)
 
 
+def test_a_throttled_region_that_names_no_time_is_given_one():
+    async def test(world, keepers):
+        made = await begin(world, keepers)
+        keepers["foundry2"].refuses = refusal(429)
+        for _ in range(CHANCES):
+            answer = await ask(world, made)
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
+
+    with_keepers(test)
+
+
 def test_the_worst_that_was_met_is_told():
     async def test(world, keepers):
         made = await begin(world, keepers)
