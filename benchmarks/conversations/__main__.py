@@ -131,7 +131,8 @@ async def _failing(
         await clients.go_on(waiting)
         await asyncio.sleep(1)
     back = [each for each in own if len(each.ids) > TURNS and not each.broken]
-    said.append(f"{len(back)} went on later" if len(back) == len(own) else f"not back: {len(own)}")
+    late = len(own) - len(back)
+    said.append(f"not back: {late}" if late else f"{len(back)} went on later")
     for each in found:  # the next drill begins where this one did
         each.turns, each.ids = each.turns[:TURNS], each.ids[:TURNS]
     return said

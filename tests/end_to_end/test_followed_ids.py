@@ -229,6 +229,18 @@ def test_a_conversation_holds_on_any_number_of_gateway_instances(instances):
     with_keepers(test, instances=instances)
 
 
+def test_what_is_remembered_of_an_id_is_as_long_as_an_id_is():
+    async def test(world, keepers):
+        begins = "resp_" + "0" * 95
+        keepers["foundry2"].known |= {f"{begins}{number}" for number in range(CHANCES)}
+        answers = [
+            await world.call("GET", f"{RESPONSES}/{begins}{number}") for number in range(CHANCES)
+        ]
+        assert [steps(each) for each in answers[1:]] == [1] * (CHANCES - 1)
+
+    with_keepers(test)
+
+
 def test_what_is_remembered_wrongly_costs_a_step_and_no_answer():
     async def test(world, keepers):
         made = json.loads((await ask(world)).body)["id"]
@@ -341,13 +353,34 @@ def test_the_worst_that_was_met_is_told():
     with_keepers(test)
 
 
+def test_another_region_that_is_closed_is_nothing_to_one_whose_response_is_found():
+    async def test(world, keepers):
+        for name in OTHERS:
+            world.down(name)
+        for _ in range(CHANCES):
+            answer = await ask(world, await begin(world, keepers))
+            assert (answer.status, region(answer)) == (200, "foundry2")
+
+    with_keepers(test)
+
+
+def test_what_may_have_been_executed_stays_that_when_the_others_are_closed():
+    async def test(world, keepers):
+        for name in OTHERS:
+            world.down(name)
+        keepers["foundry2"].hangs = True
+        for _ in range(5):
+            assert (await ask(world, await begin(world, keepers))).status == 504
+
+    with_keepers(test, {"retries": {"timeout": 1, "deadline": 240}})
+
+
 def test_another_region_s_failure_is_nothing_to_one_whose_response_is_found():
     async def test(world, keepers):
-        made = await begin(world, keepers)
         for name in OTHERS:
             keepers[name].refuses = refusal(500)
         for _ in range(CHANCES):
-            answer = await ask(world, made)
+            answer = await ask(world, await begin(world, keepers))
             assert (answer.status, region(answer)) == (200, "foundry2")
 
     with_keepers(test)
@@ -430,6 +463,33 @@ def test_a_response_that_is_cut_may_have_been_executed_and_is_told_as_that():
     with_keepers(test)
 
 
+ANSWERS = {
+    "above what the tier keeps": ("application/json", {"Content-Length": str(len(LARGE) + 11)}),
+    "of a length that is not told": ("application/json", {}),
+    "a stream that tells its length": ("text/event-stream", {"Content-Length": "11"}),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_that_cannot_be_read_passes_unread(kind):
+    content_type, length = ANSWERS[kind]
+    text = b'{"id": "' + (LARGE.encode() if "stream" not in kind else b"") + b'x"}'
+
+    async def respond(request):
+        response = web.StreamResponse(headers={"Content-Type": content_type, **length})
+        await response.prepare(request)
+        await response.write(text)
+        await response.write_eof()
+        return response
+
+    async def test(world, _):
+        world.regions["foundry1"].respond = respond
+        answer = await ask(world)
+        assert (answer.status, answer.body) == (200, text)
+
+    with_keepers(test)
+
+
 # --- what cannot be read, and what is not offered ------------------------------------------------
 
 
@@ -444,6 +504,10 @@ def test_a_follow_up_that_is_too_large_to_read_is_told_so_where_it_is_not_found(
                 assert b"can have 2 MiB here" in answer.body
         assert sorted(statuses) == [200, 413, 413]
         assert (await ask(world, instructions=LARGE)).status == 200
+        # What a region says of a new one is its answer.
+        for each in keepers.values():
+            each.refuses = refusal(404)
+        assert (await ask(world, instructions=LARGE)).status == 404
 
     with_keepers(test)
 

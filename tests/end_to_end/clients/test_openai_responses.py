@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 import wave
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -117,6 +118,36 @@ def test_work_in_the_background_is_polled_and_cancelled(client):
         assert begun.status == "queued"
         assert client.responses.cancel(begun.id).status == "cancelled"
         assert client.responses.retrieve(begun.id).status == "cancelled"
+    _, begun = asked(client, background=True)
+    while begun.status in ("queued", "in_progress"):
+        time.sleep(0.2)
+        begun = client.responses.retrieve(begun.id)
+    assert (begun.status, begun.output_text[:10]) == ("completed", "Hello from")
+
+
+def test_a_stream_in_the_background_is_taken_up_where_it_broke_off(client):
+    for _ in range(3):
+        stream = client.responses.create(model="chat", input="Hi", background=True, stream=True)
+        events = [next(stream) for _ in range(3)]
+        stream.close()
+        rest = client.responses.retrieve(
+            events[0].response.id, stream=True, starting_after=events[-1].sequence_number
+        )
+        numbers = [event.sequence_number for event in rest]
+        assert numbers == [*range(events[-1].sequence_number + 1, numbers[-1] + 1)]
+
+
+def test_a_history_that_the_client_keeps_goes_where_its_thoughts_are(client):
+    for _ in range(3):
+        region, response = asked(client, tools=[ADD], tool_choice="required")
+        call = response.output[-1]
+        history = [
+            {"role": "user", "content": "Where are you?"},
+            *(item.model_dump(exclude_none=True) for item in response.output),
+            {"type": "function_call_output", "call_id": call.call_id, "output": "3"},
+        ]
+        at, _ = asked(client, input=history, tools=[ADD])
+        assert at == region
 
 
 def test_what_refers_to_items_goes_where_they_are(client):
@@ -210,10 +241,12 @@ def test_a_model_is_found_by_its_name(client, openai):
         lambda client: client.vector_stores.create(),
         lambda client: client.fine_tuning.jobs.list(),
         lambda client: client.conversations.create(),
+        lambda client: client.realtime.client_secrets.create(),
+        lambda client: client.responses.input_tokens.count(model="chat", input="Hi"),
     ],
 )
-def test_what_belongs_to_one_account_is_refused_with_the_reason(openai, stack, ask):
-    with made(openai, stack) as client, pytest.raises(openai.NotFoundError) as refused:
+def test_what_belongs_to_one_account_is_refused_with_the_reason(client, openai, ask):
+    with pytest.raises(openai.NotFoundError) as refused:
         ask(client)
     assert "use the endpoint of one account" in refused.value.message
 

@@ -331,8 +331,11 @@ class Exchange:
             response.on_demand = False
 
     async def read_response(self) -> None:
-        """Wait for the whole of a response that is still arriving. Raises ProxyError."""
+        """Wait for the whole of a response that is still arriving. Raises ProxyError.
+
+        A tier keeps no more of a response than of a request (assumed: the limit names payloads).
+        """
         response = self.response
         if response is not None and response.stream is not None:
             stream, response.stream = response.stream, None
-            response.body = await stream.read(MAX_READ_RESPONSE)
+            response.body = await stream.read(min(MAX_READ_RESPONSE, self.request.max_buffered))
