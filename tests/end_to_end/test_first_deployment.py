@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import pytest
 
 from local_azure.identity import authorization
 
@@ -18,6 +19,7 @@ def test_a_first_deployment_is_not_proved_before_its_roles_have_spread(deployed)
     assert "[INFO] Not ready: foundry" in waited.stdout
 
 
+@pytest.mark.thorough
 def test_a_first_deployment_is_proved_once_its_roles_have_spread(shell):
     with shell.serving("--provisioning", "0", "--propagation", "3"):
         assert shell.local_azure("up").returncode == 0

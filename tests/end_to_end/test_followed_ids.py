@@ -364,6 +364,7 @@ def test_another_region_that_is_closed_is_nothing_to_one_whose_response_is_found
     with_keepers(test)
 
 
+@pytest.mark.thorough  # as long as five calls hang
 def test_what_may_have_been_executed_stays_that_when_the_others_are_closed():
     async def test(world, keepers):
         for name in OTHERS:
@@ -427,7 +428,7 @@ def test_a_walk_s_misses_trip_no_breaker_and_a_tripped_one_is_told_as_a_failure(
     with_keepers(test, breaker=breaker_rule(count=3))
 
 
-@pytest.mark.parametrize("hanging", [["foundry2"], ["foundry1", "foundry2", "foundry3"]])
+@pytest.mark.parametrize("hanging", [["foundry2"], ["foundry2", "foundry3"]])
 def test_a_call_that_may_have_been_executed_is_told_as_that(hanging):
     async def test(world, keepers):
         made = await begin(world, keepers)

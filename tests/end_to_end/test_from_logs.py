@@ -28,7 +28,10 @@ def judged(shell, *flags):
     return report["verdict"], done.returncode, report
 
 
-@pytest.mark.parametrize("case", CASES)
+LONG = pytest.param("all throttled", marks=pytest.mark.thorough)  # it waits as it is told to
+
+
+@pytest.mark.parametrize("case", [*(name for name in CASES if name != "all throttled"), LONG])
 def test_logs_and_probe_say_the_same_of_the_same_traffic(deployed, case):
     commands, verdict, code = CASES[case]
     with deployed.serving():

@@ -22,12 +22,23 @@ def _declared(config: str) -> recording.Program:
 
 @pytest.fixture
 def declare():
-    """Run the program with a config: a stack's file, or that with some keys replaced."""
+    """Run the program with a config: a stack's file, or that with some keys replaced.
+
+    Of what is replaced, few tests are about the operations: those have one API instead of six.
+    """
 
     def run(stack: str = "dev", **changes: Any) -> recording.Program:
+        if changes:
+            changes.setdefault("apis", ["chat"])
         return _declared(json.dumps({**recording.config_of(stack), **changes}))
 
     return run
+
+
+@pytest.fixture
+def few(declare) -> recording.Program:
+    """The dev stack with one API, as what `declare` replaces something in."""
+    return declare(apis=["chat"])
 
 
 @pytest.fixture

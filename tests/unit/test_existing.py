@@ -18,6 +18,7 @@ SERVICE = f"{GROUP}/Microsoft.ApiManagement/service/apim-team"
 ACCOUNTS = f"{GROUP}/Microsoft.CognitiveServices/accounts"
 NAMES = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
 CONFIG: dict[str, Any] = {
+    "apis": ["chat"],
     "gateway": {"existing": {"resourceGroup": "rg-ai", "serviceName": "apim-team"}},
     "models": [CHAT],
     "regions": [

@@ -562,10 +562,10 @@ def touched(before, after) -> set[str]:
 
 
 @pytest.mark.parametrize("order", [*itertools.permutations(range(3))][1:])
-def test_the_order_of_the_regions_means_nothing(declare, dev, order):
+def test_the_order_of_the_regions_means_nothing(declare, few, order):
     shuffled = declare(regions=[regions_of()[position] for position in order])
-    assert touched(dev, shuffled) == set()
-    assert shuffled.outputs == dev.outputs
+    assert touched(few, shuffled) == set()
+    assert shuffled.outputs == few.outputs
 
 
 def naming(program) -> set[str]:
@@ -579,21 +579,21 @@ def watching(program) -> set[str]:
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_a_region_that_is_removed_touches_its_own_and_the_pool(declare, dev, name):
+def test_a_region_that_is_removed_touches_its_own_and_the_pool(declare, few, name):
     fewer = declare(regions=[each for each in regions_of() if each["name"] != name])
-    own = {each.name for each in dev.resources if each.custom and each.name.startswith(name)}
+    own = {each.name for each in few.resources if each.custom and each.name.startswith(name)}
     assert len(own) == 3
-    assert touched(dev, fewer) == own | {POOL} | naming(dev)
+    assert touched(few, fewer) == own | {POOL} | naming(few)
 
 
 @pytest.mark.parametrize("position", range(3))
-def test_a_region_that_is_renamed_touches_its_own_and_the_pool(declare, dev, position):
+def test_a_region_that_is_renamed_touches_its_own_and_the_pool(declare, few, position):
     renamed = regions_of()
     renamed[position]["name"] = "alpha"
     names = (f"foundry{position + 1}", "alpha")
     assert {
-        each for each in touched(dev, declare(regions=renamed)) if not each.startswith(names)
-    } == {POOL} | naming(dev)
+        each for each in touched(few, declare(regions=renamed)) if not each.startswith(names)
+    } == {POOL} | naming(few)
 
 
 def test_group_and_service_stay_where_they_are_unless_a_location_is_given(declare, dev):
