@@ -24,7 +24,7 @@ _STYLE = """
 _KINDS = {
     **{name: f"answered by {name}" for name in REGIONS},
     "cut": "cut after it began",
-    "failed": "failed",
+    "failed": "failed, or told to wait for its own region",
 }
 
 
