@@ -65,13 +65,8 @@ def operations(apis: Iterable[str]) -> dict[str, tuple[str, str, str]]:
 
 
 _POLICIES: Final = Path(__file__).with_name("policies")
-_FRAGMENTS: Final = (
-    "elsewhere",
-    "exhausted",
-    "miss",
-    "throttled",
-    "unanswered",
-)  # embedded as they are
+# Embedded as they are.
+_FRAGMENTS: Final = ("elsewhere", "exhausted", "miss", "throttled", "unanswered")
 _UNREAD: Final = re.compile(r"<!--.*?-->\s*|(?<=\n) +", re.DOTALL)
 _MEBIBYTE: Final = 1024 * 1024
 # Azure subscription and service limits, API Management: bytes of a policy document, seconds of a

@@ -5,7 +5,7 @@ account again (Azure OpenAI, "Responses API"; docs/responses.md).
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -79,7 +79,7 @@ async def _continued(
                 )
                 if answer.response:
                     responses.append(answer.response)
-                if ended := dict(_ending(answer, response.status_code, conversation.backend, turn)):
+                if ended := _ending(answer, response.status_code, conversation.backend, turn):
                     return replace(conversation, **ended)
                 previous = answer.response
                 conversation = replace(
@@ -96,13 +96,12 @@ async def _continued(
     return conversation
 
 
-def _ending(answer: Answer, status: int, backend: str, turn: int) -> Iterator[tuple[str, Any]]:
-    """Say why a turn was the last one."""
+def _ending(answer: Answer, status: int, backend: str, turn: int) -> dict[str, Any]:
+    """Say why a turn was the last one; nothing where it was not."""
     if answer.response and answer.backend == backend:
-        return
+        return {}
     if answer.response:
-        yield "lost", f"turn {turn} was answered by {answer.backend or 'nobody known'}"
-    elif 400 <= status < 500 and status not in _REFUSALS:
-        yield "lost", f"turn {turn} ended with {answer.detail}"
-    else:
-        yield "unknown", f"turn {turn} ended with {answer.detail or status}"
+        return {"lost": f"turn {turn} was answered by {answer.backend or 'nobody known'}"}
+    if 400 <= status < 500 and status not in _REFUSALS:
+        return {"lost": f"turn {turn} ended with {answer.detail}"}
+    return {"unknown": f"turn {turn} ended with {answer.detail or status}"}

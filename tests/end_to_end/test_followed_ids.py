@@ -320,24 +320,14 @@ def test_a_closed_region_is_told_as_that():
     with_keepers(test)
 
 
-def test_a_throttled_region_is_told_with_its_own_retry_after():
+@pytest.mark.parametrize(("header", "told"), [({"Retry_After": "17"}, "17"), ({}, "10")])
+def test_a_throttled_region_is_told_with_its_own_retry_after_or_is_given_one(header, told):
     async def test(world, keepers):
         made = await begin(world, keepers)
-        keepers["foundry2"].refuses = refusal(429, Retry_After="17")
+        keepers["foundry2"].refuses = refusal(429, **header)
         for _ in range(CHANCES):
             answer = await ask(world, made)
-            assert (answer.status, answer.headers["Retry-After"]) == (429, "17")
-
-    with_keepers(test)
-
-
-def test_a_throttled_region_that_names_no_time_is_given_one():
-    async def test(world, keepers):
-        made = await begin(world, keepers)
-        keepers["foundry2"].refuses = refusal(429)
-        for _ in range(CHANCES):
-            answer = await ask(world, made)
-            assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
+            assert (answer.status, answer.headers["Retry-After"]) == (429, told)
 
     with_keepers(test)
 
