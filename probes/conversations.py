@@ -40,6 +40,12 @@ class Conversation:
         return None if self.unknown else not self.lost
 
 
+def begun(answers: Iterable[Answer]) -> dict[str, Answer]:
+    """Return the first response of each backend."""
+    made = [each for each in answers if each.response and each.backend]
+    return {str(each.backend): each for each in reversed(made)}
+
+
 async def hold(
     client: httpx.AsyncClient, outputs: Outputs[str], answers: Iterable[Answer], limit: float
 ) -> tuple[Conversation, ...]:
@@ -47,9 +53,8 @@ async def hold(
 
     Whatever was made is deleted in the end, as far as that goes.
     """
-    made = [answer for answer in answers if answer.response and answer.backend]
-    first = {str(answer.backend): answer for answer in reversed(made)}
-    responses = [answer.response for answer in made]
+    answers = [answer for answer in answers if answer.response]
+    first, responses = begun(answers), [answer.response for answer in answers]
     try:
         found = await asyncio.gather(
             *(_continued(client, outputs, each, responses, limit) for each in first.values())

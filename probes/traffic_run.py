@@ -13,7 +13,7 @@ import httpx
 
 from components.contract import Outputs
 from components.resource_manager import connection
-from probes.conversations import QUESTION, Conversation, hold
+from probes.conversations import QUESTION, Conversation, begun, hold
 from probes.interpretation import interpret
 from probes.report import Expectation
 from probes.tally import Answer, Tally
@@ -89,6 +89,10 @@ class TrafficRun:
             for answer in self.tally.answers:
                 self.on_answer(answer)
         if self.options.api == "responses":
+            self.conversations = tuple(  # what Ctrl-C leaves of them
+                Conversation(backend=each, unknown="the run was interrupted")
+                for each in begun(self.tally.answers)
+            )
             async with self._client() as client:
                 left = max(1.0, self._limit - self._now())
                 self.conversations = await hold(client, self._outputs, self.tally.answers, left)

@@ -1,6 +1,8 @@
 """`--api responses`: new ones are spread, and what continues one stays where it is."""
 
+import asyncio
 import json
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -122,6 +124,18 @@ def test_a_conversation_that_is_not_answered_is_inconclusive(probe, regions, fol
     assert "whether a conversation of UK South holds is not known: " in result.verdict
     assert told in result.verdict
     assert "? conversations hold: 0 of 3" in result.out
+
+
+def test_what_ctrl_c_leaves_of_conversations_is_not_known(probe, regions, monkeypatch):
+    async def interrupted(*_):
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("probes.traffic_run.hold", interrupted)
+    result = probe("--api", "responses")
+    assert result.code == 130
+    assert "inconclusive: whether a conversation of" in result.verdict
+    assert "the run was interrupted" in result.verdict
 
 
 def test_what_is_made_is_deleted_where_a_conversation_is_lost_too(probe, regions):
