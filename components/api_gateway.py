@@ -3,9 +3,9 @@
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components import network, soft_delete
-from components.existing import FoundService
-from components.settings import CLASSIC_TIERS, Settings
+from . import network, soft_delete
+from .existing import FoundService
+from .settings import CLASSIC_TIERS, Settings
 
 
 class ApiGateway(pulumi.ComponentResource):

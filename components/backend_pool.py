@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components.settings import POOL_NAME, Breaker, Settings
+from .settings import POOL_NAME, Breaker, Settings
 
 
 class BackendPool(pulumi.ComponentResource):

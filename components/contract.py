@@ -5,8 +5,8 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
-from components.resource_manager import is_loopback
-from components.traffic import ROUTINGS, SECRET, Member, Pool, name_end, number
+from .resource_manager import is_loopback
+from .traffic import ROUTINGS, SECRET, Member, Pool, name_end, number
 
 _MISSING: Final = "is missing; is the stack deployed? run `pulumi up`"
 WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"  # writes what `read` takes

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components import regions
-from components.inference_api import API_NAME, OPENAI_PATH, policy_mistakes
-from components.resource_manager import (
+from . import regions
+from .inference_api import API_NAME, OPENAI_PATH, policy_mistakes
+from .resource_manager import (
     API_MANAGEMENT,
     COGNITIVE_SERVICES,
     OPERATIONAL_INSIGHTS,
@@ -14,7 +14,7 @@ from components.resource_manager import (
     ResourceManagerError,
     at,
 )
-from components.settings import CLASSIC_TIERS, Region, Settings, SettingsError, mistake, shown
+from .settings import CLASSIC_TIERS, Region, Settings, SettingsError, mistake, shown
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 

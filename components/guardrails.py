@@ -12,9 +12,9 @@ from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
-from components.regions import Locations, normalise
-from components.resource_manager import OPENAI_USER
-from components.traffic import (
+from .regions import Locations, normalise
+from .resource_manager import OPENAI_USER
+from .traffic import (
     POOL_NAME,
     UNTOLD,
     Kind,

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from components.contract import PolicyReference, digest
-from components.settings import CLASSIC_TIERS, POOL_NAME, Settings, mistake
+from .contract import PolicyReference, digest
+from .settings import CLASSIC_TIERS, POOL_NAME, Settings, mistake
 
 API_NAME = "inference"
 API_PATH = "inference"

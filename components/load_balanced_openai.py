@@ -7,15 +7,15 @@ import pulumi
 from pulumi_azure_native import resources
 from pulumi_random import RandomString
 
-from components import contract, soft_delete
-from components.api_gateway import ApiGateway
-from components.backend_pool import BackendPool
-from components.existing import Found
-from components.inference_api import API_NAME, API_PATH, InferenceApi
-from components.monitoring import Monitoring
-from components.network import PrivateEndpoints
-from components.openai_region import RegionalOpenAI
-from components.settings import GENERATED_SUFFIX_LENGTH, Settings
+from . import contract, soft_delete
+from .api_gateway import ApiGateway
+from .backend_pool import BackendPool
+from .existing import Found
+from .inference_api import API_NAME, API_PATH, InferenceApi
+from .monitoring import Monitoring
+from .network import PrivateEndpoints
+from .openai_region import RegionalOpenAI
+from .settings import GENERATED_SUFFIX_LENGTH, Settings
 
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):

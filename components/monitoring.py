@@ -8,11 +8,11 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import apimanagement, applicationinsights, monitor, operationalinsights
 
-from components import queries, workbook
-from components.contract import Backend, Workspace
-from components.existing import FoundWorkspace
-from components.settings import CLASSIC_TIERS, Settings
-from components.settings import Monitoring as Config
+from . import queries, workbook
+from .contract import Backend, Workspace
+from .existing import FoundWorkspace
+from .settings import CLASSIC_TIERS, Settings
+from .settings import Monitoring as Config
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
 _REQUESTS, _TOKENS = "GatewayLogs", "GatewayLlmLogs"

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import network, privatedns
 
-from components.settings import Network, Settings
+from .settings import Network, Settings
 
 # "Azure Private Endpoint private DNS zone values": of accounts at *.openai.azure.com.
 ZONE: Final = "privatelink.openai.azure.com"

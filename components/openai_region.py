@@ -4,10 +4,10 @@ import pulumi
 from pulumi_azure_native import authorization, cognitiveservices
 from pulumi_random import RandomUuid
 
-from components import network, soft_delete
-from components.existing import FoundAccount
-from components.resource_manager import OPENAI_USER
-from components.settings import Region, Settings
+from . import network, soft_delete
+from .existing import FoundAccount
+from .resource_manager import OPENAI_USER
+from .settings import Region, Settings
 
 # Built-in role "Cognitive Services OpenAI User", by its tenant-level id so that no subscription id
 # has to be looked up (Azure built-in roles, AI + machine learning).

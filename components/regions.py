@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Final
 
-from components.resource_manager import Deployer, ResourceManagerError
+from .resource_manager import Deployer, ResourceManagerError
 
 # Azure documentation, "List of Azure regions"; the public cloud only.
 _DISPLAY_NAMES: Final = """

@@ -19,9 +19,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from components import models, traffic
-from components.regions import Locations, normalise
-from components.traffic import SECRET
+from . import models, traffic
+from .regions import Locations, normalise
+from .traffic import SECRET
 
 if TYPE_CHECKING:
     import pulumi

@@ -6,16 +6,16 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import authorization
 
-from components.existing import Found
-from components.regions import normalise
-from components.resource_manager import (
+from .existing import Found
+from .regions import normalise
+from .resource_manager import (
     API_MANAGEMENT,
     COGNITIVE_SERVICES,
     ResourceManager,
     ResourceManagerError,
     at,
 )
-from components.settings import NAMESPACE, Settings
+from .settings import NAMESPACE, Settings
 
 _LIMIT: Final = 10.0  # seconds for an answer; without one, Azure tells whoever creates
 
