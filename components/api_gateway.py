@@ -22,8 +22,8 @@ class ApiGateway(pulumi.ComponentResource):
 
     def __init__(
         self,
-        name: str,
         *,
+        begins: str,
         settings: Settings,
         found: FoundService | None,
         resource_group_name: pulumi.Output[str],
@@ -32,6 +32,7 @@ class ApiGateway(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
+        name, self.suffix = f"{begins}gateway", suffix
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
         self.addresses = pulumi.Output.from_input([*found.addresses] if found else [])
         if found:
@@ -54,11 +55,11 @@ class ApiGateway(pulumi.ComponentResource):
                 identity={"type": "SystemAssigned"},
                 # False is refused on classic tiers, where true asks no client for a certificate.
                 enable_client_certificate=gateway.sku in CLASSIC_TIERS,
-                restore=soft_delete.flag(restored, name),
+                restore=soft_delete.flag(restored, "gateway"),
                 **network.service_arguments(settings),
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    protect=name not in settings.unprotected,
+                    protect="gateway" not in settings.unprotected,
                     # One that is deployed stays where it is.
                     ignore_changes=settings.kept,
                 ),

@@ -6,55 +6,67 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import apimanagement
 
-from .settings import POOL_NAME, Breaker, Settings
+from . import naming
+from .settings import Breaker, PoolSettings, arguments
 
 
 class BackendPool(pulumi.ComponentResource):
-    """The pool `inference-backend-pool` of one model, whose members are the regions' backends.
+    """Backends of Azure OpenAI accounts that are there already, and the pool over them.
 
     Equal priority and equal weight on every member make it a round robin (API Management,
-    "Load-balanced pool"). A further model has backends and a pool of its own, with its `ending`
-    (`Settings.name_ends`): a circuit breaker is a backend's. `pool_id` is the pool's ARM id.
+    "Load-balanced pool"). The service's identity needs the role Cognitive Services OpenAI User on
+    each account, and the policy of an API names the pool in `set-backend-service`.
     """
+
+    pool_id: pulumi.Output[str]
+    """Azure Resource Manager id of the pool."""
+    pool_name: pulumi.Output[str]
+    """Name of the pool, by which a policy sends traffic to it."""
 
     def __init__(
         self,
-        ending: str,
-        *,
-        service: Mapping[str, Any],
-        settings: Settings,
-        backend_urls: Mapping[str, pulumi.Input[str]],
+        name: str,
+        args: PoolSettings | Mapping[str, Any],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        name = POOL_NAME + ending
+        """Declare it; the arguments are PoolSettings, or a mapping with its keys.
+
+        A circuit breaker is a backend's: each model's pool has backends of its own.
+        """
+        its = arguments(PoolSettings, args)
         super().__init__("openai-gateway:index:BackendPool", name, None, opts)
+        begins = naming.prefix(name, its.pool_name)
         own = pulumi.ResourceOptions(parent=self)
+        service: dict[str, Any] = {
+            "resource_group_name": its.service.resource_group,
+            "service_name": its.service.service_name,
+        }
         backends = {
             region.name: apimanagement.Backend(
-                region.name + ending,
+                begins + region.name,
                 own,
-                backend_id=region.name + ending,
+                backend_id=region.name,
                 description=f"Azure OpenAI in {region.display_name}",
                 type="Single",  # as Azure has it where nothing is said
-                url=backend_urls[region.name],
+                url=region.url,
                 protocol="http",  # Azure's word for REST over HTTP(S); `https` is refused
-                circuit_breaker=_circuit_breaker(settings.breaker),
+                circuit_breaker=_circuit_breaker(its.breaker),
                 **service,
             )
-            for region in settings.regions
+            for region in its.regions
         }
         # A pool takes neither url nor protocol. Priority and weight are always written: Azure does
         # not document what null means, and a dropped value would change the traffic unnoticed.
         self.pool = apimanagement.Backend(
-            name,
+            begins + its.pool_name,
             own,
-            backend_id=name,
+            backend_id=its.pool_name,
             description="Azure OpenAI, all regions",
             type="Pool",
             pool={
                 "services": [
                     {"id": backends[each.name].id, "priority": each.priority, "weight": each.weight}
-                    for each in settings.regions
+                    for each in its.regions
                 ]
             },
             **service,

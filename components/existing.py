@@ -79,12 +79,12 @@ class Found:
     workspace: FoundWorkspace | None = None
 
 
-def look_up(settings: Settings) -> Found:
+def look_up(settings: Settings, azure: Deployer) -> Found:
     """Find what `settings` says is there; nothing is asked of Azure if that is nothing.
 
     Raises SettingsError with every way in which what is there cannot be deployed into.
     """
-    azure, problems, service, accounts = Deployer(), list[str](), None, {}
+    problems, service, accounts = list[str](), None, {}
     workspace = None
     if its := settings.gateway.existing:
         key = "gateway.existing.serviceName"

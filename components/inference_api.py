@@ -159,8 +159,8 @@ class InferenceApi(pulumi.ComponentResource):
 
     def __init__(
         self,
-        name: str,
         *,
+        begins: str,
         settings: Settings,
         service: Mapping[str, Any],
         tier: str,
@@ -168,12 +168,14 @@ class InferenceApi(pulumi.ComponentResource):
         hosts: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        name = begins + API_NAME
         super().__init__("openai-gateway:index:InferenceApi", name, None, opts)
+        self._name = name
         own = pulumi.ResourceOptions(parent=self)
         api = apimanagement.Api(
             name,
             own,
-            api_id=name,
+            api_id=API_NAME,
             display_name="Azure OpenAI, all regions",
             path=OPENAI_PATH,
             protocols=["https"],
@@ -223,7 +225,7 @@ class InferenceApi(pulumi.ComponentResource):
         before anything is gone (docs/decisions/0030).
         """
         subscription = apimanagement.Subscription(
-            f"{API_NAME}-clients",
+            f"{self._name}-clients",
             sid=f"{API_NAME}-clients",
             display_name="Clients of the inference API",
             scope=self.api_name.apply(lambda api_name: f"/apis/{api_name}"),
@@ -237,14 +239,17 @@ class InferenceApi(pulumi.ComponentResource):
         )
         self.subscription_id = subscription.id
         if settings.export_key:
-            self.subscription_key = pulumi.Output.secret(_key(subscription.name, service))
+            self.subscription_key = pulumi.Output.secret(_key(subscription.name, service, self))
         self.register_outputs({"subscriptionId": self.subscription_id})
 
 
-def _key(sid: pulumi.Output[str], service: Mapping[str, Any]) -> pulumi.Output[str]:
+def _key(
+    sid: pulumi.Output[str], service: Mapping[str, Any], parent: pulumi.Resource
+) -> pulumi.Output[str]:
     """Unknown in a preview, which has to do with the role Reader: that has no `listSecrets`."""
     if pulumi.runtime.is_dry_run():
         unknown: pulumi.Output[Any] = pulumi.Output.from_input(pulumi.UNKNOWN)
         return unknown
-    keys = apimanagement.list_subscription_secrets_output(sid=sid, **service)
+    opts = pulumi.InvokeOptions(parent=parent)  # whose provider may be another than the default
+    keys = apimanagement.list_subscription_secrets_output(sid=sid, opts=opts, **service)
     return keys.apply(lambda each: each.primary_key or "")  # Azure always has one

@@ -1,5 +1,6 @@
 """The composition that the program declares: regions, gateway, pool and API."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,41 +8,74 @@ import pulumi
 from pulumi_azure_native import resources
 from pulumi_random import RandomString
 
-from . import contract, soft_delete
+from . import contract, naming, soft_delete
 from .api_gateway import ApiGateway
 from .backend_pool import BackendPool
-from .existing import Found
-from .inference_api import API_NAME, API_PATH, InferenceApi
+from .existing import Found, look_up
+from .inference_api import API_PATH, InferenceApi
 from .monitoring import Monitoring
 from .network import PrivateEndpoints
 from .openai_region import RegionalOpenAI
-from .settings import GENERATED_SUFFIX_LENGTH, Settings
+from .regions import of_subscription
+from .resource_manager import Deployer
+from .settings import (
+    GENERATED_SUFFIX_LENGTH,
+    POOL_NAME,
+    Alarm,
+    MonitoringSettings,
+    PoolService,
+    PoolSettings,
+    Settings,
+    WatchedService,
+    WorkspaceIds,
+    arguments,
+)
 
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):
-    """Azure OpenAI in several regions behind one API Management endpoint.
+    """Azure OpenAI in several regions behind one API Management endpoint, traffic spread evenly.
 
-    `stack_outputs` is the contract with `probes/`, one entry per stack output. The component's own
-    outputs also name what is `unprotected`, what may be starved, and whether it is `unwatched`.
+    It declares the accounts and their deployments, the service, backends, pool and API, and the
+    alarm on each region's share.
     """
+
+    stack_outputs: dict[str, Any]
+    """What `probes/` read, one entry for each output of a stack."""
 
     def __init__(
         self,
         name: str,
-        *,
-        settings: Settings,
-        existing: Found,
+        args: Settings | Mapping[str, Any],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        in_turn = pulumi.ResourceOptions(transformations=[_delete_before_replace])
-        opts = pulumi.ResourceOptions.merge(opts, in_turn)
-        super().__init__("openai-gateway:index:LoadBalancedOpenAI", name, None, opts)
+        """Declare it; the arguments are Settings, or a mapping with the keys of the config.
+
+        What the arguments say is there is looked up first. Raises SettingsError with every mistake.
+        The component's outputs in the state also name what is `unprotected`, what may be starved,
+        and whether it is `unwatched`.
+        """
+        azure = Deployer(opts)
+        settings = arguments(Settings, args, lambda: of_subscription(azure))
+        found = look_up(settings, azure)
+        begins = naming.prefix(name, "openai")
+        in_turn = [_delete_before_replace, naming.renamed(name, "openai", opts)]
+        super().__init__(
+            "openai-gateway:index:LoadBalancedOpenAI",
+            name,
+            None,
+            pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(transformations=[each for each in in_turn if each])
+            ),
+        )
+        _tell(settings, self)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")
         restored = none = pulumi.Output.from_input(frozenset[str]())
-        if not existing.service or len(existing.accounts) < len(settings.regions):
-            suffix = pulumi.Output.from_input(settings.resource_suffix or _random_suffix(children))
-            restored = soft_delete.restored(suffix, settings, existing)
+        if not found.service or len(found.accounts) < len(settings.regions):
+            suffix = pulumi.Output.from_input(
+                settings.resource_suffix or _random_suffix(begins, children)
+            )
+            restored = soft_delete.restored(suffix, settings, found, self)
             # All names wait for it: nothing is created where one of them is taken.
             suffix = pulumi.Output.all(suffix, restored).apply(lambda both: both[0])
             own_group = resources.ResourceGroup(
@@ -52,18 +86,18 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, ignore_changes=settings.kept),
             ).name
 
-        shared: dict[str, Any] = {"settings": settings, "opts": children}
+        shared: dict[str, Any] = {"begins": begins, "settings": settings, "opts": children}
         own: dict[str, Any] = {
             **shared,
             "resource_group_name": own_group,
             "suffix": suffix,
             "restored": restored if settings.restore else none,  # which a first preview knows
         }
-        gateway = ApiGateway("gateway", found=existing.service, **own)
+        gateway = ApiGateway(found=found.service, **own)
         regions = {
             region.name: RegionalOpenAI(
                 region,
-                found=existing.accounts.get(region.name),
+                found=found.accounts.get(region.name),
                 gateway_principal_id=gateway.principal_id,
                 gateway_addresses=gateway.addresses,
                 **own,
@@ -71,59 +105,49 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             for region in settings.regions
         }
         own_ids = {key: each.account_id for key, each in regions.items() if each.account_id}
-        if settings.network and settings.network.endpoint_subnet and own_ids:
+        if settings.network and settings.network.endpoint_subnet is not None and own_ids:
             PrivateEndpoints(
-                "network",
-                settings=settings,
-                its=settings.network,
-                account_ids=own_ids,
-                resource_group_name=own_group,
-                opts=children,
+                its=settings.network, account_ids=own_ids, resource_group_name=own_group, **shared
             )
-        backend_urls = {key: region.backend_url for key, region in regions.items()}
-        pools = {
-            model: BackendPool(ending, service=gateway.service, backend_urls=backend_urls, **shared)
-            for model, ending in settings.name_ends.items()
-        }
+        service = PoolService.model_construct(
+            resource_group=gateway.service["resource_group_name"],
+            service_name=gateway.service["service_name"],
+        )
+        pools = {}
+        for model, ending in settings.name_ends.items():
+            its = PoolSettings.model_construct(
+                service=service,
+                regions=tuple(
+                    each.member(regions[each.name].backend_url, ending) for each in settings.regions
+                ),
+                breaker=settings.breaker,
+                pool_name=POOL_NAME + ending,
+            )
+            pools[model] = BackendPool(begins + its.pool_name, its, children)
         first = pools[settings.models[0].name]
         api = InferenceApi(
-            API_NAME,
             service=gateway.service,
-            tier=existing.tier,
+            tier=found.tier,
             pools=[each.pool for each in pools.values()],
             hosts={
                 key: urlsplit(account.endpoint).hostname or ""
-                for key, account in existing.accounts.items()
+                for key, account in found.accounts.items()
             },
             **shared,
         )
-        backends = tuple(
-            contract.Backend(
-                id=region.name,
-                location=region.location,
-                region=region.display_name,
-                url=regions[region.name].backend_url,
-                priority=region.priority,
-                weight=region.weight,
-            )
-            for region in settings.regions
-        )
-        monitoring = settings.watched and Monitoring(
-            "monitoring",
-            its=settings.watched,
-            found=existing.workspace,
-            tier=existing.tier,
-            service=gateway.service,
-            service_id=gateway.service_id,
-            api_name=api.api_name,
-            backends=backends,
-            suffix=gateway.service["service_name"] if existing.service else suffix,
-            **shared,
+        monitoring = _watch(
+            f"{begins}monitoring",
+            settings=settings,
+            found=found,
+            gateway=gateway,
+            regions=regions,
+            api=api,
+            opts=children,
         )
         watched = [monitoring] if monitoring else []
         api.admit_clients(settings, gateway.service, after=[*regions.values(), *watched])
 
-        outputs = contract.Outputs(
+        self.outputs = contract.Outputs(
             resource_group=gateway.service["resource_group_name"],
             gateway_url=gateway.gateway_url,
             inference_url=pulumi.Output.concat(gateway.gateway_url, "/", API_PATH),
@@ -132,7 +156,17 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             api_version=settings.api_version,
             pool=contract.PoolReference(id=first.pool_id, name=first.pool_name),
             routing=settings.routing,
-            backends=backends,
+            backends=tuple(
+                contract.Backend(
+                    id=region.name,
+                    location=region.location,
+                    region=region.display_name,
+                    url=regions[region.name].backend_url,
+                    priority=region.priority,
+                    weight=region.weight,
+                )
+                for region in settings.regions
+            ),
             subscription=api.subscription_id,
             pools=tuple(
                 contract.ModelPool(deployment=model, id=pool.pool_id, name=pool.pool_name)
@@ -141,7 +175,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             policy=api.policy,
             workspace=monitoring.workspace if monitoring else None,
         )
-        self.stack_outputs: dict[str, Any] = contract.export(outputs)
+        self.stack_outputs = contract.export(self.outputs)
         # What the policy pack accepts, by name: `protect: false` names nothing.
         by_name = settings.protect.unprotected if settings.protect else ()
         accepted = {
@@ -152,9 +186,55 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         self.register_outputs({**self.stack_outputs, **accepted})
 
 
-def _random_suffix(opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+def _tell(settings: Settings, component: pulumi.Resource) -> None:
+    """Make the traffic visible in every preview: an unequal pool is a warning, no surprise."""
+    report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
+    report(f"Expected traffic: {settings.forecast}{settings.shares_of}", component)
+    for warning in settings.warnings:
+        pulumi.log.warn(warning, component)
+
+
+def _watch(
+    name: str,
+    *,
+    settings: Settings,
+    found: Found,
+    gateway: ApiGateway,
+    regions: Mapping[str, RegionalOpenAI],
+    api: InferenceApi,
+    opts: pulumi.ResourceOptions,
+) -> Monitoring | None:
+    if (its := settings.watched) is None:
+        return None
+    logs = found.workspace
+    return Monitoring(
+        name,
+        MonitoringSettings.model_construct(
+            **{key: getattr(its, key) for key in Alarm.model_fields},
+            service=WatchedService.model_construct(
+                resource_group=gateway.service["resource_group_name"],
+                service_name=gateway.service["service_name"],
+                id=gateway.service_id,
+                sku=found.tier,
+            ),
+            regions=tuple(each.member(regions[each.name].backend_url) for each in settings.regions),
+            routing=settings.routing,
+            accept_starved=settings.accept_starved,
+            location=logs.location if logs else settings.own_location,
+            workspace=logs
+            and WorkspaceIds.model_construct(id=logs.id, customer_id=logs.customer_id),
+            api_name=None if settings.gateway.existing else api.api_name,
+            tags=settings.tags,
+        ),
+        opts,
+        suffix=None if found.service else gateway.suffix,
+        kept=settings.kept,
+    )
+
+
+def _random_suffix(begins: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     length = GENERATED_SUFFIX_LENGTH
-    return RandomString("suffix", opts, length=length, upper=False, special=False).result
+    return RandomString(f"{begins}suffix", opts, length=length, upper=False, special=False).result
 
 
 def _delete_before_replace(

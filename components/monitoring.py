@@ -8,11 +8,9 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import apimanagement, applicationinsights, monitor, operationalinsights
 
-from . import queries, workbook
+from . import naming, queries, workbook
 from .contract import Backend, Workspace
-from .existing import FoundWorkspace
-from .settings import CLASSIC_TIERS, Settings
-from .settings import Monitoring as Config
+from .settings import CLASSIC_TIERS, Alarm, MonitoringSettings, arguments
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
 _REQUESTS, _TOKENS = "GatewayLogs", "GatewayLlmLogs"
@@ -46,7 +44,7 @@ class Rule:
         return self.query in ("starved", "ceiling")
 
 
-def rules(its: Config) -> dict[str, Rule]:
+def rules(its: Alarm) -> dict[str, Rule]:
     """Return the rules by name. Their windows and bounds: docs/decisions/0032."""
     found = {}
     for each, window, past, then in (
@@ -106,71 +104,90 @@ def rules(its: Config) -> dict[str, Rule]:
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Workspace, what is logged to it, alert rules, who is told, and a workbook.
+    """What watches a pool: workspace, what is logged to it, alert rules, who is told, a workbook.
 
-    `workspace` is where the logs are. A service that is there already keeps its own diagnostic
-    setting, for Azure refuses a second one of the same category and workspace: rules and workbook
-    alone are made, on the workspace that is `found`.
+    Without `apiName` nothing is logged that was not: the service keeps its own diagnostic setting,
+    for Azure refuses a second one of the same category and workspace. Rules and workbook alone are
+    made, on the workspace that is named.
     """
 
     workspace: Workspace[pulumi.Output[str]]
+    """The Log Analytics workspace that the rules query."""
 
     def __init__(
         self,
         name: str,
-        *,
-        settings: Settings,
-        its: Config,
-        found: FoundWorkspace | None,
-        tier: str,
-        service: Mapping[str, Any],
-        service_id: pulumi.Output[str],
-        api_name: pulumi.Output[str],
-        backends: Sequence[Backend[pulumi.Output[str]]],
-        suffix: pulumi.Output[str],
+        args: MonitoringSettings | Mapping[str, Any],
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        suffix: pulumi.Input[str] | None = None,
+        kept: list[str] | None = None,
     ) -> None:
+        """Declare it; the arguments are MonitoringSettings, or a mapping with its keys.
+
+        `suffix` ends the names in Azure, by default the service's name. What is made once ignores
+        changes of the properties `kept`.
+        """
+        its = arguments(MonitoringSettings, args)
         super().__init__("openai-gateway:index:Monitoring", name, None, opts)
+        begins = naming.prefix(name, "monitoring")
         own = pulumi.ResourceOptions(parent=self)
-        kept = pulumi.ResourceOptions(parent=self, ignore_changes=settings.kept)
-        here = {
-            "resource_group_name": service["resource_group_name"],
-            "location": found.location if found else settings.own_location,
-            "tags": settings.tags or None,
+        stays = pulumi.ResourceOptions(parent=self, ignore_changes=kept)
+        service: dict[str, Any] = {
+            "resource_group_name": its.service.resource_group,
+            "service_name": its.service.service_name,
+        }
+        service_id = pulumi.Output.from_input(its.service.id)
+        ends = pulumi.Output.from_input(suffix or its.service.service_name)
+        here: dict[str, Any] = {
+            "resource_group_name": its.service.resource_group,
+            "location": its.location,
+            "tags": its.tags or None,
         }
 
-        def called(prefix: str) -> pulumi.Output[str]:
-            return suffix.apply(lambda end: f"{prefix}-{end}")
+        def called(what: str) -> pulumi.Output[str]:
+            return ends.apply(lambda end: f"{what}-{end}")
 
         # Others saw a Developer service refuse the category; of all classic tiers it is assumed.
-        counts_tokens = tier not in CLASSIC_TIERS
-        if found:
-            kept = own
+        counts_tokens = its.service.sku not in CLASSIC_TIERS
+        if its.workspace:
+            stays = own
             self.workspace = Workspace(
-                id=pulumi.Output.from_input(found.id),
-                customer_id=pulumi.Output.from_input(found.customer_id),
+                id=pulumi.Output.from_input(its.workspace.id),
+                customer_id=pulumi.Output.from_input(its.workspace.customer_id),
             )
         else:
             logs = operationalinsights.Workspace(
-                "logs",
-                kept,
+                f"{begins}logs",
+                stays,
                 workspace_name=called("log"),
                 sku={"name": "PerGB2018"},
                 retention_in_days=its.retention_days,
                 **here,
             )
             self.workspace = Workspace(id=logs.id, customer_id=logs.customer_id)
-        if not settings.gateway.existing:
+        if its.api_name is not None:
             logged = [_REQUESTS, *([_TOKENS] if counts_tokens else [])]
             _log(
+                begins,
                 self.workspace.id,
                 logged,
                 service=service,
                 service_id=service_id,
-                api_name=api_name,
+                api_name=its.api_name,
                 own=own,
             )
-
+        backends = tuple(
+            Backend(
+                id=region.name,
+                location=region.location,
+                region=region.display_name,
+                url=pulumi.Output.from_input(region.url),
+                priority=region.priority,
+                weight=region.weight,
+            )
+            for region in its.regions
+        )
         wanted = [each for each in workbook.QUERIES if each != "tokens" or counts_tokens]
         # Each query by its name, once all that is filled into them is known.
         filled = pulumi.Output.all(service_id, *(each.url for each in backends)).apply(
@@ -179,7 +196,7 @@ class Monitoring(pulumi.ComponentResource):
                     query,
                     service=known[0],
                     backends=_with_urls(backends, known[1:]),
-                    accept_starved=settings.accept_starved,
+                    accept_starved=its.accept_starved,
                     starved_below=its.starved_below,
                     ceiling=its.ceiling,
                     grain=workbook.GRAIN,
@@ -188,9 +205,9 @@ class Monitoring(pulumi.ComponentResource):
             }
         )
         told: list[pulumi.Output[str]] = []
-        if its.alert_emails or its.webhook:
+        if its.alert_emails or its.webhook is not None:
             alarm = monitor.ActionGroup(
-                "alarm",
+                f"{begins}alarm",
                 own,
                 action_group_name=called("alarm"),
                 group_short_name="openai-gw",  # of at most 12 characters
@@ -201,12 +218,12 @@ class Monitoring(pulumi.ComponentResource):
             told = [alarm.id]
         for rule_name, rule in rules(its).items():
             monitor.ScheduledQueryRule(
-                rule_name,
-                kept,
+                begins + rule_name,
+                stays,
                 rule_name=called(rule_name),
                 kind="LogAlert",
                 display_name=rule.title,
-                description=f"{rule.says} Expected: {settings.forecast}. Next: {rule.then}",
+                description=f"{rule.says} Expected: {its.forecast}. Next: {rule.then}",
                 severity=rule.severity,
                 enabled=True,
                 scopes=[self.workspace.id],
@@ -218,13 +235,13 @@ class Monitoring(pulumi.ComponentResource):
                 skip_query_validation=True,
                 actions={
                     "action_groups": told,
-                    "custom_properties": {"expected": settings.forecast, "next": rule.then},
+                    "custom_properties": {"expected": its.forecast, "next": rule.then},
                 },
                 **here,
             )
         applicationinsights.Workbook(
-            "workbook",
-            kept,
+            f"{begins}workbook",
+            stays,
             resource_name_=service_id.apply(
                 lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, known.lower()))
             ),
@@ -235,7 +252,7 @@ class Monitoring(pulumi.ComponentResource):
             source_id=self.workspace.id.apply(str.lower),  # as Azure stores it
             serialized_data=pulumi.Output.all(filled, self.workspace.id).apply(
                 lambda known: workbook.serialized(
-                    *known, expected=settings.forecast, then=f"{_PROBE} --from-logs 24h"
+                    *known, expected=its.forecast, then=f"{_PROBE} --from-logs 24h"
                 )
             ),
             **here,
@@ -248,17 +265,23 @@ def _with_urls(backends: Sequence[Backend[Any]], urls: Sequence[str]) -> list[Ba
 
 
 def _log(
+    begins: str,
     workspace_id: pulumi.Output[str],
     categories: Sequence[str],
     *,
     service: Mapping[str, Any],
     service_id: pulumi.Output[str],
-    api_name: pulumi.Output[str],
+    api_name: str,
     own: pulumi.ResourceOptions,
 ) -> None:
     """Have the gateway log every request, and of its headers those that tell the attempts."""
     logger = apimanagement.Logger(
-        _LOGGER, own, logger_id=_LOGGER, logger_type="azureMonitor", is_buffered=True, **service
+        f"{begins}{_LOGGER}",
+        own,
+        logger_id=_LOGGER,
+        logger_type="azureMonitor",
+        is_buffered=True,
+        **service,
     )
     nothing: apimanagement.HttpMessageDiagnosticArgsDict = {"headers": [], "body": {"bytes": 0}}
     # A client may send its key as a query parameter.
@@ -267,7 +290,7 @@ def _log(
         "data_masking": {"query_params": [{"value": "*", "mode": "Hide"}]},
     }
     diagnostic = apimanagement.ApiDiagnostic(
-        "api-diagnostic",
+        f"{begins}api-diagnostic",
         own,
         diagnostic_id=_LOGGER,
         api_id=api_name,
@@ -281,7 +304,7 @@ def _log(
         **service,
     )
     monitor.DiagnosticSetting(
-        "gateway-logs",
+        f"{begins}gateway-logs",
         # A logger of this name that Azure would make by itself is there already.
         pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=[diagnostic])),
         name="gateway-logs",
@@ -292,13 +315,15 @@ def _log(
     )
 
 
-def _receivers(its: Config) -> dict[str, Any]:
+def _receivers(its: Alarm) -> dict[str, Any]:
     common = {"use_common_alert_schema": True}
     emails = dict.fromkeys(its.alert_emails)
-    url = pulumi.Output.secret(its.webhook) if its.webhook else None
+    url = None if its.webhook is None else pulumi.Output.secret(its.webhook)
     return {
         "email_receivers": [{"name": to, "email_address": to, **common} for to in emails],
-        "webhook_receivers": [{"name": "webhook", "service_uri": url, **common}] if url else [],
+        "webhook_receivers": [{"name": "webhook", "service_uri": url, **common}]
+        if url is not None
+        else [],
     }
 
 

@@ -19,7 +19,7 @@ def account_properties(
     its = settings.network
     if its is None:
         return {}
-    if its.endpoint_subnet:
+    if its.endpoint_subnet is not None:
         return {"public_network_access": "Disabled"}
     rules = gateway_addresses.apply(
         lambda known: [{"value": each} for each in dict.fromkeys((*its.allowed_ips, *known))]
@@ -31,7 +31,7 @@ def account_properties(
 def service_arguments(settings: Settings) -> dict[str, Any]:
     """Return the arguments that join the gateway to its subnet; it stays public to clients."""
     subnet = settings.network and settings.network.gateway_subnet
-    if not subnet:
+    if subnet is None:
         return {}
     return {
         "virtual_network_type": "External",
@@ -44,14 +44,15 @@ class PrivateEndpoints(pulumi.ComponentResource):
 
     def __init__(
         self,
-        name: str,
         *,
+        begins: str,
         settings: Settings,
         its: Network,
         account_ids: dict[str, pulumi.Output[str]],
         resource_group_name: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        name = f"{begins}network"
         super().__init__("openai-gateway:index:PrivateEndpoints", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         shared: dict[str, Any] = {"resource_group_name": resource_group_name}
@@ -60,9 +61,12 @@ class PrivateEndpoints(pulumi.ComponentResource):
         ready: list[pulumi.Resource] = []
         if zone_id is None:
             zone = privatedns.PrivateZone(
-                ZONE, own, private_zone_name=ZONE, location="Global", tags=tags, **shared
+                begins + ZONE, own, private_zone_name=ZONE, location="Global", tags=tags, **shared
             )
-            network_id = str(its.gateway_subnet or its.endpoint_subnet).partition("/subnets/")[0]
+            subnet = its.endpoint_subnet if its.gateway_subnet is None else its.gateway_subnet
+            network_id = pulumi.Output.from_input(subnet).apply(
+                lambda known: str(known).partition("/subnets/")[0]
+            )
             link = privatedns.VirtualNetworkLink(
                 name,
                 own,
@@ -77,7 +81,7 @@ class PrivateEndpoints(pulumi.ComponentResource):
             zone_id, ready = zone.id, [link]
         for region, account_id in account_ids.items():
             endpoint = network.PrivateEndpoint(
-                f"{region}-endpoint",
+                f"{begins}{region}-endpoint",
                 private_endpoint_name=f"{region}-endpoint",
                 location=settings.own_location,
                 subnet={"id": its.endpoint_subnet},
@@ -93,7 +97,7 @@ class PrivateEndpoints(pulumi.ComponentResource):
                 **shared,
             )
             network.PrivateDnsZoneGroup(
-                f"{region}-zone",
+                f"{begins}{region}-zone",
                 pulumi.ResourceOptions(parent=self, depends_on=ready),
                 private_endpoint_name=endpoint.name,
                 private_dns_zone_group_name="default",

@@ -27,6 +27,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
         self,
         region: Region,
         *,
+        begins: str,
         settings: Settings,
         found: FoundAccount | None,
         resource_group_name: pulumi.Input[str],
@@ -37,14 +38,15 @@ class RegionalOpenAI(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the account `<region name>-<suffix>` and the role on it, or on one `found`."""
-        super().__init__("openai-gateway:index:RegionalOpenAI", region.name, None, opts)
+        name = begins + region.name
+        super().__init__("openai-gateway:index:RegionalOpenAI", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         if found:
             account_id, endpoint = map(pulumi.Output.from_input, (found.id, found.endpoint))
         else:
             subdomain = pulumi.Output.concat(region.name, "-", suffix)
             account = cognitiveservices.Account(
-                region.name,
+                name,
                 account_name=subdomain,
                 resource_group_name=resource_group_name,
                 location=region.location,
@@ -67,7 +69,7 @@ class RegionalOpenAI(pulumi.ComponentResource):
             previous: pulumi.Resource = account
             for model in settings.models:
                 previous = cognitiveservices.Deployment(
-                    f"{region.name}-{model.name}",
+                    f"{name}-{model.name}",
                     deployment_name=model.name,
                     account_name=account.name,
                     resource_group_name=resource_group_name,
@@ -85,8 +87,8 @@ class RegionalOpenAI(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
                 )
         authorization.RoleAssignment(
-            f"{region.name}-openai-user",
-            role_assignment_name=RandomUuid(f"{region.name}-openai-user", own).result,
+            f"{name}-openai-user",
+            role_assignment_name=RandomUuid(f"{name}-openai-user", own).result,
             scope=account_id,
             role_definition_id=OPENAI_USER_ROLE,
             principal_id=gateway_principal_id,

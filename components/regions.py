@@ -63,9 +63,9 @@ class Locations:
         return f"there is no such Azure location; {remedy}{self._reason}"
 
 
-def of_subscription() -> Mapping[str, str]:
+def of_subscription(azure: Deployer | None = None) -> Mapping[str, str]:
     """List the locations of the subscription that the program deploys to; see `Locations`."""
-    azure = Deployer()
+    azure = azure or Deployer()
     return azure.locations(azure.subscription)
 
 

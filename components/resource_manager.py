@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import httpx
+    import pulumi
 
 PUBLIC_AZURE: Final = "https://management.azure.com"
 # API versions; all but the last are azure-native 3's own.
@@ -205,21 +206,30 @@ class ResourceManager:
 
 
 class Deployer(ResourceManager):
-    """Resource Manager as the identity that azure-native deploys by, in its `subscription`."""
+    """Resource Manager as the identity that azure-native deploys by, in its `subscription`.
 
-    def __init__(self) -> None:
+    Which azure-native that is, `opts` of a component may say, as of a resource.
+    """
+
+    def __init__(self, opts: "pulumi.ResourceOptions | None" = None) -> None:
         super().__init__(lambda: self._of_provider("get_client_token").token)
+        self._opts = opts
 
     @cached_property
     def subscription(self) -> str:
         return str(self._of_provider("get_client_config").subscription_id)
 
-    @staticmethod
-    def _of_provider(function: str) -> Any:
+    def _of_provider(self, function: str) -> Any:
+        import pulumi  # noqa: PLC0415
         from pulumi_azure_native import authorization  # noqa: PLC0415 - most stacks need no look-up
 
+        of = self._opts or pulumi.ResourceOptions()
+        given: Any = of.providers or ()
+        known = given.values() if isinstance(given, dict) else given
+        own = next((each for each in known if each.package == "azure-native"), None)
         try:
-            return getattr(authorization, function)()
+            opts = pulumi.InvokeOptions(parent=of.parent, provider=own)
+            return getattr(authorization, function)(opts=opts)
         except Exception as error:  # noqa: BLE001 - what the SDK raises is of no narrower type
             raise ResourceManagerError(_shown(error)) from None
 

@@ -1,7 +1,8 @@
 """The stack's config as typed settings; every mistake in it is reported at once.
 
 A class declares a section's keys, each once: type, range, default, what to write instead of a wrong
-value, and the description that editors and README.md show. Only `load` needs Pulumi.
+value, and the description that editors, README.md and the package's schema show. Only `load` needs
+Pulumi.
 """
 
 import ipaddress
@@ -12,12 +13,12 @@ from difflib import get_close_matches
 from functools import cache
 from itertools import product
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from . import models, traffic
 from .regions import Locations, normalise
@@ -62,6 +63,19 @@ _LIST_NAMES: Final = "list names of regions, as [foundry2, foundry3]"
 _Path = tuple[int | str, ...]  # of a value in the config, as ("regions", 0, "name")
 _Listed: Final = pydantic.Strict(strict=False)  # a list in the config is a tuple in the settings
 _ByName: Final = AfterValidator(lambda found: tuple(sorted(found, key=attrgetter("name"))))
+
+
+class Mistake(str):
+    """A line about a value: `path` is where it stands, `reason` the value and the remedy."""
+
+    __slots__ = ("path", "reason")
+    path: str
+    reason: str
+
+    def __new__(cls, path: str, reason: str) -> Self:
+        line = super().__new__(cls, f"{NAMESPACE}:{path} {reason}")
+        line.path, line.reason = path, reason
+        return line
 
 
 class SettingsError(Exception):
@@ -109,6 +123,29 @@ def _whole(low: int, high: int | None = None, **field: Any) -> Any:
 def _part(**field: Any) -> Any:
     """Declare a part of a whole: a number above 0 and below 1."""
     return _key("write a number above 0 and below 1, as 0.25", gt=0, lt=1, **field)
+
+
+def _is_output(value: object) -> bool:
+    """Tell a `pulumi.Output`, which a program that uses the components may write for a text."""
+    return hasattr(value, "apply")
+
+
+def _later(value: Any, check: Callable[[Any], Any]) -> Any:
+    return value if _is_output(value) else check(value)
+
+
+class _Eventual:
+    """Marks what nothing is decided by: an output stands for it, until a deployment knows it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_wrap_validator_function(_later, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return {**handler(schema), "eventual": True}
+
+
+def _unless_off(section: Any) -> Any:
+    return section if section is None or section.enabled else None
 
 
 def _location(value: str, info: ValidationInfo) -> str:
@@ -199,7 +236,9 @@ RaiPolicyName = Annotated[
 ModelName = Annotated[str, _text(r"\S+", "write a model's name, as gpt-5.4-mini")]
 Version = Annotated[str, _text(r"\S+", _VERSION)]
 DeploymentType = Annotated[str, _text("[A-Za-z]+", "write a deployment type, as GlobalStandard")]
-TagValue = Annotated[str, _text(".*", "write a text of {} characters, in quotes", low=0, high=256)]
+TagValue = Annotated[
+    str, _text(".*", "write a text of {} characters, in quotes", low=0, high=256), _Eventual()
+]
 ApiVersion = Annotated[str, _text("[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?", _API_VERSION, 10, 18)]
 _NETWORK_ID = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network"
 SubnetId = Annotated[
@@ -208,6 +247,7 @@ SubnetId = Annotated[
         f"{_NETWORK_ID}/virtualNetworks/[^/]+/subnets/[^/]+",
         "write a subnet's id: /subscriptions/.../virtualNetworks/NAME/subnets/NAME",
     ),
+    _Eventual(),
 ]
 ZoneId = Annotated[
     str,
@@ -215,6 +255,28 @@ ZoneId = Annotated[
         f"{_NETWORK_ID}/privateDnsZones/privatelink.openai.azure.com",
         "write the id of a zone privatelink.openai.azure.com",
     ),
+    _Eventual(),
+]
+PoolName = Annotated[
+    str, _text(r"[\w][\w-]*", "write {} letters, digits and hyphens", high=_BACKEND_LENGTH)
+]
+ApiName = Annotated[str, _text(r"[^*#&+:<>?\s]+", "write the API's name", high=256)]
+ServiceId = Annotated[
+    str,
+    _text(
+        "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.ApiManagement/service/[^/]+",
+        "write a service's id: /subscriptions/.../Microsoft.ApiManagement/service/NAME",
+    ),
+    _Eventual(),
+]
+WorkspaceId = Annotated[
+    str,
+    _text(
+        "/subscriptions/[^/]+/resource[gG]roups/[^/]+/providers/"
+        "Microsoft.OperationalInsights/workspaces/[^/]+",
+        "write a workspace's id: /subscriptions/.../Microsoft.OperationalInsights/workspaces/NAME",
+    ),
+    _Eventual(),
 ]
 Addresses = Annotated[
     str,
@@ -227,7 +289,9 @@ EMail = Annotated[str, _text(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", _E_MAIL, high=100
 WorkspaceName = Annotated[
     str, _text("[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]", _WORKSPACE, low=4, high=63)
 ]
-Webhook = Annotated[str, _text(r"https?://[!-~]+", _WEBHOOK, high=2048)]
+_BACKEND_URL = "write the account's endpoint with /openai: https://NAME.openai.azure.com/openai"
+BackendUrl = Annotated[str, _text(r"https?://[!-~]+", _BACKEND_URL, high=2048), _Eventual()]
+Webhook = Annotated[str, _text(r"https?://[!-~]+", _WEBHOOK, high=2048), _Eventual()]
 _AnyDuration = _text("P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?", _DURATION)
 Duration = Annotated[str, _AnyDuration, AfterValidator(_above_zero)]
 
@@ -246,17 +310,12 @@ class ServiceReference(_Section):
     service_name: ServiceName = Field(description="Name of the service.")
 
 
-class Region(_Section):
-    """A region of the pool: the name of its backend, and the place of its Azure OpenAI account."""
-
+class _Place(_Section):
     name: RegionName = Field(description="Name of the backend; also begins the account's.")
     location: Location = Field(description="Azure location of the account.")
     priority: int = _whole(0, 100, default=1, description="Lower numbers are preferred.")
     weight: Annotated[int, BeforeValidator(_no_zero)] = _whole(
         1, 100, default=1, description="Part of the traffic, among regions of the same priority."
-    )
-    existing: AccountReference | None = Field(
-        None, description="An account to use as it is, with its deployments."
     )
     _display_name: str = PrivateAttr("")
 
@@ -266,6 +325,27 @@ class Region(_Section):
     @property
     def display_name(self) -> str:
         return self._display_name
+
+
+class Member(_Place):
+    """A member of a pool: a backend by its name, its URL, and the place of its account."""
+
+    url: BackendUrl = Field(description="URL of the backend: the account's endpoint, and /openai.")
+
+
+class Region(_Place):
+    """A region of the pool: the name of its backend, and the place of its Azure OpenAI account."""
+
+    existing: AccountReference | None = Field(
+        None, description="An account to use as it is, with its deployments."
+    )
+
+    def member(self, url: Any, ending: str = "") -> Member:
+        """Return it as a member of a model's pool; `url` is an output of a text."""
+        own = {"name": self.name + ending, "location": self.location, "url": url}
+        found = Member.model_construct(priority=self.priority, weight=self.weight, **own)
+        found._display_name = self._display_name  # noqa: SLF001
+        return found
 
 
 class Model(_Section):
@@ -317,8 +397,17 @@ class Gateway(_Section):
     )
 
 
+def _switch(what: str) -> Any:
+    """Declare what switches a section off, also in languages that do not tell null from nothing."""
+    return Field(
+        default=True, description=f"`false` for no {what}; the other keys then say nothing."
+    )
+
+
 class Breaker(_Section):
     """A backend's circuit breaker: it trips after `count` failures within `interval`."""
+
+    enabled: bool = _switch("breaker")
 
     # What harmed clients least in the failover drills: docs/decisions/0013.
     count: int = _whole(1, default=10, description="Number of failures (429 or 5xx) that trip it.")
@@ -360,8 +449,12 @@ class Retries(_Section):
 class Protection(_Section):
     """Accounts and service are neither deleted nor replaced, but for those named here."""
 
+    enabled: bool = _switch("protection")
     unprotected: Annotated[tuple[RegionName, ...], _Listed] = _key(
-        _LIST_NAMES, alias="except", description="Names of regions, and `gateway` for the service."
+        _LIST_NAMES,
+        alias="except",
+        default=(),
+        description="Names of regions, and `gateway` for the service.",
     )
 
 
@@ -396,12 +489,9 @@ class WorkspaceReference(_Section):
     name: WorkspaceName = Field(description="Name of the workspace.")
 
 
-class Monitoring(_Section):
-    """Logs of the gateway, the alarm on a region's share, and a workbook: docs/monitoring.md."""
+class Alarm(_Section):
+    """When the alarm on a region's share rings, and who hears it."""
 
-    workspace: WorkspaceReference | None = Field(
-        None, description="A Log Analytics workspace to use. Without it, the stack makes one."
-    )
     alert_emails: Annotated[tuple[EMail, ...], _Listed] = _key(
         "list e-mail addresses, as [team@example.com]",
         default=(),
@@ -420,24 +510,63 @@ class Monitoring(_Section):
         description="Share of all requests above which no region may be that is not declared to.",
     )
     retention_days: int = _whole(
-        30, 730, default=30, description="How long the stack's own workspace keeps the logs."
+        30,
+        730,
+        default=30,
+        description="How long the stack's own workspace keeps the logs, in days.",
     )
 
 
-class Settings(_Section):
-    """A whole, valid config.
+class MonitoringConfig(Alarm):
+    """Logs of the gateway, the alarm on a region's share, and a workbook: docs/monitoring.md."""
 
-    `resource_suffix` is None when the program has to generate it, `breaker` when it is off, and
-    `location` when it is not given: the stack keeps the one it has, or begins with
-    `default_location`. `protect` is None when nothing is protected.
-    """
+    enabled: bool = _switch("monitoring")
+    workspace: WorkspaceReference | None = Field(
+        None, description="A Log Analytics workspace to use. Without it, the stack makes one."
+    )
 
-    regions: Annotated[tuple[Region, ...], _Listed, _ByName] = _key(
+
+def _regions() -> Any:
+    return _key(
         _LIST_REGIONS,
         {"minItems": 2, "maxItems": 30},
         description="2 to 30 members of the pool. Names and locations are unique; the order has no "
         "meaning.",
     )
+
+
+def _breaker() -> Any:
+    return Field(
+        default_factory=Breaker.model_construct,
+        description="Circuit breaker of each backend; `null` switches it off, as Consumption "
+        "requires.",
+    )
+
+
+def _tags(description: str) -> Any:
+    return _key(
+        "write a mapping of names to texts, as {team: search}",
+        {"maxProperties": MOST_TAGS, "propertyNames": {"pattern": TAG_NAME, "maxLength": 512}},
+        default={},
+        description=description,
+    )
+
+
+def _unheard(its: Alarm, pool: traffic.Pool, path: str) -> Iterator[str]:
+    """Say why an alarm that is asked for would not be heard."""
+    if not its.alert_emails and its.webhook is None:
+        yield f"{path}: the alarm rings nowhere; set alertEmails or webhook".removeprefix(": ")
+    if all(float(share) > its.ceiling for share in pool.shares or (0,)):
+        yield (
+            f"{path}.ceiling is {its.ceiling}, and every region is declared above it; write a "
+            "higher one"
+        ).removeprefix(".")
+
+
+class _Pooled(_Section):
+    """What shares traffic, and how."""
+
+    regions: tuple[_Place, ...]
     routing: str = _one_of(
         traffic.ROUTINGS,
         default="round-robin",
@@ -450,6 +579,25 @@ class Settings(_Section):
         description="Names of regions that may get no traffic while others are up; the preview "
         "warns of any other.",
     )
+
+    @property
+    def pool(self) -> traffic.Pool:
+        return traffic.read_config([vars(region) for region in self.regions])
+
+    @property
+    def forecast(self) -> str:
+        return self.pool.forecast({region.name: region.display_name for region in self.regions})
+
+
+class Settings(_Pooled):
+    """A whole, valid config.
+
+    `resource_suffix` is None when the program has to generate it, `breaker` when it is off, and
+    `location` when it is not given: the stack keeps the one it has, or begins with
+    `default_location`. `protect` is None when nothing is protected.
+    """
+
+    regions: Annotated[tuple[Region, ...], _Listed, _ByName] = _regions()
     models: Annotated[tuple[Model, ...], _Listed] = _key(
         _LIST_MODELS, {"minItems": 1}, default=(_CHAT,), description="Deployed on every account."
     )
@@ -470,7 +618,9 @@ class Settings(_Section):
         "that of the first region, and a deployed one stays where it is.",
     )
     protect: Annotated[
-        Protection | None, BeforeValidator(_exceptions, json_schema_input_type=bool | Protection)
+        Protection | None,
+        BeforeValidator(_exceptions, json_schema_input_type=bool | Protection),
+        AfterValidator(_unless_off),
     ] = _key(
         "write true, false, or a mapping whose `except` lists names",
         default_factory=lambda: Protection.model_construct(unprotected=()),
@@ -485,13 +635,9 @@ class Settings(_Section):
         description="End of every name that must be unique in all of Azure. Without it, the stack "
         "generates one and keeps it.",
     )
-    breaker: Breaker | None = Field(
-        default_factory=Breaker.model_construct,
-        description="Circuit breaker of each backend; `null` switches it off, as Consumption "
-        "requires.",
-    )
-    monitoring: Monitoring | None = Field(
-        default_factory=Monitoring.model_construct,
+    breaker: Annotated[Breaker | None, AfterValidator(_unless_off)] = _breaker()
+    monitoring: Annotated[MonitoringConfig | None, AfterValidator(_unless_off)] = Field(
+        default_factory=MonitoringConfig.model_construct,
         description="Logs, alerts and a workbook in Azure; `null` for none, as Consumption "
         "requires. docs/monitoring.md has what is made and what it costs.",
     )
@@ -522,12 +668,9 @@ class Settings(_Section):
         default=None,
         description="`public`, or who reaches the accounts: docs/network.md has costs and tiers.",
     )
-    tags: dict[str, TagValue] = _key(
-        "write a mapping of names to texts, as {team: search}",
-        {"maxProperties": MOST_TAGS, "propertyNames": {"pattern": TAG_NAME, "maxLength": 512}},
-        default={},
-        description="Azure tags of the resource group, the accounts, the service, and whatever "
-        "else of the stack takes them.",
+    tags: dict[str, TagValue] = _tags(
+        "Azure tags of the resource group, the accounts, the service, and whatever else of the "
+        "stack takes them."
     )
     api_version: ApiVersion = Field(
         default="2024-10-21",
@@ -540,6 +683,12 @@ class Settings(_Section):
         "needs the key looks it up, as the probe does with its own identity.",
     )
     _order: tuple[str, ...] = PrivateAttr(())
+    _prefix: str = PrivateAttr(f"{NAMESPACE}:")
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a key where it is named: the namespace, in a stack's config."""
+        return self._prefix
 
     def path(self, region: Region) -> str:
         """Where a region stands in the config, as `regions[0]`."""
@@ -558,7 +707,7 @@ class Settings(_Section):
         return _beyond_consumption(on=own)
 
     @property
-    def watched(self) -> Monitoring | None:
+    def watched(self) -> MonitoringConfig | None:
         """What is monitored: nothing where the logs of a service that exists are not named."""
         is_told = self.monitoring and (self.monitoring.workspace or not self.gateway.existing)
         return self.monitoring if is_told else None
@@ -584,14 +733,6 @@ class Settings(_Section):
         return self.protect.unprotected if self.protect else everything
 
     @property
-    def pool(self) -> traffic.Pool:
-        return traffic.read_config([vars(region) for region in self.regions])
-
-    @property
-    def forecast(self) -> str:
-        return self.pool.forecast({region.name: region.display_name for region in self.regions})
-
-    @property
     def shares_of(self) -> str:
         """What the forecast's shares are shares of, where that is not places; empty otherwise."""
         skus = sorted({m.sku for m in self.models if m.sku.startswith(("Global", "DataZone"))})
@@ -606,7 +747,7 @@ class Settings(_Section):
         starved = self.pool.starved
         fed = [label for name, label in labels.items() if name not in starved]
         lines = [
-            f"{NAMESPACE}:protect.except names {name}, which is no region: remove the name once "
+            f"{self.prefix}protect.except names {name}, which is no region: remove the name once "
             "the region's account is deleted"
             for name in self.unprotected
             if name not in {*labels, "gateway"}
@@ -616,24 +757,31 @@ class Settings(_Section):
             lines.append(
                 f"{traffic.listed([labels[name] for name in starved])} {verb} 0 % of the traffic "
                 f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
-                f"{NAMESPACE}:acceptStarved to [{', '.join(starved)}]"
+                f"{self.prefix}acceptStarved to [{', '.join(starved)}]"
             )
         is_v2 = self.gateway.sku.endswith("V2") and not self.gateway.existing
         if self.network and self.network.allowed_ips and is_v2:
             lines.append(
-                f"{NAMESPACE}:network.allowedIps: a {self.gateway.sku} service has no fixed "
+                f"{self.prefix}network.allowedIps: a {self.gateway.sku} service has no fixed "
                 "addresses; the accounts answer it only if those it calls from are listed"
             )
-        lines += self._unheard
+        if self.watched:
+            lines += _unheard(self.watched, self.pool, f"{self.prefix}monitoring")
+        elif self.monitoring:
+            lines.append(
+                f"{self.prefix}monitoring watches nothing: a service that exists keeps its own "
+                "diagnostic setting; set workspace to the one that its logs go to, or monitoring "
+                "to null"
+            )
         without = [each.location for each in self.regions if each.location in models.NO_RESPONSES]
         if without and "responses" in self.apis:
             lines.append(
-                f"{NAMESPACE}:apis: responses are not offered in {traffic.listed(without)} "
+                f"{self.prefix}apis: responses are not offered in {traffic.listed(without)} "
                 f"({models.NO_RESPONSES_ON}), whose share of them would get 404; list apis without "
                 "responses, or choose other locations"
             )
         for position, model in enumerate(self.models):
-            path = f"{NAMESPACE}:models[{position}]"
+            path = f"{self.prefix}models[{position}]"
             if fault := models.unknown(model.model, model.version):
                 lines.append(f"{path}.{fault}; `python probes/models.py` asks Azure")
             if told := models.retirement(model.model, model.version):
@@ -652,24 +800,63 @@ class Settings(_Section):
                 )
         return tuple(lines)
 
+
+class PoolService(_Section):
+    """Names the API Management service that the backends are of."""
+
+    resource_group: Annotated[GroupName, _Eventual()] = Field(
+        description="Resource group of the service."
+    )
+    service_name: Annotated[ServiceName, _Eventual()] = Field(description="Name of the service.")
+
+
+class PoolSettings(_Pooled):
+    """Backends of accounts that are there already, and the pool over them."""
+
+    service: PoolService = Field(description="The API Management service.")
+    regions: Annotated[tuple[Member, ...], _Listed, _ByName] = _regions()
+    breaker: Annotated[Breaker | None, AfterValidator(_unless_off)] = _breaker()
+    pool_name: PoolName = Field(
+        POOL_NAME, description="Name of the pool, by which a policy sends traffic to it."
+    )
+
+
+class WatchedService(PoolService):
+    """Names the API Management service that is watched."""
+
+    id: ServiceId = Field(description="Azure Resource Manager id of the service.")
+    sku: str = _one_of(TIERS, default="BasicV2", description=f"One of {', '.join(TIERS)}.")
+
+
+class WorkspaceIds(_Section):
+    """Names a Log Analytics workspace that the gateway's requests are logged to."""
+
+    id: WorkspaceId = Field(description="Azure Resource Manager id of the workspace.")
+    customer_id: Annotated[str, _text(r"\S+", "write the workspace's customerId"), _Eventual()] = (
+        Field(description="The workspace's own id, by which queries name it: `customerId`.")
+    )
+
+
+class MonitoringSettings(_Pooled, Alarm):
+    """What watches a pool that is there already."""
+
+    service: WatchedService = Field(description="The API Management service that is watched.")
+    regions: Annotated[tuple[Member, ...], _Listed, _ByName] = _regions()
+    location: Location = Field(description="Azure location of what is made.")
+    workspace: WorkspaceIds | None = Field(
+        None, description="The workspace that the gateway logs to. Without it, one is made."
+    )
+    api_name: Annotated[ApiName, _Eventual()] | None = Field(
+        None,
+        description="Name of the API whose requests are to be logged. Without it the service keeps "
+        "its own diagnostic setting, which has to log to `workspace`.",
+    )
+    tags: dict[str, TagValue] = _tags("Azure tags of whatever takes them.")
+
     @property
-    def _unheard(self) -> Iterator[str]:
+    def unheard(self) -> Iterator[str]:
         """Why an alarm that is asked for would not be heard."""
-        if (its := self.monitoring) is None:
-            return
-        path = f"{NAMESPACE}:monitoring"
-        if not self.watched:
-            yield (
-                f"{path} watches nothing: a service that exists keeps its own diagnostic setting; "
-                "set workspace to the one that its logs go to, or monitoring to null"
-            )
-        elif not its.alert_emails and not its.webhook:
-            yield f"{path}: the alarm rings nowhere; set alertEmails or webhook"
-        if all(float(share) > its.ceiling for share in self.pool.shares or (0,)):
-            yield (
-                f"{path}.ceiling is {its.ceiling}, and every region is declared above it; write a "
-                "higher one"
-            )
+        return _unheard(self, self.pool, "")
 
 
 def _beyond_consumption(on: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -677,50 +864,82 @@ def _beyond_consumption(on: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(key, how) for key, how in off.items() if on[key]]
 
 
-def mistake(path: str, found: str, remedy: object) -> str:
-    return f"{NAMESPACE}:{path} {found}: {remedy}"
+def mistake(path: str, found: str, remedy: object) -> Mistake:
+    return Mistake(path, f"{found}: {remedy}")
 
 
 def shown(value: Any) -> str:
-    line = _printable(json.dumps(value, default=str, ensure_ascii=False))
+    line = _printable(json.dumps(value, default=_told, ensure_ascii=False))
     return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _told(value: object) -> str:
+    return "an output" if _is_output(value) else str(value)
 
 
 def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()  # JSON may hold half a surrogate pair
 
 
-def parse(
-    config: Mapping[str, Any], locations: Callable[[], Mapping[str, str]] | None = None
-) -> Settings:
+Locate = Callable[[], Mapping[str, str]]  # raises ResourceManagerError
+Found = TypeVar("Found", bound=_Pooled)
+
+
+def parse(config: Mapping[str, Any], locations: Locate | None = None) -> Settings:
     """Read settings from config by key without namespace; values are as JSON or YAML has them.
 
     `locations` returns the display names of the subscription's locations, by name; it is called
     once, and only for a location that is not known here. Raises SettingsError with every mistake.
     """
+    settings = _parse(Settings, config, locations)
+    settings._order = tuple(region["name"] for region in config["regions"])  # noqa: SLF001
+    return settings
+
+
+def arguments(
+    kind: type[Found], given: Found | Mapping[str, Any], locations: Locate | None = None
+) -> Found:
+    """Read a component's arguments, as `parse` reads config; keys may be in snake_case as well."""
+    if isinstance(given, kind):
+        return given
+    named = _named(given)
+    if kind is not Settings:
+        return _parse(kind, named, locations)
+    settings: Any = parse(named, locations)
+    settings._prefix = ""  # noqa: SLF001
+    return settings  # type: ignore[no-any-return]
+
+
+def _parse(kind: type[Found], config: Mapping[str, Any], locations: Locate | None) -> Found:
     problems: list[str] = []
     wrong: frozenset[_Path] = frozenset()
     known = Locations(locations)
     config = _readable(config, (), wrong)  # whose keys are all text, as in JSON
     try:
-        settings = Settings.model_validate(config, context=known, by_name=False)
+        settings: Found = kind.model_validate(config, context=known, by_name=False)
     except pydantic.ValidationError as error:
         errors = error.errors(include_url=False)
         errors.sort(key=lambda each: each["type"] != "extra_forbidden")
         errors.sort(key=lambda each: sum(isinstance(step, str) for step in each["loc"]))
         skipped = "default_factory_not_called"  # since a key before it is wrong
-        problems = [_line(each) for each in errors if each["type"] != skipped]
+        problems = [_line(kind, each) for each in errors if each["type"] != skipped]
         wrong = frozenset(each["loc"] for each in errors if each["type"] != skipped)
-    problems += _check(_readable(config, (), wrong), wrong, known)
+    problems += _check(kind, _readable(config, (), wrong), wrong, known)
     if problems:
         raise SettingsError(problems)
-    settings._order = tuple(region["name"] for region in config["regions"])  # noqa: SLF001
     return settings
 
 
-def load(
-    config: "pulumi.Config", locations: Callable[[], Mapping[str, str]] | None = None
-) -> Settings:
+def _named(given: Any) -> Any:
+    """Copy arguments with their names as config has them; what a tag is called stays."""
+    if isinstance(given, Mapping):
+        return {
+            to_camel(key): each if key == "tags" else _named(each) for key, each in given.items()
+        }
+    return [_named(each) for each in given] if isinstance(given, list | tuple) else given
+
+
+def load(config: "pulumi.Config", locations: Locate | None = None) -> Settings:
     """Read settings from a stack's config, in which Pulumi gives objects and lists as JSON text.
 
     Raises SettingsError as `parse` does; a key of a namespace that is nearly this one is a mistake.
@@ -756,10 +975,13 @@ def _decode(key: str, text: str) -> Any:
         return text
 
 
-def _line(error: Any) -> str:
+def _line(of: type[_Pooled], error: Any) -> Mistake:
     kind, path, value = error["type"], error["loc"], error["input"]
-    declared = _declared(path)
-    is_open = path[0] != "monitoring" or "://" not in str(value)  # a webhook's URL is its key
+    if _is_output(value):
+        remedy = "what is declared depends on it; write a plain value"
+        return mistake(_written(path), "is an output, not known before a deployment", remedy)
+    declared = _declared(of, path)
+    is_open = "webhook" not in path and "://" not in shown(value)  # a webhook's URL is its key
     found = "is missing" if kind == "missing" else f"is {shown(value) if is_open else SECRET}"
     remedy = error["msg"] if kind == "remedy" else _remedy(declared)
     if kind == "extra_forbidden":
@@ -770,27 +992,29 @@ def _line(error: Any) -> str:
     return mistake(_written(path), found, remedy + _json_fault(value))
 
 
-_schema: Final = cache(Settings.model_json_schema)
+@cache
+def _schema(of: type[_Pooled]) -> dict[str, Any]:
+    return of.model_json_schema()
 
 
-def _declared(path: _Path) -> dict[str, Any]:
+def _declared(of: type[_Pooled], path: _Path) -> dict[str, Any]:
     """Find in the schema what a path leads to, or its section where there is no such key."""
-    part = _schema()
+    part = _schema(of)
+
+    def resolved(part: dict[str, Any]) -> dict[str, Any]:
+        return _schema(of)["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+
     for step in path:
         if isinstance(step, int):
-            part = _resolved(part["items"])
+            part = resolved(part["items"])
         else:
-            choices = map(_resolved, (part, *part.get("anyOf", ())))
+            choices = map(resolved, (part, *part.get("anyOf", ())))
             section = next(
                 each for each in choices if each.keys() & {"properties", "propertyNames"}
             )
             free = section.get("additionalProperties") or section
             part = section.get("properties", {}).get(step, free)
     return part
-
-
-def _resolved(part: dict[str, Any]) -> dict[str, Any]:
-    return _schema()["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
 
 
 def _remedy(declared: dict[str, Any]) -> str:
@@ -837,7 +1061,9 @@ def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
     return value
 
 
-def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations) -> Iterator[str]:
+def _check(
+    of: type[_Pooled], config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
+) -> Iterator[str]:
     regions = [
         {**each, "location": normalise(each["location"])} if "location" in each else each
         for each in config.get("regions", ())
@@ -848,10 +1074,12 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
         yield mistake("models", "is an empty list", _LIST_MODELS)
     yield from _check_unique("regions", regions, "name")
     yield from _check_unique("regions", regions, "location")
-    yield from _check_unique("models", config.get("models", ()), "name")
-    yield from _check_apis(config.get("apis"))
-    yield from _check_offers(regions, config.get("models", ()))
-    yield from _check_names(regions, config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH)
+    if of is Settings:
+        yield from _check_unique("models", config.get("models", ()), "name")
+        yield from _check_apis(config.get("apis"))
+        yield from _check_offers(regions, config.get("models", ()))
+        suffix = config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH
+        yield from _check_names(regions, suffix)
     yield from _check_backends(regions, config.get("models", ()))
     labels = {
         each["name"]: known.display_name(each["location"])
@@ -861,10 +1089,11 @@ def _check(config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
     unread = any(path[0] in ("regions", "routing") and "existing" not in path for path in wrong)
     if not unread and len(labels) == len(regions) > 1:
         yield from _check_traffic(config, traffic.read_config(regions), labels)
-    yield from _check_gateway(config, wrong)
     yield from _check_tags(config)
-    yield from _check_network(config, wrong)
-    yield from _check_monitoring(config.get("monitoring"))
+    if of is Settings:
+        yield from _check_gateway(config, wrong)
+        yield from _check_network(config, wrong)
+        yield from _check_monitoring(config.get("monitoring"))
 
 
 def _check_apis(apis: Any) -> Iterator[str]:
@@ -905,9 +1134,16 @@ def _check_network(config: Mapping[str, Any], wrong: Collection[_Path]) -> Itera
             yield mistake("gateway.sku", f"is {shown(tier)}, and network has subnets", remedy)
 
 
+def _is_on(section: Any) -> bool:
+    return section is not None and not (
+        isinstance(section, Mapping) and section.get("enabled") is False
+    )
+
+
 def _check_tags(config: Mapping[str, Any]) -> Iterator[str]:
     tags = config.get("tags", {})
-    is_ours = config.get("gateway", {}).get("existing") is None
+    service = config.get("service") or config.get("gateway", {}).get("existing")
+    is_ours = service is None
     most = MOST_TAGS_OF_A_SERVICE if is_ours else MOST_TAGS
     if len(tags) > most:
         who = "an API Management service" if is_ours else "Azure"
@@ -1017,7 +1253,7 @@ def _check_gateway(config: Mapping[str, Any], wrong: Collection[_Path]) -> Itera
         if capacity:
             remedy = "a Consumption service has no units; write 0, or leave the key out"
             yield mistake("gateway.capacity", f"is {capacity}", remedy)
-        on = {key: config.get(key, ()) is not None for key in ("breaker", "monitoring")}
+        on = {key: _is_on(config.get(key, ())) for key in ("breaker", "monitoring")}
         for key, off in _beyond_consumption({**on, "streaming": config.get("streaming", True)}):
             if (key,) not in wrong:
                 has_none = f"a Consumption service has none; set it to {off}"

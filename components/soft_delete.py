@@ -15,7 +15,7 @@ from .resource_manager import (
     ResourceManagerError,
     at,
 )
-from .settings import NAMESPACE, Settings
+from .settings import Settings
 
 _LIMIT: Final = 10.0  # seconds for an answer; without one, Azure tells whoever creates
 
@@ -50,7 +50,9 @@ def service_name(suffix: str) -> str:
     return f"apim-{suffix}"
 
 
-def restored(suffix: pulumi.Output[str], settings: Settings, found: Found) -> Restored:
+def restored(
+    suffix: pulumi.Output[str], settings: Settings, found: Found, parent: pulumi.Resource
+) -> Restored:
     """Name the regions, and `gateway`, whose account or service comes back from deletion.
 
     Those are deleted and restorable, and `restore` is on. Fails with a pulumi.RunError that has a
@@ -60,8 +62,9 @@ def restored(suffix: pulumi.Output[str], settings: Settings, found: Found) -> Re
     def ask(known: str) -> Restored:
         # Not before the suffix is known: a first preview asks nothing. Outputs, for a call that
         # waits runs the event loop within itself, and an error in it may then be lost.
-        subscription = authorization.get_client_config_output().subscription_id
-        token = authorization.get_client_token_output().token
+        opts = pulumi.InvokeOptions(parent=parent)
+        subscription = authorization.get_client_config_output(opts=opts).subscription_id
+        token = authorization.get_client_token_output(opts=opts).token
         return pulumi.Output.all(subscription, token).apply(
             lambda its: _restored(its[0], its[1], known, settings, found)
         )
@@ -98,7 +101,7 @@ def _restored(
                 back.add(its)
             elif its:
                 date = str(at(properties, "scheduledPurgeDate") or "")[:10]
-                restore = f"set {NAMESPACE}:restore to true, or " if is_same else ""
+                restore = f"set {settings.prefix}restore to true, or " if is_same else ""
                 problems.append(
                     f"the {what} {name} was deleted in {location}, and keeps its name"
                     f"{date and f' until {date}'}: {restore}purge it: "

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from components.contract import Backend
-from components.traffic import Member, Pool, percent
+from ..contract import Backend  # noqa: TID252 - the package has another name elsewhere
+from ..traffic import Member, Pool, percent  # noqa: TID252
 
 _FOLDER: Final = Path(__file__).parent
 _PLACE: Final = re.compile(r"\{\{(\w+)\}\}")

@@ -48,6 +48,9 @@ def subscription(monkeypatch):
     class Answer:
         token, subscription_id = "the token", "f"
 
+        def __init__(self, opts):
+            assert opts.parent is None
+
     def locations(azure, subscription_id):
         asked.append((azure._token(), subscription_id))
         return {"atlantissouth": "Atlantis South"}
@@ -70,7 +73,7 @@ def test_the_list_is_that_of_the_subscription_deployed_to_read_by_who_deploys(su
 
 
 def test_a_list_that_cannot_be_had_is_a_reason_in_one_line(subscription, monkeypatch):
-    def refuse():
+    def refuse(opts):
         raise RuntimeError("invoke failed:\n  sign in with `az login`")
 
     monkeypatch.setattr(authorization, "get_client_config", refuse)

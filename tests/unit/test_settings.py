@@ -399,6 +399,9 @@ def test_the_location_may_be_given_here_or_there_but_not_twice_differently():
         (True, ()),
         (False, ("foundry1", "foundry2", "foundry3", "gateway")),
         ({"except": []}, ()),
+        ({}, ()),
+        ({"enabled": True}, ()),
+        ({"enabled": False}, ("foundry1", "foundry2", "foundry3", "gateway")),
         ({"except": ["gateway", "foundry2"]}, ("gateway", "foundry2")),
     ],
 )
@@ -418,7 +421,6 @@ def test_protection_is_on_unless_it_is_switched_off_as_a_whole_or_by_name(protec
             )
             for value, shown in [(None, "null"), ("yes", '"yes"'), (0, "0"), ([], "[]")]
         ),
-        ({}, "protect.except is missing: list names of regions, as [foundry2, foundry3]"),
         (
             {"except": "foundry2"},
             'protect.except is "foundry2": list names of regions, as [foundry2, foundry3]',
