@@ -75,7 +75,7 @@ clean: ## remove the environment and every cache; the local Azure's state stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-dev.txt components/requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"error: Python {v[0]}.{v[1]} is too old: 3.11 or newer, for example make PYTHON=python3.12")'
 	@echo "Setting up $(VENV), once (about two minutes)..."
 	@$(PYTHON) -m venv $(VENV)

@@ -7,6 +7,7 @@ import pulumi
 from pulumi_azure_native import apimanagement
 
 from . import naming
+from .contract import PoolOutputs
 from .settings import Breaker, PoolSettings, arguments
 
 
@@ -18,10 +19,7 @@ class BackendPool(pulumi.ComponentResource):
     each account, and the policy of an API names the pool in `set-backend-service`.
     """
 
-    pool_id: pulumi.Output[str]
-    """Azure Resource Manager id of the pool."""
-    pool_name: pulumi.Output[str]
-    """Name of the pool, by which a policy sends traffic to it."""
+    outputs: PoolOutputs[pulumi.Output[str]]
 
     def __init__(
         self,
@@ -71,8 +69,8 @@ class BackendPool(pulumi.ComponentResource):
             },
             **service,
         )
-        self.pool_id, self.pool_name = self.pool.id, self.pool.name
-        self.register_outputs({"poolId": self.pool_id, "poolName": self.pool_name})
+        self.outputs = PoolOutputs(pool_id=self.pool.id, pool_name=self.pool.name)
+        self.register_outputs({"poolId": self.outputs.pool_id, "poolName": self.outputs.pool_name})
 
 
 def _circuit_breaker(breaker: Breaker | None) -> apimanagement.BackendCircuitBreakerArgsDict | None:

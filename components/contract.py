@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
 from .resource_manager import is_loopback
@@ -22,43 +22,58 @@ class OutputsError(Exception):
 class PoolReference(Generic[T]):
     """The pool's ARM id and its name."""
 
-    id: T
-    name: T
+    id: Annotated[T, "Azure Resource Manager id of the pool."]
+    name: Annotated[T, "Name of the pool, by which a policy sends traffic to it."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPool(PoolReference[T]):
     """The pool that serves a model's deployment."""
 
-    deployment: str
+    deployment: Annotated[str, "Name of the deployment."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyReference(Generic[T]):
     """The API's policy: its ARM id, and the `digest` of what was declared."""
 
-    id: T
-    digest: T
+    id: Annotated[T, "Azure Resource Manager id of the policy."]
+    digest: Annotated[T, "SHA-256 of what was declared, in hex; white space and comments aside."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace(Generic[T]):
     """Where the gateway's requests are logged: a Log Analytics workspace's ARM id and its own."""
 
-    id: T
-    customer_id: T
+    id: Annotated[T, "Azure Resource Manager id of the workspace."]
+    customer_id: Annotated[T, "The workspace's own id, by which queries name it."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend(Generic[T]):
     """One region: its backend's name and url, and what it was declared with."""
 
-    id: str
-    location: str
-    region: str
-    url: T
-    priority: int
-    weight: int
+    id: Annotated[str, "Name of the backend."]
+    location: Annotated[str, "Azure location of the account, as uksouth."]
+    region: Annotated[str, "Display name of the location, as UK South."]
+    url: Annotated[T, "URL of the backend: the account's endpoint, and /openai."]
+    priority: Annotated[int, "Lower numbers are preferred."]
+    weight: Annotated[int, "Part of the traffic, among backends of the same priority."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOutputs(Generic[T]):
+    """What a BackendPool gives."""
+
+    pool_id: Annotated[T, "Azure Resource Manager id of the pool."]
+    pool_name: Annotated[T, "Name of the pool, by which a policy sends traffic to it."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoringOutputs(Generic[T]):
+    """What a Monitoring gives."""
+
+    workspace: Annotated[Workspace[T], "The Log Analytics workspace that the rules query."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +86,25 @@ class Outputs(Generic[T]):
     The properties below are for outputs that are known, `Outputs[str]`.
     """
 
-    resource_group: T
-    gateway_url: T
-    inference_url: T
-    subscription_key: T | None = field(default=None, repr=False)
-    deployment: str
-    api_version: str
-    pool: PoolReference[T]
-    routing: str
-    backends: tuple[Backend[T], ...]
-    subscription: T | None = None
-    pools: tuple[ModelPool[T], ...] = ()
-    policy: PolicyReference[T] | None = None
-    workspace: Workspace[T] | None = None
+    resource_group: Annotated[T, "Resource group of the API Management service."]
+    gateway_url: Annotated[T, "URL of the service's gateway."]
+    inference_url: Annotated[T, "What clients take as their Azure OpenAI endpoint."]
+    subscription_key: Annotated[
+        T | None, "Key that clients send as header `api-key`; left out where `exportKey` is false."
+    ] = field(default=None, repr=False)
+    deployment: Annotated[str, "Name of the first model's deployment."]
+    api_version: Annotated[str, "Version of the data plane that clients use; /v1 paths need none."]
+    pool: Annotated[PoolReference[T], "The first model's pool."]
+    routing: Annotated[str, "How traffic is shared: round-robin, weighted or priority."]
+    backends: Annotated[tuple[Backend[T], ...], "The first pool's members."]
+    subscription: Annotated[
+        T | None, "Azure Resource Manager id of the subscription whose key clients use."
+    ] = None
+    pools: Annotated[tuple[ModelPool[T], ...], "A pool for each model, in order."] = ()
+    policy: Annotated[PolicyReference[T] | None, "The API's policy."] = None
+    workspace: Annotated[
+        Workspace[T] | None, "Where requests are logged; left out where nothing is monitored."
+    ] = None
 
     @property
     def chat_url(self) -> str:
@@ -222,13 +243,19 @@ def _read(kind: Any, value: Any, key: str) -> Any:
 
 def _read_fields(kind: Any, document: dict[str, Any], path: str = "") -> Any:
     known = {}
-    for each in sorted(fields(kind), key=lambda each: get_origin(each.type) is not tuple):
+    types = {each.name: declared_type(each.type) for each in fields(kind)}
+    for each in sorted(fields(kind), key=lambda each: get_origin(types[each.name]) is not tuple):
         if each.name not in document:
             if each.default is not MISSING:
                 continue
             raise _error(path + each.name, _MISSING)
-        known[each.name] = _read(each.type, document[each.name], path + each.name)
+        known[each.name] = _read(types[each.name], document[each.name], path + each.name)
     return kind(**known)
+
+
+def declared_type(annotation: Any) -> Any:
+    """Return the type of a field, without its description."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _text(text: str, key: str) -> str:

@@ -39,8 +39,9 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
     alarm on each region's share.
     """
 
+    outputs: contract.Outputs[pulumi.Output[str]]
     stack_outputs: dict[str, Any]
-    """What `probes/` read, one entry for each output of a stack."""
+    """The outputs as `probes/` read them, one entry for each output of a stack."""
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
                 pool_name=POOL_NAME + ending,
             )
             pools[model] = BackendPool(begins + its.pool_name, its, children)
-        first = pools[settings.models[0].name]
+        first = pools[settings.models[0].name].outputs
         api = InferenceApi(
             service=gateway.service,
             tier=found.tier,
@@ -169,11 +170,13 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             ),
             subscription=api.subscription_id,
             pools=tuple(
-                contract.ModelPool(deployment=model, id=pool.pool_id, name=pool.pool_name)
+                contract.ModelPool(
+                    deployment=model, id=pool.outputs.pool_id, name=pool.outputs.pool_name
+                )
                 for model, pool in pools.items()
             ),
             policy=api.policy,
-            workspace=monitoring.workspace if monitoring else None,
+            workspace=monitoring.outputs.workspace if monitoring else None,
         )
         self.stack_outputs = contract.export(self.outputs)
         # What the policy pack accepts, by name: `protect: false` names nothing.

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_azure_native import apimanagement, applicationinsights, monitor, operationalinsights
 
 from . import naming, queries, workbook
-from .contract import Backend, Workspace
+from .contract import Backend, MonitoringOutputs, Workspace
 from .settings import CLASSIC_TIERS, Alarm, MonitoringSettings, arguments
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
@@ -111,8 +111,7 @@ class Monitoring(pulumi.ComponentResource):
     made, on the workspace that is named.
     """
 
-    workspace: Workspace[pulumi.Output[str]]
-    """The Log Analytics workspace that the rules query."""
+    outputs: MonitoringOutputs[pulumi.Output[str]]
 
     def __init__(
         self,
@@ -152,7 +151,7 @@ class Monitoring(pulumi.ComponentResource):
         counts_tokens = its.service.sku not in CLASSIC_TIERS
         if its.workspace:
             stays = own
-            self.workspace = Workspace(
+            workspace = Workspace(
                 id=pulumi.Output.from_input(its.workspace.id),
                 customer_id=pulumi.Output.from_input(its.workspace.customer_id),
             )
@@ -165,12 +164,12 @@ class Monitoring(pulumi.ComponentResource):
                 retention_in_days=its.retention_days,
                 **here,
             )
-            self.workspace = Workspace(id=logs.id, customer_id=logs.customer_id)
+            workspace = Workspace(id=logs.id, customer_id=logs.customer_id)
         if its.api_name is not None:
             logged = [_REQUESTS, *([_TOKENS] if counts_tokens else [])]
             _log(
                 begins,
-                self.workspace.id,
+                workspace.id,
                 logged,
                 service=service,
                 service_id=service_id,
@@ -226,7 +225,7 @@ class Monitoring(pulumi.ComponentResource):
                 description=f"{rule.says} Expected: {its.forecast}. Next: {rule.then}",
                 severity=rule.severity,
                 enabled=True,
-                scopes=[self.workspace.id],
+                scopes=[workspace.id],
                 window_size=rule.window,
                 evaluation_frequency=rule.frequency,
                 criteria={"all_of": [_criterion(rule, filled[rule.query])]},
@@ -249,15 +248,16 @@ class Monitoring(pulumi.ComponentResource):
             category="workbook",
             display_name="Azure OpenAI by region",
             version="Notebook/1.0",
-            source_id=self.workspace.id.apply(str.lower),  # as Azure stores it
-            serialized_data=pulumi.Output.all(filled, self.workspace.id).apply(
+            source_id=workspace.id.apply(str.lower),  # as Azure stores it
+            serialized_data=pulumi.Output.all(filled, workspace.id).apply(
                 lambda known: workbook.serialized(
                     *known, expected=its.forecast, then=f"{_PROBE} --from-logs 24h"
                 )
             ),
             **here,
         )
-        self.register_outputs({"workspaceId": self.workspace.id})
+        self.outputs = MonitoringOutputs(workspace=workspace)
+        self.register_outputs({"workspaceId": workspace.id})
 
 
 def _with_urls(backends: Sequence[Backend[Any]], urls: Sequence[str]) -> list[Backend[str]]:
