@@ -192,12 +192,12 @@ def _chosen(document: dict[str, Any], key: str | None) -> tuple[str, dict[str, A
         return key, found[key]
     listed = ", ".join(sorted(filter(None, found)))[:500]
     if key is None and found:
-        told = f"there are {len(found)} gateways: {listed}; choose one with --outputs-key PATH"
-        raise OutputsError(told)
-    for path, value in places.items():
-        may_be = not found and path not in Outputs.__dataclass_fields__
-        if value == SECRET and (path == key or may_be):
-            _read(str, value, path)  # which raises
+        raise OutputsError(
+            f"there are {len(found)} gateways: {listed}; choose with --outputs-key PATH"
+        )
+    for path in (path for path, value in places.items() if value == SECRET):
+        if path == key or (not found and path not in Outputs.__dataclass_fields__):
+            _read(str, SECRET, path)  # which raises
     if key is None:
         return "", document
     remedy = "is the stack deployed? run `pulumi up`"
@@ -205,9 +205,8 @@ def _chosen(document: dict[str, Any], key: str | None) -> tuple[str, dict[str, A
         near = "".join(f"; did you mean {each}?" for each in get_close_matches(key, found, 1))
         remedy = f"--outputs-key PATH takes {listed}{near}"
     elif found:
-        remedy = "the gateway is at the top level: leave out --outputs-key PATH"
-    problem = "is no gateway" if key in places else "is not there"
-    raise _error(_printable(key[:80]), f"{problem}; {remedy}")
+        remedy = "the only one is at the top level: leave out --outputs-key PATH"
+    raise _error(_printable(key[:80]), f"is no gateway; {remedy}")
 
 
 def _places(document: dict[str, Any]) -> dict[str, Any]:

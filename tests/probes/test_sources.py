@@ -101,6 +101,48 @@ def test_bare_it_judges_the_stack_that_is_selected_from_any_folder(
     )
 
 
+def test_of_two_gateways_of_a_stack_the_flag_chooses(gateway, pulumi, judge):
+    east, west = gateway.outputs(), gateway.outputs(resource_group="west")
+    pulumi.stacks["prod"] = {"east": east, "groups": [{"openai": west}], "other": "x"}
+    pulumi.is_told(selected="prod")
+    code, told = judge()
+    assert code == 2
+    assert told == (
+        "distribution.py: error: outputs of stack prod of the Pulumi CLI: there are 2 gateways: "
+        "east, groups[0].openai; choose with --outputs-key PATH"
+    )
+    code, told = judge("--outputs-key", "groups[0].openal")
+    assert code == 2
+    assert told == (
+        "distribution.py: error: outputs of stack prod of the Pulumi CLI: `groups[0].openal` is "
+        "no gateway; --outputs-key PATH takes east, groups[0].openai; did you mean "
+        "groups[0].openai?"
+    )
+    for arguments in ([], ["--stack", "prod"]):
+        code, first = judge(*arguments, "--outputs-key", "groups[0].openai")
+        assert code == 0
+        name = "stack prod of the Pulumi CLI, output groups[0].openai"
+        assert first.startswith(f"[INFO] Outputs: {name}; gateway ")
+
+
+def test_the_report_names_the_output_that_was_judged(gateway, probe, tmp_path):
+    report = tmp_path / "report.json"
+    document = {"gateway": gateway.outputs(), "other": 3}
+    result = probe("--json", str(report), outputs=document)
+    assert result.code == 0
+    name = f"{tmp_path / 'outputs.json'}, output gateway"
+    assert json.loads(report.read_text("utf-8"))["source"]["name"] == name
+    assert result.out.startswith(f"[INFO] Outputs: {name}; gateway {gateway.url}; ")
+
+
+def test_the_flag_chooses_in_the_file_that_the_environment_names(gateway, no_pulumi, kept, judge):
+    kept.write_text(json.dumps({"a": gateway.outputs(), "b": gateway.outputs()}), encoding="utf-8")
+    assert judge()[0] == 2
+    code, first = judge("--outputs-key", "b")
+    assert code == 0
+    assert first.startswith(f"[INFO] Outputs: {kept} ($PROBE_OUTPUTS), output b; gateway ")
+
+
 def test_bare_without_the_cli_it_judges_the_outputs_that_the_environment_names(
     gateway, no_pulumi, kept, judge
 ):

@@ -256,7 +256,7 @@ def test_of_several_one_is_chosen_by_its_path():
         "other": 3,
     }
     assert said(document) == (
-        "there are 3 gateways: pools[0], pools[1], prod.openai; choose one with --outputs-key PATH"
+        "there are 3 gateways: pools[0], pools[1], prod.openai; choose with --outputs-key PATH"
     )
     text = json.dumps(document)
     assert find(text, "prod.openai") == ("prod.openai", outputs(str))
@@ -277,7 +277,7 @@ def test_a_name_may_hold_dots_and_brackets_and_an_exact_name_goes_first():
         (
             {"gateway": PLAIN, "west": PLAIN},
             "gatway",
-            "`gatway` is not there; --outputs-key PATH takes gateway, west; did you mean gateway?",
+            "`gatway` is no gateway; --outputs-key PATH takes gateway, west; did you mean gateway?",
         ),
         (
             {"prod": {"openai": PLAIN}},
@@ -296,10 +296,10 @@ def test_a_name_may_hold_dots_and_brackets_and_an_exact_name_goes_first():
         ),
         (
             PLAIN,
-            "gateway",
-            "`gateway` is not there; the gateway is at the top level: leave out --outputs-key PATH",
+            "west",
+            "`west` is no gateway; the only one is at the top level: leave out --outputs-key PATH",
         ),
-        ({}, "gateway", "`gateway` is not there; is the stack deployed? run `pulumi up`"),
+        ({}, "gateway", "`gateway` is no gateway; is the stack deployed? run `pulumi up`"),
         ({"a": {"pool": 1}}, "a", "`a` is no gateway; is the stack deployed? run `pulumi up`"),
     ],
 )
@@ -351,5 +351,5 @@ def test_many_gateways_and_names_for_no_terminal_make_one_short_line():
     assert said({"a\n\x1b[2J": PLAIN, "\ud800": PLAIN}).startswith(
         "there are 2 gateways:  , a  [2J; "
     )
-    assert "is not there" in said({"gateway": PLAIN}, "x\n" * 1000)
+    assert "is no gateway" in said({"gateway": PLAIN}, "x\n" * 1000)
     said({"x" * 100_000: ["[secret]"] * 1000})
