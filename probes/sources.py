@@ -24,6 +24,7 @@ LARGEST: Final = 1_000_000  # bytes of outputs that are read; a stack of 30 regi
 VARIABLE: Final = "PROBE_OUTPUTS"  # names a file with outputs
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
+_PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 _LIMIT: Final = 60.0  # seconds for one command of the CLI
 _OUTPUT: Final = tuple(WITH_SECRETS.split()[1:])
 _SHOW_NAME: Final = ("stack", "--show-name")
@@ -148,12 +149,12 @@ def _source(text: str | bytes, name: str, key: str | None) -> Source:
 
 
 def _pulumi(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """Run the CLI in the project's folder; outputs hold the key, so a pipe alone gets them."""
+    """Run the CLI; outputs hold the key, so a pipe alone gets them."""
     pulumi = shutil.which("pulumi") or "pulumi"
     try:
         return subprocess.run(
             [pulumi, *command, "--non-interactive"],
-            cwd=_PROJECT,
+            cwd=_folder(),
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -166,6 +167,13 @@ def _pulumi(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         raise InputError(f"`pulumi {' '.join(command)}` took more than {_LIMIT:g} s") from None
     except OSError as error:
         raise InputError(f"{pulumi} cannot be run: {error.strerror or error}") from None
+
+
+def _folder() -> Path:
+    """Where the CLI finds a project: here, if it is in one, or else where this program is."""
+    here = Path.cwd()
+    places = (folder / name for folder in (here, *here.parents) for name in _PROJECT_FILES)
+    return here if any(place.is_file() for place in places) else _PROJECT
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:
