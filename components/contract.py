@@ -1,7 +1,9 @@
 """The stack's outputs: the program fills and exports them, the probe reads and checks them."""
 
 import json
+import re
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
@@ -10,6 +12,8 @@ from .traffic import ROUTINGS, SECRET, Member, Pool, name_end, number
 
 _MISSING: Final = "is missing; is the stack deployed? run `pulumi up`"
 WITH_SECRETS: Final = "pulumi stack output --json --show-secrets"  # writes what `read` takes
+_MARKS: Final = ("inference_url", "pool", "backends")  # outputs have them all, and nothing else has
+_LONGEST: Final = 200  # characters of a path; what is deeper is no output that anybody names
 
 T = TypeVar("T")  # a text that a deployment makes known: `pulumi.Output[str]` before it, then `str`
 
@@ -145,8 +149,7 @@ class Outputs(Generic[T]):
     def redact(self, text: str) -> str:
         """Return a text of the network's making as one that may be shown: no key, no controls."""
         key = self.subscription_key
-        shown = text.replace(str(key), SECRET) if key else text
-        return "".join(character if character.isprintable() else " " for character in shown)
+        return _printable(text.replace(str(key), SECRET) if key else text)
 
 
 def export(outputs: Any) -> Any:
@@ -173,8 +176,13 @@ def digest(policy: str) -> str:
         raise ValueError(f"the policy is no well-formed XML: {error}") from None
 
 
-def read(text: bytes | str) -> Outputs[str]:
+def read(text: bytes | str, key: str | None = None) -> Outputs[str]:
     """Read outputs as JSON, and check them whole. Raises OutputsError."""
+    return find(text, key)[1]
+
+
+def find(text: bytes | str, key: str | None = None) -> tuple[str, Outputs[str]]:
+    """`read`, and where: at the top level, or at the one path below, or at `key` of several."""
     remedy = f"write them with `{WITH_SECRETS}`"
     if not text.strip():
         raise OutputsError(f"empty; {remedy}")
@@ -184,12 +192,64 @@ def read(text: bytes | str) -> Outputs[str]:
         raise OutputsError(f"no JSON; {remedy}") from None
     if not isinstance(document, dict):
         raise OutputsError(f"a JSON object is needed, not {_kind(document)}; {remedy}")
-    outputs: Outputs[str] = _read_fields(Outputs, document)
-    _check(outputs)
+    path, chosen = _chosen(document, key)
+    try:
+        outputs: Outputs[str] = _read_fields(Outputs, chosen)
+        _check(outputs)
+    except OutputsError as error:
+        raise OutputsError(f"output {path}: {error}" if path else str(error)) from None
     if outputs.pools:
-        return outputs
+        return path, outputs
     pool = ModelPool(deployment=outputs.deployment, id=outputs.pool.id, name=outputs.pool.name)
-    return replace(outputs, pools=(pool,))
+    return path, replace(outputs, pools=(pool,))
+
+
+def _chosen(document: dict[str, Any], key: str | None) -> tuple[str, dict[str, Any]]:
+    places = _places(document)
+    found = {path: value for path, value in places.items() if _is_outputs(value)}
+    if key is None and ("" in found or len(found) == 1):
+        key = min(found)
+    if key in found:
+        return key, found[key]
+    listed = ", ".join(sorted(filter(None, found)))[:500]
+    if key is None and found:
+        raise OutputsError(
+            f"there are {len(found)} gateways: {listed}; choose with --outputs-key PATH"
+        )
+    for path in (path for path, value in places.items() if value == SECRET):
+        if path == key or (not found and path not in Outputs.__dataclass_fields__):
+            _read(str, SECRET, path)  # which raises
+    if key is None:
+        return "", document
+    remedy = "is the stack deployed? run `pulumi up`"
+    if listed:
+        near = "".join(f"; did you mean {each}?" for each in get_close_matches(key, found, 1))
+        remedy = f"--outputs-key PATH takes {listed}{near}"
+    elif found:
+        remedy = "the only one is at the top level: leave out --outputs-key PATH"
+    raise _error(_printable(key[:80]), f"is no gateway; {remedy}")
+
+
+def _places(document: dict[str, Any]) -> dict[str, Any]:
+    """Each value by its path as messages print it; of two that print alike, the less deep one."""
+    places: list[tuple[str, Any]] = [("", document)]
+    for path, value in places:  # what is in a value is put at the end
+        dot, inner = path and f"{path}.", []
+        if isinstance(value, dict):
+            inner = [(dot + _printable(name), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            inner = [(f"{path}[{n}]", each) for n, each in enumerate(value)]
+        places += [each for each in inner if len(each[0]) <= _LONGEST]
+    return dict(reversed(places))
+
+
+def _is_outputs(value: object) -> bool:
+    return isinstance(value, dict) and all(_spellings(name, value) for name in _MARKS)
+
+
+def _spellings(name: str, document: dict[str, Any]) -> list[str]:
+    camel = re.sub("_(.)", lambda found: found[1].upper(), name)
+    return [each for each in dict.fromkeys((name, camel)) if each in document]
 
 
 def _check(outputs: Outputs[str]) -> None:
@@ -245,11 +305,14 @@ def _read_fields(kind: Any, document: dict[str, Any], path: str = "") -> Any:
     known = {}
     types = {each.name: declared_type(each.type) for each in fields(kind)}
     for each in sorted(fields(kind), key=lambda each: get_origin(types[each.name]) is not tuple):
-        if each.name not in document:
+        names = _spellings(each.name, document)
+        if len(names) > 1:
+            raise _error(path + names[0], f"is there as `{names[1]}` too; export one of the two")
+        if not names:
             if each.default is not MISSING:
                 continue
             raise _error(path + each.name, _MISSING)
-        known[each.name] = _read(types[each.name], document[each.name], path + each.name)
+        known[each.name] = _read(types[each.name], document[names[0]], path + each.name)
     return kind(**known)
 
 
@@ -285,6 +348,10 @@ def _kind(value: object) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return _NAMES.get(type(value), "a fraction")
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _error(key: str, problem: str) -> OutputsError:

@@ -30,6 +30,7 @@ _EPILOG = f"""\
 examples:
   python probes/distribution.py
   python probes/distribution.py --stack prod --expect round-robin
+  python probes/distribution.py --stack prod --outputs-key gateway
   python probes/distribution.py --from-logs 24h --by hour
   pulumi stack output --json --show-secrets | python probes/distribution.py --outputs -
 
@@ -98,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
         "CLI, or the file named by $PROBE_OUTPUTS; if both are there, choose one)"
     )
     add("--stack", metavar="NAME", help=what)
+    what = (
+        "read the output at PATH, as gateway, prod.openai or pools[0], of a stack that exports "
+        "several gateways (default: the top level, or the only one below it)"
+    )
+    add("--outputs-key", metavar="PATH", help=what)
     add = parser.add_argument_group("what is judged").add_argument
     what = "judge against round robin, or against what the stack declares (default)"
     add("--expect", choices=("round-robin", "declared"), default="declared", help=what)

@@ -6,6 +6,7 @@
 Workers (`--worker`, or Azure Load Testing's engines) send their answers to the master, which judges
 all of them, stops the test once the evidence is in, and exits as probes/distribution.py does.
 Environment: PROBE_OUTPUTS (a file; default: the stack that is selected in the Pulumi CLI),
+PROBE_OUTPUTS_KEY (which of several gateways in it: a path, as `gateway` or `pools[0]`),
 PROBE_EXPECT (`round-robin` or `declared`), ARM_ENDPOINT, PROBE_SKIP_CONTROL_PLANE=1.
 """
 
@@ -37,9 +38,15 @@ from probes.traffic_run import CHAT, LARGEST
 
 SKIPS_POOL = bool(os.environ.get("PROBE_SKIP_CONTROL_PLANE"))
 try:
-    SOURCE = sources.find(os.environ.get(sources.VARIABLE), None, reads_pool=not SKIPS_POOL)
+    SOURCE = sources.find(
+        os.environ.get(sources.VARIABLE),
+        None,
+        key=os.environ.get("PROBE_OUTPUTS_KEY"),
+        reads_pool=not SKIPS_POOL,
+    )
 except InputError as error:
-    sys.exit(f"locustfile.py: error: {error}")
+    told = str(error).replace("--outputs-key ", "PROBE_OUTPUTS_KEY=")
+    sys.exit(f"locustfile.py: error: {told}")
 OUTPUTS = SOURCE.outputs
 EXPECTATION = Expectation.of(OUTPUTS, os.environ.get("PROBE_EXPECT", "declared"))
 PLAN = EXPECTATION.plan

@@ -31,7 +31,11 @@ def run(options: Namespace) -> int:
     """Probe once, or go on with `watch`, and return the exit code. Raises InputError."""
     reads_pool, logged = not options.skip_control_plane, bool(options.from_logs)
     source = sources.find(
-        options.outputs, options.stack, reads_pool=reads_pool or logged, sends=not logged
+        options.outputs,
+        options.stack,
+        key=options.outputs_key,
+        reads_pool=reads_pool or logged,
+        sends=not logged,
     )
     if options.deployment:
         source = _of_deployment(source, options.deployment)

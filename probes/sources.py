@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from components.contract import WITH_SECRETS, Outputs, OutputsError, read
+from components import contract
+from components.contract import WITH_SECRETS, Outputs, OutputsError
 from components.resource_manager import (
     API_MANAGEMENT,
     ResourceManager,
@@ -23,6 +24,7 @@ LARGEST: Final = 1_000_000  # bytes of outputs that are read; a stack of 30 regi
 VARIABLE: Final = "PROBE_OUTPUTS"  # names a file with outputs
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
+_PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 _LIMIT: Final = 60.0  # seconds for one command of the CLI
 _OUTPUT: Final = tuple(WITH_SECRETS.split()[1:])
 _SHOW_NAME: Final = ("stack", "--show-name")
@@ -47,19 +49,28 @@ class Source:
         return f"[INFO] Outputs: {self.name}; {where}"
 
 
-def find(file: str | None, stack: str | None, *, reads_pool: bool, sends: bool = True) -> Source:
+def find(
+    file: str | None,
+    stack: str | None,
+    *,
+    key: str | None = None,
+    reads_pool: bool,
+    sends: bool = True,
+) -> Source:
     """Read the outputs from `file`, or else from the CLI's `stack`, or from the one there is.
 
-    That is either the stack that is selected in the CLI, or the file that PROBE_OUTPUTS names. A
-    key that is none of the outputs is looked up if the run `sends` requests. Raises InputError,
-    also where gateway and Resource Manager are not of one Azure.
+    That is either the stack that is selected in the CLI, or the file that PROBE_OUTPUTS names. Of
+    several gateways in it, `key` is the path of one. A subscription key that is none of the outputs
+    is looked up if the run `sends` requests. Raises InputError, also where gateway and Resource
+    Manager are not of one Azure.
     """
     if file is not None and stack:
         raise InputError("--stack and --outputs name two stacks; give one of them")
     if file is not None:
-        source = _of_file(file)
+        text, name = _of_file(file)
     else:
-        source = _of_stack(stack) if stack else _the_one_there_is()
+        text, name = _of_stack(stack) if stack else _the_one_there_is()
+    source = _source(text, name, key)
     urls = gateway, manager = source.outputs.inference_url, source.resource_manager
     places = ["on this machine" if is_loopback(url) else "not on it" for url in urls]
     has_key = bool(source.outputs.subscription_key)
@@ -83,7 +94,7 @@ def _with_key(source: Source) -> Source:
     return replace(source, outputs=replace(source.outputs, subscription_key=key))
 
 
-def _the_one_there_is() -> Source:
+def _the_one_there_is() -> tuple[str | bytes, str]:
     file = os.environ.get(VARIABLE, "")
     has_file = bool(file) and Path(file).exists()
     selected = os.environ.get("PULUMI_STACK", "")
@@ -95,7 +106,7 @@ def _the_one_there_is() -> Source:
             texts = [_said(each) for each in outputs]
             selected = _said(name).strip()
             if texts:
-                return _source(texts[0], f"stack {selected} of the Pulumi CLI")
+                return texts[0], f"stack {selected} of the Pulumi CLI"
     if selected and has_file:
         raise InputError(
             f"two stacks are there: {selected} is selected in the Pulumi CLI, and ${VARIABLE} is "
@@ -112,38 +123,38 @@ def _the_one_there_is() -> Source:
     )
 
 
-def _of_file(file: str, by: str = "") -> Source:
+def _of_file(file: str, by: str = "") -> tuple[str | bytes, str]:
     name = "standard input" if file == "-" else f"{file}{by}"
     missing, excess = f"; write them with `{WITH_SECRETS}`", f"; are they of `{WITH_SECRETS}`?"
-    text = files.read(file, LARGEST, f"outputs of {name}", missing=missing, excess=excess)
-    return _source(text, name)
+    return files.read(file, LARGEST, f"outputs of {name}", missing=missing, excess=excess), name
 
 
-def _of_stack(stack: str) -> Source:
+def _of_stack(stack: str) -> tuple[str | bytes, str]:
     if not shutil.which("pulumi"):
         raise InputError(
             f"stack {stack}: a named stack is read with the Pulumi CLI, and pulumi is not on PATH; "
             "install it, or give --outputs FILE"
         )
     said = _said(_pulumi((*_OUTPUT, f"--stack={stack}")))
-    return _source(said, f"stack {stack} of the Pulumi CLI")
+    return said, f"stack {stack} of the Pulumi CLI"
 
 
-def _source(text: str | bytes, name: str) -> Source:
+def _source(text: str | bytes, name: str, key: str | None) -> Source:
     try:
-        outputs = read(text)
+        path, outputs = contract.find(text, key)
     except OutputsError as error:
         raise InputError(f"outputs of {name}: {error}") from None
+    name = f"{name}, output {path}" if path else name
     return Source(outputs=outputs, name=name, resource_manager=endpoint_of_environment())
 
 
 def _pulumi(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """Run the CLI in the project's folder; outputs hold the key, so a pipe alone gets them."""
+    """Run the CLI; outputs hold the key, so a pipe alone gets them."""
     pulumi = shutil.which("pulumi") or "pulumi"
     try:
         return subprocess.run(
             [pulumi, *command, "--non-interactive"],
-            cwd=_PROJECT,
+            cwd=_folder(),
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -156,6 +167,13 @@ def _pulumi(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         raise InputError(f"`pulumi {' '.join(command)}` took more than {_LIMIT:g} s") from None
     except OSError as error:
         raise InputError(f"{pulumi} cannot be run: {error.strerror or error}") from None
+
+
+def _folder() -> Path:
+    """Where the CLI finds a project: here, if it is in one, or else where this program is."""
+    here = Path.cwd()
+    places = (folder / name for folder in (here, *here.parents) for name in _PROJECT_FILES)
+    return here if any(place.is_file() for place in places) else _PROJECT
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -44,9 +44,18 @@ _OUTPUTS: Final = {
 }
 
 
+_PATH: Final = "prod.pools[0]"
+_BELOW: Final = {"prod": {"pools": [_OUTPUTS, {"openai": _OUTPUTS}]}, "other": "[secret]"}
+
+
 def _read_outputs(text: bytes) -> None:
+    for key in (None, _PATH):
+        _read_outputs_at(text, key)
+
+
+def _read_outputs_at(text: bytes, key: str | None) -> None:
     try:
-        stack = contract.read(text)
+        stack = contract.read(text, key)
     except contract.OutputsError as error:
         assert "a-key-that-nobody-shows" not in str(error)
         assert str(error).isprintable()
@@ -143,7 +152,7 @@ def _config() -> Iterator[Check]:
 
 def _outputs_case(rng: Random) -> bytes:
     if rng.random() < 0.7:
-        return as_json(edited(rng, _OUTPUTS))
+        return as_json(edited(rng, _OUTPUTS, _BELOW))
     return utf8(spliced(rng, json.dumps(_OUTPUTS)))
 
 

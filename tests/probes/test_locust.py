@@ -68,6 +68,19 @@ def test_a_master_and_two_workers_merge_their_counts_into_one_verdict(gateway, l
     assert "ROUND-ROBIN CONFIRMED" in output
 
 
+def test_one_of_two_gateways_is_chosen_by_the_environment(gateway, locust, tmp_path):
+    gateway.answer = lambda _n: completion(2)
+    path = tmp_path / "outputs.json"
+    two = {"east": {**gateway.outputs(), "routing": "none"}, "west": gateway.outputs()}
+    path.write_text(json.dumps(two), encoding="utf-8")
+    output, _ = locust(*HEADLESS).communicate(timeout=50)
+    assert "there are 2 gateways: east, west; choose with PROBE_OUTPUTS_KEY=PATH" in output
+    process = locust(*HEADLESS, PROBE_OUTPUTS_KEY="west")
+    output, _ = process.communicate(timeout=50)
+    assert process.returncode == 1, output
+    assert verdict(output).startswith("not balanced: East US got ")
+
+
 def test_missing_outputs_end_locust_with_one_line(locust):
     process = locust(*HEADLESS, PROBE_OUTPUTS="none.json")
     output, _ = process.communicate(timeout=50)

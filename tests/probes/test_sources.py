@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CLI = """#!{python}
 import json, os, sys
 said = json.loads(open({state!r}).read())
-assert os.getcwd() == {root!r}, os.getcwd()
+assert os.getcwd() == said["folder"], os.getcwd()
 assert sys.argv[-1] == "--non-interactive", sys.argv
 asked = [each for each in sys.argv[1:-1] if not each.startswith("--stack=")]
 named = [each.partition("=")[2] for each in sys.argv if each.startswith("--stack=")]
@@ -40,12 +40,14 @@ class Pulumi:
         self.stacks = {"dev": gateway.outputs()}
         self.is_told()
         program = folder / "pulumi"
-        text = CLI.format(python=sys.executable, state=str(self._state), root=str(ROOT))
+        text = CLI.format(python=sys.executable, state=str(self._state))
         program.write_text(text, encoding="utf-8")
         program.chmod(0o755)
 
-    def is_told(self, *, selected="", failure=""):
+    def is_told(self, *, selected="", failure="", folder=ROOT):
+        """It insists on being run in `folder`."""
         state = {"stacks": self.stacks, "selected": selected, "failure": failure}
+        state["folder"] = str(folder)
         self._state.write_text(json.dumps(state), encoding="utf-8")
 
 
@@ -99,6 +101,71 @@ def test_bare_it_judges_the_stack_that_is_selected_from_any_folder(
         f"[INFO] Outputs: stack dev of the Pulumi CLI; gateway {gateway.url}; "
         f"Resource Manager {gateway.url}"
     )
+
+
+@pytest.mark.parametrize("name", ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"])
+def test_in_the_folder_of_another_program_or_below_it_that_programs_stack_is_judged(
+    pulumi, judge, tmp_path, monkeypatch, name
+):
+    (tmp_path / name).write_text("name: mine\nruntime: python\n", encoding="utf-8")
+    inner = tmp_path / "src" / "app"
+    inner.mkdir(parents=True)
+    pulumi.stacks["dev"] = {"gateway": pulumi.stacks["dev"]}
+    for here, arguments in ((tmp_path, []), (inner, []), (inner, ["--stack", "dev"])):
+        monkeypatch.chdir(here)
+        pulumi.is_told(selected="dev", folder=here)
+        code, first = judge(*arguments)
+        assert code == 0
+        assert first.startswith("[INFO] Outputs: stack dev of the Pulumi CLI, output gateway; ")
+
+
+def test_a_folder_that_is_named_like_a_project_makes_none(pulumi, judge, tmp_path, monkeypatch):
+    (tmp_path / "Pulumi.yaml").mkdir()
+    monkeypatch.chdir(tmp_path)
+    pulumi.is_told(selected="dev")
+    assert judge()[0] == 0
+
+
+def test_of_two_gateways_of_a_stack_the_flag_chooses(gateway, pulumi, judge):
+    east, west = gateway.outputs(), gateway.outputs(resource_group="west")
+    pulumi.stacks["prod"] = {"east": east, "groups": [{"openai": west}], "other": "x"}
+    pulumi.is_told(selected="prod")
+    code, told = judge()
+    assert code == 2
+    assert told == (
+        "distribution.py: error: outputs of stack prod of the Pulumi CLI: there are 2 gateways: "
+        "east, groups[0].openai; choose with --outputs-key PATH"
+    )
+    code, told = judge("--outputs-key", "groups[0].openal")
+    assert code == 2
+    assert told == (
+        "distribution.py: error: outputs of stack prod of the Pulumi CLI: `groups[0].openal` is "
+        "no gateway; --outputs-key PATH takes east, groups[0].openai; did you mean "
+        "groups[0].openai?"
+    )
+    for arguments in ([], ["--stack", "prod"]):
+        code, first = judge(*arguments, "--outputs-key", "groups[0].openai")
+        assert code == 0
+        name = "stack prod of the Pulumi CLI, output groups[0].openai"
+        assert first.startswith(f"[INFO] Outputs: {name}; gateway ")
+
+
+def test_the_report_names_the_output_that_was_judged(gateway, probe, tmp_path):
+    report = tmp_path / "report.json"
+    document = {"gateway": gateway.outputs(), "other": 3}
+    result = probe("--json", str(report), outputs=document)
+    assert result.code == 0
+    name = f"{tmp_path / 'outputs.json'}, output gateway"
+    assert json.loads(report.read_text("utf-8"))["source"]["name"] == name
+    assert result.out.startswith(f"[INFO] Outputs: {name}; gateway {gateway.url}; ")
+
+
+def test_the_flag_chooses_in_the_file_that_the_environment_names(gateway, no_pulumi, kept, judge):
+    kept.write_text(json.dumps({"a": gateway.outputs(), "b": gateway.outputs()}), encoding="utf-8")
+    assert judge()[0] == 2
+    code, first = judge("--outputs-key", "b")
+    assert code == 0
+    assert first.startswith(f"[INFO] Outputs: {kept} ($PROBE_OUTPUTS), output b; gateway ")
 
 
 def test_bare_without_the_cli_it_judges_the_outputs_that_the_environment_names(

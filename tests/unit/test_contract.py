@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pulumi
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.contract import (
     Backend,
@@ -17,6 +20,7 @@ from components.contract import (
     Workspace,
     digest,
     export,
+    find,
     read,
 )
 from components.traffic import Member
@@ -165,3 +169,187 @@ def test_whole_numbers_may_be_written_as_floats():
     document = export(outputs(str))
     change(document, ["backends", 1, "weight"], 2.0)
     assert read(json.dumps(document)) == outputs(str)
+
+
+PLAIN = export(outputs(str))
+
+
+def camel(document):
+    """The document as a program in TypeScript or Go exports it; values are as they are."""
+    if isinstance(document, dict):
+        names = {re.sub("_(.)", lambda found: found[1].upper(), name): name for name in document}
+        return {written: camel(document[name]) for written, name in names.items()}
+    return [camel(each) for each in document] if isinstance(document, list) else document
+
+
+def said(document, key=None):
+    """What a document that is refused is told."""
+    with pytest.raises(OutputsError) as caught:
+        read(json.dumps(document), key)
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_names_may_be_written_as_in_typescript_and_values_stay_as_they_are():
+    document = camel(PLAIN)
+    assert {"inferenceUrl", "apiVersion"} < {*document}
+    assert [*document["workspace"]] == ["id", "customerId"]
+    document["deployment"] = document["pools"][0]["deployment"] = "myChat_model"
+    assert read(json.dumps(document)).deployment == "myChat_model"
+    assert read(json.dumps({**PLAIN, "workspace": document["workspace"]})) == outputs(str)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "twice"),
+    [([], "resource_group", "resourceGroup"), (["workspace"], "customer_id", "customerId")],
+)
+def test_a_name_in_both_spellings_is_a_mistake(path, name, twice):
+    document = json.loads(json.dumps(PLAIN))
+    change(document, [*path, twice], "x")
+    problem = f"`{'.'.join([*path, name])}` is there as `{twice}` too; export one of the two"
+    assert said(document) == problem
+    assert said({"gateway": document}) == f"output gateway: {problem}"
+
+
+names = st.one_of(st.sampled_from(["gateway", "a.b", "c[0]", "pools", "backends"]), st.text())
+others = st.recursive(
+    st.one_of(st.integers(), st.text(max_size=5), st.just({"pool": {}, "inferenceUrl": "x"})),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    max_leaves=5,
+)
+steps = st.one_of(
+    st.tuples(st.text(min_size=1, max_size=8), st.dictionaries(names, others, max_size=3)),
+    st.lists(others, max_size=3),
+)
+
+
+@given(way=st.lists(steps, max_size=5), in_camel=st.booleans(), data=st.data())
+def test_outputs_are_read_wherever_they_are_and_by_the_path_that_is_told(way, in_camel, data):
+    document = camel(PLAIN) if in_camel else PLAIN
+    for step in way:
+        if isinstance(step, list):
+            at = data.draw(st.integers(0, len(step)))
+            document = [*step[:at], document, *step[at:]]
+        else:
+            document = {**step[1], step[0]: document}
+    if isinstance(document, list):
+        document = {"gateways": document}
+    text = json.dumps(document)
+    path, found = find(text)
+    assert found == outputs(str)
+    assert (path == "") == (document in (PLAIN, camel(PLAIN)))
+    if path:
+        assert find(text, path) == (path, found)
+
+
+def test_the_top_level_goes_first():
+    assert find(json.dumps({**PLAIN, "staging": PLAIN})) == ("", outputs(str))
+    other = {**PLAIN, "deployment": "other", "pools": []}
+    assert read(json.dumps({**PLAIN, "staging": other}), "staging").deployment == "other"
+
+
+def test_of_several_one_is_chosen_by_its_path():
+    document = {
+        "prod": {"openai": camel(PLAIN)},
+        "pools": [{**PLAIN, "deployment": name, "pools": []} for name in ("a", "b")],
+        "other": 3,
+    }
+    assert said(document) == (
+        "there are 3 gateways: pools[0], pools[1], prod.openai; choose with --outputs-key PATH"
+    )
+    text = json.dumps(document)
+    assert find(text, "prod.openai") == ("prod.openai", outputs(str))
+    assert read(text, "pools[1]").deployment == "b"
+
+
+def test_a_name_may_hold_dots_and_brackets_and_an_exact_name_goes_first():
+    first, second = ({**PLAIN, "deployment": name, "pools": []} for name in ("exact", "deeper"))
+    for name in ("a.b", "a[0]", "a.b[0].c"):
+        assert find(json.dumps({name: PLAIN, "other": PLAIN}), name) == (name, outputs(str))
+    document = json.dumps({"a": {"b": second}, "a.b": first})
+    assert read(document, "a.b").deployment == "exact"
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "told"),
+    [
+        (
+            {"gateway": PLAIN, "west": PLAIN},
+            "gatway",
+            "`gatway` is no gateway; --outputs-key PATH takes gateway, west; did you mean gateway?",
+        ),
+        (
+            {"prod": {"openai": PLAIN}},
+            "prod",
+            "`prod` is no gateway; --outputs-key PATH takes prod.openai",
+        ),
+        (
+            {"gateway": PLAIN, "other": 3},
+            "other",
+            "`other` is no gateway; --outputs-key PATH takes gateway",
+        ),
+        (
+            {"gateway": PLAIN},
+            "gateway.pool",
+            "`gateway.pool` is no gateway; --outputs-key PATH takes gateway; did you mean gateway?",
+        ),
+        (
+            PLAIN,
+            "west",
+            "`west` is no gateway; the only one is at the top level: leave out --outputs-key PATH",
+        ),
+        ({}, "gateway", "`gateway` is no gateway; is the stack deployed? run `pulumi up`"),
+        ({"a": {"pool": 1}}, "a", "`a` is no gateway; is the stack deployed? run `pulumi up`"),
+    ],
+)
+def test_a_path_that_leads_to_no_gateway_is_told_with_what_is_there(document, key, told):
+    assert said(document, key) == told
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "hidden"),
+    [
+        ({"gateway": "[secret]"}, None, "gateway"),
+        ({"gateway": "[secret]", "west": PLAIN}, "gateway", "gateway"),
+        ({"gateway": "[secret]"}, "gateway.openai", "gateway"),
+        ({"pools": [1, "[secret]"]}, None, "pools[1]"),
+        ({"prod": {"openai": "[secret]"}}, "prod.openai", "prod.openai"),
+    ],
+)
+def test_a_hidden_gateway_is_told_with_the_flag_that_shows_it(document, key, hidden):
+    command = "pulumi stack output --json --show-secrets"
+    assert said(document, key) == f'`{hidden}` is "[secret]"; use --show-secrets: `{command}`'
+
+
+def test_a_mistake_below_the_top_level_names_the_output():
+    document = {"prod": [json.loads(json.dumps(PLAIN))]}
+    document["prod"][0]["backends"][1]["weight"] = 101
+    assert said(document).startswith("output prod[0]: `backends[1].weight` is 101 outside of ")
+    document["prod"][0]["backends"][1]["weight"] = 2
+    document["prod"][0]["inference_url"] = "http://apim.azure-api.net/inference"
+    assert said(document).startswith("output prod[0]: `inference_url` is plain http")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"other": 3},
+        {"gateway": {"pool": {}, "backends": []}},
+        {"subscription_key": "[secret]"},
+        {"inference_url": "https://a.example", "pool": {}, "a": [{"b": None}]},
+    ],
+)
+def test_where_there_is_none_the_message_is_that_of_the_top_level(document):
+    missing = "`backends` is missing; is the stack deployed? run `pulumi up`"
+    assert said(document) == missing
+
+
+def test_many_gateways_and_names_for_no_terminal_make_one_short_line():
+    assert said({f"gateway{n}": PLAIN for n in range(300)}).startswith("there are 300 gateways: ")
+    assert said({"a\n\x1b[2J": PLAIN, "\ud800": PLAIN}).startswith(
+        "there are 2 gateways:  , a  [2J; "
+    )
+    assert "is no gateway" in said({"gateway": PLAIN}, "x\n" * 1000)
+    said({"x" * 100_000: ["[secret]"] * 1000})
