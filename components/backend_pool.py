@@ -32,7 +32,8 @@ class BackendPool(pulumi.ComponentResource):
         A circuit breaker is a backend's: each model's pool has backends of its own.
         """
         its = arguments(PoolSettings, args)
-        super().__init__("openai-gateway:index:BackendPool", name, None, opts)
+        told = None if isinstance(args, PoolSettings) else its.declared
+        super().__init__("openai-gateway:index:BackendPool", name, told, opts)
         begins = naming.prefix(name, its.pool_name)
         own = pulumi.ResourceOptions(parent=self)
         service: dict[str, Any] = {

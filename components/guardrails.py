@@ -12,6 +12,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
+from .naming import prefix
 from .regions import Locations, normalise
 from .resource_manager import OPENAI_USER
 from .traffic import (
@@ -28,7 +29,8 @@ from .traffic import (
 )
 
 STACK: Final = "pulumi:pulumi:Stack"
-DECLARING: Final = ("openai-gateway:index:LoadBalancedOpenAI", STACK)
+WHOLE: Final = "openai-gateway:index:LoadBalancedOpenAI"
+DECLARING: Final = (WHOLE, "openai-gateway:index:BackendPool", STACK)
 """Types with the stack's outputs: `routing` and `backends` are what a pool is meant to be, `pools`
 the models that have one; `unprotected` and `accept_starved` name what is allowed to be so, and
 `unwatched` says that no alarm is wanted."""
@@ -59,12 +61,16 @@ _SET_BACKEND: Final = re.compile(
 
 @dataclass(frozen=True)
 class Resource:
-    """A declared resource: type token, name, properties, and whether it is protected."""
+    """A declared resource: type token, name, properties, and whether it is protected.
+
+    `within` is the name of the LoadBalancedOpenAI that declares it, or empty.
+    """
 
     type: str
     name: str
     inputs: Mapping[str, Any]
     protect: bool = False
+    within: str = ""
 
     def told(self, key: str) -> Any:
         """Return a property, or None where it is left out or a preview does not tell it."""
@@ -104,9 +110,14 @@ class Rule:
 
 
 class Stack:
-    """The resources by type, and what the stack's outputs declare of them."""
+    """The resources by type, and what the stack's outputs declare of them.
+
+    `split` gives one for each LoadBalancedOpenAI of a program.
+    """
 
     def __init__(self, resources: Sequence[Resource]) -> None:
+        self._owners = {each.within for each in resources if each.within}
+        self._begins = prefix(min(self._owners), "openai") if self._owners else ""
         by_type: dict[str, list[Resource]] = {}
         for resource in resources:
             by_type.setdefault(unversioned(resource.type), []).append(resource)
@@ -130,6 +141,15 @@ class Stack:
                 self.pools.append((each, self.pool(each.inputs)))
             else:
                 self.backends.append(each)
+
+    def has(self, component: str) -> bool:
+        """Tell whether it has what is of a component, or of none."""
+        return not component or component in self._owners
+
+    def plain(self, resource: Any) -> str:
+        """Return a resource's name without what begins all names of its component."""
+        name = str(resource.name)
+        return name.removeprefix(self._begins) if resource.within else name
 
     def _output(self, key: str) -> Any:
         return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
@@ -178,13 +198,34 @@ def unversioned(token: str) -> str:
     return _VERSION.sub("", token)
 
 
-def violations(of: Stack | Sequence[Resource]) -> list[Violation]:
-    stack = of if isinstance(of, Stack) else Stack(of)
+def split(resources: Sequence[Resource]) -> list[Stack]:
+    """Return what is judged together: each component's resources, with what is of none of them.
+
+    A pool of no component is judged with that alone.
+    """
+    owners = dict.fromkeys(each.within for each in resources if each.within)
+    rest = [each for each in resources if not each.within]
+    others = [each for each in rest if unversioned(each.type) != BACKEND]
+    if not owners or (len(owners) == 1 and len(others) == len(rest)):
+        return [Stack(resources)]
+    own = [Stack([each for each in resources if each.within == o] + others) for o in owners]
+    return own if len(others) == len(rest) else [*own, Stack(rest)]
+
+
+def found(stacks: Sequence[Stack], rule: Rule) -> list[tuple[Resource, str]]:
+    """Return what a rule finds, each once: some resources are of several."""
+    each = [pair for stack in stacks for pair in rule.check(stack)]
+    return [pair for position, pair in enumerate(each) if pair not in each[:position]]
+
+
+def violations(of: Sequence[Resource] | Sequence[Stack]) -> list[Violation]:
+    stacks = [each for each in of if isinstance(each, Stack)]
+    stacks = stacks or split([each for each in of if isinstance(each, Resource)])
     return [
         Violation(rule.name, resource, message, rule.moves_traffic)
         for rule in RULES
         if not rule.advisory
-        for resource, message in rule.check(stack)
+        for resource, message in found(stacks, rule)
     ]
 
 
@@ -267,7 +308,7 @@ def accounts_and_gateway_are_protected(stack: Stack) -> Findings:
     allowed = {str(each) for each in stack.names("unprotected")}
     what = "is not protected: a change of config can delete or replace it"
     for each in stack.kept:
-        if not each.protect and each.name not in allowed:
+        if not each.protect and stack.plain(each) not in allowed:
             yield each, f"{what}; set protect, or name it in the config's protect.except"
 
 

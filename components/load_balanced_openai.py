@@ -52,8 +52,8 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         """Declare it; the arguments are Settings, or a mapping with the keys of the config.
 
         What the arguments say is there is looked up first. Raises SettingsError with every mistake.
-        The component's outputs in the state also name what is `unprotected`, what may be starved,
-        and whether it is `unwatched`.
+        The component's outputs in the state also have what the policy pack accepts. In a program of
+        somebody else's its inputs have what is declared: the config has it in this one.
         """
         azure = Deployer(opts)
         settings = arguments(Settings, args, lambda: of_subscription(azure))
@@ -63,7 +63,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         super().__init__(
             "openai-gateway:index:LoadBalancedOpenAI",
             name,
-            None,
+            None if isinstance(args, Settings) else settings.declared,
             pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(transformations=[each for each in in_turn if each])
             ),
@@ -179,14 +179,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             workspace=monitoring.outputs.workspace if monitoring else None,
         )
         self.stack_outputs = contract.export(self.outputs)
-        # What the policy pack accepts, by name: `protect: false` names nothing.
-        by_name = settings.protect.unprotected if settings.protect else ()
-        accepted = {
-            "unprotected": [*by_name],
-            "accept_starved": [*settings.accept_starved],
-            "unwatched": settings.monitoring is None,
-        }
-        self.register_outputs({**self.stack_outputs, **accepted})
+        self.register_outputs({**self.stack_outputs, **settings.accepted})
 
 
 def _tell(settings: Settings, component: pulumi.Resource) -> None:

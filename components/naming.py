@@ -5,9 +5,10 @@ with `ai-`; what one declares that has the name of its kind, as the program's ow
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pulumi
+if TYPE_CHECKING:
+    import pulumi
 
 
 def prefix(name: str, usual: str) -> str:
@@ -16,19 +17,19 @@ def prefix(name: str, usual: str) -> str:
 
 
 def renamed(
-    name: str, usual: str, opts: pulumi.ResourceOptions | None
-) -> pulumi.ResourceTransformation | None:
+    name: str, usual: str, opts: "pulumi.ResourceOptions | None"
+) -> "pulumi.ResourceTransformation | None":
     """Have all that a component declares answer to what it was called under an earlier name.
 
     Those are the names that `opts` has as aliases. The engine derives names of children from their
     parent's only where they begin with it.
     """
+    import pulumi  # noqa: PLC0415 - who only asks for a prefix may have none
+
     aliases: Sequence[Any] = (opts and opts.aliases) or ()
-    earlier = [
-        prefix(each.name, usual)
-        for each in aliases
-        if isinstance(each, pulumi.Alias) and isinstance(each.name, str)
-    ]
+    # An alias is a URN, which ends in a name, or has a name among its parts.
+    names = [each.rpartition("::")[2] if isinstance(each, str) else each.name for each in aliases]
+    earlier = [prefix(each, usual) for each in names if isinstance(each, str)]
     if not earlier:
         return None
     begins = prefix(name, usual)

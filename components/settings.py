@@ -588,6 +588,26 @@ class _Pooled(_Section):
     def forecast(self) -> str:
         return self.pool.forecast({region.name: region.display_name for region in self.regions})
 
+    @property
+    def declared(self) -> dict[str, Any]:
+        """What `guardrails.DECLARING` types have, of what is known before a deployment."""
+        backends = [
+            {
+                "id": each.name,
+                "location": each.location,
+                "region": each.display_name,
+                "priority": each.priority,
+                "weight": each.weight,
+            }
+            for each in self.regions
+        ]
+        return {"routing": self.routing, "backends": backends, **self.accepted}
+
+    @property
+    def accepted(self) -> dict[str, Any]:
+        """What the policy pack accepts since it is said by name."""
+        return {"accept_starved": [*self.accept_starved]}
+
 
 class Settings(_Pooled):
     """A whole, valid config.
@@ -725,6 +745,19 @@ class Settings(_Pooled):
     @property
     def default_location(self) -> str:
         return next(each.location for each in self.regions if each.name == self._order[0])
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        return {**super().declared, "pools": [{"deployment": each.name} for each in self.models]}
+
+    @property
+    def accepted(self) -> dict[str, Any]:
+        """What the policy pack accepts, by name: `protect: false` names nothing."""
+        return {
+            "unprotected": [*(self.protect.unprotected if self.protect else ())],
+            **super().accepted,
+            "unwatched": self.monitoring is None,
+        }
 
     @property
     def unprotected(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ A preview with a violation ends with an error; that of an advisory rule is a war
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,17 @@ from pulumi_policy.proxy import UnknownValueError
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from components.guardrails import DECLARING, RULES, Resource, Rule, Stack, unversioned  # noqa: E402
+from components.guardrails import (  # noqa: E402
+    DECLARING,
+    RULES,
+    WHOLE,
+    Resource,
+    Rule,
+    Stack,
+    found,
+    split,
+    unversioned,
+)
 from components.traffic import UNKNOWN  # noqa: E402
 
 
@@ -62,18 +73,22 @@ def of_the_stack(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation],
     """Return a rule's check of all resources."""
 
     def validate(arguments: StackValidationArgs, report: ReportViolation) -> None:
-        resources = [described(each) for each in arguments.resources]
         urns = {(each.resource_type, each.name): each.urn for each in arguments.resources}
-        stack = Stack(
-            [
-                each if each.type in DECLARING else INPUTS.get(urns[each.type, each.name], each)
-                for each in resources
-            ]
-        )
-        for resource, message in rule.check(stack):
+        resources = []
+        for each in arguments.resources:
+            own = INPUTS.get(each.urn) if each.resource_type not in DECLARING else None
+            resources.append(replace(own or described(each), within=_component(each)))
+        for resource, message in found(split(resources), rule):
             report(f"{resource.name}: {message}", urns[resource.type, resource.name])
 
     return validate
+
+
+def _component(resource: PolicyResource | None) -> str:
+    """Name the component that declares a resource, itself included."""
+    while resource is not None and resource.resource_type != WHOLE:
+        resource = resource.parent
+    return resource.name if resource else ""
 
 
 def described(resource: ResourceValidationArgs | PolicyResource) -> Resource:

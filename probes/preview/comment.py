@@ -1,14 +1,14 @@
 """The comment on a pull request: the verdict first, then the pool, then what else would change."""
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
 from components import guardrails
-from components.traffic import Pool, is_told, percent
+from components.traffic import is_told, percent
 from probes.formats.markdown_text import bar, escape, fenced
-from probes.preview.model import SIDES, Change, Preview
+from probes.preview.model import SIDES, Change, PoolChange, Preview
 from probes.preview.verdict import Verdict
 
 MARKER: Final = "<!-- openai-gateway: where traffic will go -->"  # by which a later run finds it
@@ -75,8 +75,8 @@ def _fitting(section: list[str], room: int) -> list[str]:
 
 def _sections(preview: Preview, reasons: Collection[str]) -> Iterator[tuple[str, list[str]]]:
     """Give each section with what it is called when some of it is left out."""
-    for name, pool in preview.pools:
-        yield "the pool", _pool(name, pool, preview)
+    for pool in preview.pools:
+        yield "the pool", _pool(pool, preview)
     if preview.follows:
         where = "what continues a response goes to the region that has it; shares are of the others"
         yield "the conversations", ["", f"**Conversations:** {where}"]
@@ -123,7 +123,7 @@ def _costs(changes: Sequence[Change]) -> list[str]:
 def _alarm(preview: Preview) -> list[str]:
     """Say who would hear of a starved region; of a preview that has no pool, nothing."""
     rules, heard = preview.alarm
-    if preview.failures or not any("after" in pool for _, pool in preview.pools):
+    if preview.failures or not any("after" in pool.sides for pool in preview.pools):
         return []
     said = "none" + (", as declared: `monitoring` is `null`" if preview.is_unwatched else "")
     if rules:
@@ -141,13 +141,13 @@ def _folded(title: str, lines: list[str]) -> list[str]:
     return ["", f"<details><summary>{title}</summary>", "", *lines, *_END] if lines else []
 
 
-def _pool(name: str, pool: Mapping[str, Pool], preview: Preview) -> list[str]:
+def _pool(pool: PoolChange, preview: Preview) -> list[str]:
     """Return the table of a pool: what a refresh found has columns where it is not `before`."""
-    sides = [side for side in SIDES if side != "live" or side in pool]
-    labels = {side: preview.labels(side) for side in sides}
+    sides = [side for side in SIDES if side != "live" or side in pool.sides]
+    labels = {side: preview.labels(side, pool.stack) for side in sides}
     rows: dict[tuple[str, int], dict[str, str]] = {}
     bars: dict[tuple[str, int], str] = {}
-    for side, found in pool.items():
+    for side, found in pool.sides.items():
         names = [member.name for member in found.members]
         for index, member in enumerate(found.members):
             # A member that is there twice has two rows.
@@ -161,7 +161,7 @@ def _pool(name: str, pool: Mapping[str, Pool], preview: Preview) -> list[str]:
     heads = " ".join(f"{told.get(side, side)} | share |" for side in sides)
     return [
         "",
-        f"**Pool {_text(name)}**" + ("" if "after" in pool else " would be deleted"),
+        f"**Pool {_text(pool.name)}**" + ("" if "after" in pool.sides else " would be deleted"),
         "",
         f"| region | priority / weight {heads} |",
         f"|---|{'---|--:|' * len(sides)}---|",

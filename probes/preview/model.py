@@ -45,7 +45,7 @@ class Change:
 
     `before` is what the state has, `live` what a refresh found, `after` what there would be: inputs
     each, or None where there is no resource. `refused` says that it is protected, so that the
-    engine neither deletes nor replaces it.
+    engine neither deletes nor replaces it. `within` names the component that declares it.
     """
 
     urn: str
@@ -57,6 +57,7 @@ class Change:
     properties: tuple[str, ...] = ()
     protect: bool = False
     refused: bool = False
+    within: str = ""
 
     @property
     def name(self) -> str:
@@ -85,6 +86,15 @@ class Change:
         return str(sku.get("name", "unknown tier")), str(sku.get("capacity", 1))
 
 
+@dataclass(frozen=True)
+class PoolChange:
+    """What would become of a pool: `sides` are those of SIDES that there are, judged by `stack`."""
+
+    name: str
+    stack: guardrails.Stack
+    sides: Mapping[str, Pool]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preview:
     """A preview: what becomes of each resource, what was said, and the config."""
@@ -106,8 +116,23 @@ class Preview:
         return sorted(_mappings(self.config.get("regions")), key=lambda each: str(each.get("name")))
 
     @cached_property
-    def stack(self) -> guardrails.Stack:
-        """What there would be; the stack's outputs are as the config has them."""
+    def is_configured(self) -> bool:
+        """Whether the program is this project's, whose config declares the pool.
+
+        In a program of somebody else's, the component's inputs do.
+        """
+        return not any(each.type in guardrails.DECLARING and each.after for each in self.resources)
+
+    @cached_property
+    def stacks(self) -> list[guardrails.Stack]:
+        """What there would be; what is declared of it the config says, or each component."""
+        declared = [
+            guardrails.Resource(each.type, each.name, each.after, each.protect, each.within)
+            for each in self.resources
+            if each.after is not None and each.type != guardrails.STACK
+        ]
+        if not self.is_configured:
+            return guardrails.split(declared)
         outputs = {
             "routing": self.routing,
             "unprotected": self.allowed,
@@ -118,16 +143,13 @@ class Preview:
                 {"deployment": each.get("name")} for each in _mappings(self.config.get("models"))
             ],
         }
-        declared = [
-            guardrails.Resource(each.type, each.name, each.after, each.protect)
-            for each in self.resources
-            if each.after is not None and each.type != guardrails.STACK
-        ]
-        return guardrails.Stack([guardrails.Resource(guardrails.STACK, "", outputs), *declared])
+        return [guardrails.Stack([guardrails.Resource(guardrails.STACK, "", outputs), *declared])]
 
     @property
     def is_unwatched(self) -> bool:
-        return "monitoring" in self.config and not self.config["monitoring"]
+        if "monitoring" in self.config:
+            return not mapping(self.config["monitoring"]).get("enabled", self.config["monitoring"])
+        return not self.is_configured and all(each.is_unwatched for each in self.stacks)
 
     @property
     def alarm(self) -> tuple[int, list[str]]:
@@ -151,14 +173,23 @@ class Preview:
 
     @property
     def allowed(self) -> list[str]:
-        names = mapping(self.config.get("protect")).get("except")
-        return [str(each) for each in names] if isinstance(names, list) else []
+        if self.is_configured:
+            names = mapping(self.config.get("protect")).get("except")
+            return [str(each) for each in names] if isinstance(names, list) else []
+        return [str(each) for stack in self.stacks for each in stack.names("unprotected")]
+
+    @property
+    def place_of_keys(self) -> tuple[str, str]:
+        """Where one writes what is to be accepted, and what stands before a key there."""
+        if self.is_configured:
+            return "the stack's config", _NAMESPACE
+        return "the component's arguments", ""
 
     @property
     def violations(self) -> list[guardrails.Violation]:
         """The rules of the policy pack that it breaks; none where it lacks some resources."""
         is_whole = len(self.resources) >= sum(self.counts.values())
-        return guardrails.violations(self.stack) if is_whole and not self.failures else []
+        return guardrails.violations(self.stacks) if is_whole and not self.failures else []
 
     @property
     def failures(self) -> list[str]:
@@ -187,25 +218,35 @@ class Preview:
             if each.refused or (each.type in LOSABLE and each.operation in ("delete", "replace"))
         ]
 
-    def labels(self, side: str) -> dict[str, str]:
-        """Return what a member is called, by its backend: its account's region, or the config's."""
-        places = {str(each.get("name")): str(each.get("location")) for each in self.regions}
+    def stack_of(self, change: Change) -> guardrails.Stack:
+        return next((each for each in self.stacks if each.has(change.within)), self.stacks[-1])
+
+    def region(self, change: Change) -> str:
+        """Return the region of an account that there was, or nothing."""
+        stack = self.stack_of(change)
+        return self.labels("before", stack).get(stack.plain(change), "")
+
+    def labels(self, side: str, stack: guardrails.Stack) -> dict[str, str]:
+        """Return what a member is called, by its backend: its account's region, or the declared."""
+        told = map(mapping, stack.names("backends"))
+        places = {str(each.get("id")): str(each.get("location")) for each in told}
         for each in self.resources:
             location = (getattr(each, side) or {}).get("location")
-            if each.type == guardrails.ACCOUNT and is_told(location):
-                places[each.name] = location
+            if each.type == guardrails.ACCOUNT and is_told(location) and stack.has(each.within):
+                places[stack.plain(each)] = location
         return {name: display_name(location) for name, location in places.items()}
 
     @property
-    def pools(self) -> Iterator[tuple[str, dict[str, Pool]]]:
-        """Every pool by its name, before and after; `live` where a refresh found another."""
+    def pools(self) -> Iterator[PoolChange]:
+        """Every pool, before and after; `live` where a refresh found another."""
         for each in self.resources:
             inputs = {side: i for side in SIDES if (i := getattr(each, side)) is not None}
             if each.type == guardrails.BACKEND and any("pool" in i for i in inputs.values()):
-                pools = {side: self.stack.pool(i) for side, i in inputs.items()}
+                stack = self.stack_of(each)
+                pools = {side: stack.pool(i) for side, i in inputs.items()}
                 if pools.get("live") == pools.get("before"):
                     pools.pop("live", None)
-                yield each.name, pools
+                yield PoolChange(each.name, stack, pools)
 
 
 def parse(text: str, log: str = "") -> Preview:
@@ -221,8 +262,14 @@ def parse(text: str, log: str = "") -> Preview:
     by_urn: dict[str, list[Json]] = {}
     for step in _mappings(document.get("steps")):
         by_urn.setdefault(str(step.get("urn", "")), []).append(step)
+    parents = {
+        urn: str(mapping(step.get("newState") or step.get("oldState")).get("parent", ""))
+        for urn, steps in by_urn.items()
+        for step in steps
+    }
+    changes = (_change(urn, steps) for urn, steps in by_urn.items())
     return Preview(
-        resources=tuple(_change(urn, steps) for urn, steps in by_urn.items()),
+        resources=tuple(replace(each, within=_within(each.urn, parents)) for each in changes),
         counts={operation: n for operation, n in counts.items() if isinstance(n, int)},
         errors=_messages(said, "error"),
         warnings=_messages(said, "warning"),
@@ -272,6 +319,15 @@ def _change(urn: str, steps: Sequence[Json]) -> Change:
         properties=tuple(sorted(keys)),
         protect=newest.get("protect") is True,
     )
+
+
+def _within(urn: str, parents: Mapping[str, str]) -> str:
+    """Name the component that declares a resource, itself included."""
+    for _ in parents:  # no chain is longer
+        if urn.rpartition("::")[0].endswith(guardrails.WHOLE):
+            return urn.rpartition("::")[2]
+        urn = parents.get(urn, "")
+    return ""
 
 
 def _differing(was: object, now: object, path: str = "", depth: int = 12) -> Iterator[str]:

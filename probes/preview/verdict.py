@@ -1,6 +1,5 @@
 """What the comment says first, and the exit code that goes with it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from components import guardrails, traffic
@@ -70,19 +69,20 @@ def _pools(preview: Preview) -> Verdict:
         reasons = (f"it has no steps; {_RUN_WITH}",)
         return Verdict(INCONCLUSIVE, f"The preview is empty: {_UNTOLD}", reasons=reasons)
     pools = [*preview.pools]
-    gone = ", ".join(name for name, pool in pools if "after" not in pool)
+    gone = ", ".join(pool.name for pool in pools if "after" not in pool.sides)
     if gone and not preview.failures:
         return Verdict(UNBALANCED, f"The pool {gone} would be gone: no traffic there")
-    verdicts = [_pool(preview, pool["after"]) for _, pool in pools if "after" in pool]
+    after = [(p.stack, p.sides["after"]) for p in pools if "after" in p.sides]
+    verdicts = [_pool(preview, *each) for each in after]
     none = Verdict(INCONCLUSIVE, f"The preview has no pool: {_UNTOLD}", reasons=(_RUN_WITH,))
     gravest_last = (AS_DECLARED, INCONCLUSIVE, UNBALANCED)
     return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code), default=none)
 
 
-def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
-    wrong = preview.stack.wrong(pool)
+def _pool(preview: Preview, stack: guardrails.Stack, pool: traffic.Pool) -> Verdict:
+    wrong = stack.wrong(pool)
     reasons = (*(f"{each.message}; {each.remedy}" for each in wrong), *pool.untold)
-    labels = preview.labels("after")
+    labels = preview.labels("after", stack)
     shares = pool.by_label(labels)
     is_even = len(set(shares.values())) == 1 and len(shares) == len(pool.members)
     alone = next((region for region, share in shares.items() if share == 1), None)
@@ -99,26 +99,28 @@ def _pool(preview: Preview, pool: traffic.Pool) -> Verdict:
         sentence = f"Unequal traffic: {each}"
     if wrong or not shares:
         return Verdict(UNBALANCED if wrong else INCONCLUSIVE, sentence, reasons=reasons)
-    if preview.routing != "round-robin" and not is_even:
-        sentence += f" (declared: routing is {preview.routing})"
+    if stack.routing != "round-robin" and not is_even:
+        sentence += f" (declared: routing is {stack.routing})"
     verdict = Verdict(AS_DECLARED, sentence, reasons=reasons)
-    if not (starved := preview.stack.starved(pool)):
+    if not (starved := stack.starved(pool)):
         return verdict
     names = listed([labels.get(name, name) for name in starved])
     reason = f"{names} would get nothing as long as all is well"
-    line = f"openai-gateway:acceptStarved: [{', '.join(pool.starved)}]"
-    accept = (("To accept that, write in the stack's config", line),)
+    where, prefix = preview.place_of_keys
+    line = f"{prefix}acceptStarved: [{', '.join(pool.starved)}]"
+    accept = ((f"To accept that, write in {where}", line),)
     return replace(verdict, reasons=(reason,), accept=accept, warns=True)
 
 
 def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
     """Put first what runs and was not deployed: shares of a pool, and each property by its name."""
-    pools = {name: live for name, pool in preview.pools if (live := pool.get("live"))}
+    pools = {pool.name: pool for pool in preview.pools if "live" in pool.sides}
     found = {each.described: each.drifted for each in preview.resources if each.drifted}
     for each in preview.resources:
-        if each.type == guardrails.BACKEND and (live := pools.get(each.name)):
-            problems = "; ".join(problem.message for problem in preview.stack.wrong(live))
-            runs = live.forecast(preview.labels("live")) or problems
+        if each.type == guardrails.BACKEND and (pool := pools.get(each.name)):
+            live = pool.sides["live"]
+            problems = "; ".join(problem.message for problem in pool.stack.wrong(live))
+            runs = live.forecast(preview.labels("live", pool.stack)) or problems
             found[each.described] = [*found.get(each.described, ()), f"traffic: {runs}"]
         elif each.before is not None and each.live is None and each.after:
             found[each.described] = ["gone, and would be made anew once purged"]
@@ -136,18 +138,19 @@ def _with_drift(verdict: Verdict, preview: Preview) -> Verdict:
 
 def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     """Put first what goes down: that is green for nobody, and stops unless allowed by name."""
-    regions = preview.labels("before")
     losses, doing, down = preview.losses, [], []
     for operation in dict.fromkeys(each.operation for each in losses):
         those = [each for each in losses if each.operation == operation]
-        doing.append(f"{listed([_place(each, regions) for each in those])} would be {operation}d")
+        doing.append(f"{listed([_place(each, preview) for each in those])} would be {operation}d")
         for kind in dict.fromkeys(each.type for each in those):
             alike = [each for each in those if each.type == kind]
-            down.append(_goes_down(alike, listed([_place(each, regions) for each in alike])))
+            down.append(_goes_down(alike, listed([_place(each, preview) for each in alike])))
     is_refused = any(each.refused for each in losses)
-    names = [each.name for each in losses if each.name not in preview.allowed]
-    how = "To allow it, write in the stack's config"
-    line = f"openai-gateway:protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
+    plain = [preview.stack_of(each).plain(each) for each in losses]
+    names = [name for name in plain if name not in preview.allowed]
+    where, prefix = preview.place_of_keys
+    how = f"To allow it, write in {where}"
+    line = f"{prefix}protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
     sentence = f"Downtime: {'; '.join(doing)}; then: {verdict.sentence}"
     if is_refused:
         sentence = f"Refused, as protected: {'; '.join(doing)}"
@@ -164,10 +167,10 @@ def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
     )
 
 
-def _place(change: Change, regions: Mapping[str, str]) -> str:
+def _place(change: Change, preview: Preview) -> str:
     if change.type == guardrails.SERVICE:
         return f"API Management service {change.azure_name}"
-    region = regions.get(change.name)
+    region = preview.region(change)
     return f"{change.name} ({region})" if region else change.described
 
 

@@ -155,6 +155,7 @@ def by_pack(pack, declared, routing, live):
             urn=name,
             props=unknown_checking_proxy(inputs),
             opts=SimpleNamespace(protect=True),
+            parent=None,
         )
         for kind, name, inputs in (
             (STACK, "stack", {**outputs(declared, routing), "unwatched": True}),

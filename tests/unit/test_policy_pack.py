@@ -38,6 +38,7 @@ def resource(kind, name, props, *, protect=True):
         urn=f"urn:pulumi:dev::p::{kind}::{name}",
         props=unknown_checking_proxy(props),
         opts=SimpleNamespace(protect=protect),
+        parent=None,
     )
 
 
