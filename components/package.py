@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 import pulumi
 import pydantic
@@ -201,9 +201,9 @@ def _outputs(of: Any, types: Json) -> Json:
 
 
 def _output(kind: Any, types: Json) -> Json:
-    if isinstance(kind, UnionType):  # with None
-        kind = get_args(kind)[0]
     of: Any = get_origin(kind)
+    if of in (Union, UnionType):  # with None: of a generic class, `|` makes the older of the two
+        return _output(get_args(kind)[0], types)
     if of is tuple:
         return {"type": "array", "items": _output(get_args(kind)[0], types)}
     if not is_dataclass(of):

@@ -1,8 +1,9 @@
 """What the documents say that the code declares; `python -m docs.reference` writes it.
 
 The config's keys (components/settings.py): the table in README.md, docs/config.md, and the JSON
-Schema that the stacks' files name. Exit codes and `--help` of the two commands: parts of README.md
-and of docs pages, between `<!-- generated: NAME -->` and `<!-- end -->`. A test compares them.
+Schema that the stacks' files name. The schema of the Pulumi package (components/package.py). Exit
+codes and `--help` of the two commands: parts of README.md and of docs pages, between `<!--
+generated: NAME -->` and `<!-- end -->`. A test compares them.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any, Final
 import yaml
 from pydantic.json_schema import GenerateJsonSchema
 
+from components import package
 from components.inference_api import operations
 from components.settings import APIS, NAMESPACE, Settings
 from probes import exit_codes
@@ -53,6 +55,7 @@ _LATER: Final = frozenset(
 """Keys that few stacks need: docs/config.md has them, and README.md names them."""
 PAGE: Final = ROOT / "docs" / "config.md"
 SCHEMA: Final = ROOT / "docs" / "pulumi-config.schema.json"
+PACKAGE: Final = ROOT / "docs" / "package-schema.json"
 _PART: Final = re.compile(r"(?<=<!-- generated: )(.+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -213,7 +216,16 @@ def _help(script: str) -> str:
 
 def schema_text() -> str:
     """Return docs/pulumi-config.schema.json."""
-    return json.dumps(stack_file(), indent=1, ensure_ascii=False) + "\n"
+    return _json(stack_file())
+
+
+def package_text() -> str:
+    """Return docs/package-schema.json: what the Pulumi CLI gets from the package."""
+    return _json(package.schema())
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
@@ -221,3 +233,4 @@ if __name__ == "__main__":
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     PAGE.write_text(page(), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    PACKAGE.write_text(package_text(), encoding="utf-8")
