@@ -157,7 +157,7 @@ def _object(section: Json, **more: Any) -> Json:
     return {
         "type": "object",
         "properties": {
-            name: {**_input(key), "description": key["description"] + _default(key)}
+            name: {**_input(key), "description": described(key)}
             for name, key in section["properties"].items()
         },
         "required": sorted(section.get("required", ())),
@@ -165,9 +165,11 @@ def _object(section: Json, **more: Any) -> Json:
     }
 
 
-def _default(key: Json) -> str:
-    value = key.get("default")
-    return "" if value is None or isinstance(value, dict | list) else f" Default: {shown(value)}."
+def described(key: Json) -> str:
+    """Return a key's description, and its default where that is one value."""
+    value, text = key.get("default"), str(key["description"])
+    is_one = value is not None and not isinstance(value, dict | list)
+    return f"{text} Default: {shown(value)}." if is_one else text
 
 
 def _input(key: Json) -> Json:

@@ -1,9 +1,10 @@
 """What the documents say that the code declares; `python -m docs.reference` writes it.
 
 The config's keys (components/settings.py): the table in README.md, docs/config.md, and the JSON
-Schema that the stacks' files name. The schema of the Pulumi package (components/package.py). Exit
-codes and `--help` of the two commands: parts of README.md and of docs pages, between `<!--
-generated: NAME -->` and `<!-- end -->`. A test compares them.
+Schema that the stacks' files name. The Pulumi package (components/package.py): its schema, a part
+of docs/package.md, and the types of its arguments in components/args.py. Exit codes and `--help` of
+the two commands: parts of README.md and of docs pages, between `<!-- generated: NAME -->` and
+`<!-- end -->`. A test compares them.
 """
 
 import json
@@ -21,6 +22,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from components import package
 from components.inference_api import operations
 from components.settings import APIS, NAMESPACE, Settings
+from docs import package as programs
 from probes import exit_codes
 
 ROOT: Final = Path(__file__).parents[1]
@@ -33,6 +35,7 @@ DOCUMENTS: Final = tuple(
         "docs/stack.md",
         "docs/models.md",
         "docs/responses.md",
+        "docs/package.md",
     )
 )
 """Documents with generated parts."""
@@ -56,6 +59,7 @@ _LATER: Final = frozenset(
 PAGE: Final = ROOT / "docs" / "config.md"
 SCHEMA: Final = ROOT / "docs" / "pulumi-config.schema.json"
 PACKAGE: Final = ROOT / "docs" / "package-schema.json"
+ARGUMENTS: Final = ROOT / "components" / "args.py"
 _PART: Final = re.compile(r"(?<=<!-- generated: )(.+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -182,6 +186,7 @@ def filled(document: str) -> str:
         "help of the probe": lambda: _help("probes/distribution.py"),
         "help of the comment": lambda: _help("probes/preview_comment.py"),
         "operations": _operations,
+        "package": programs.components,
     }
     return _PART.sub(lambda found: f"{found[1]}{found[2]}{parts[found[1]]()}\n", document)
 
@@ -234,3 +239,4 @@ if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
     PACKAGE.write_text(package_text(), encoding="utf-8")
+    ARGUMENTS.write_text(programs.arguments(), encoding="utf-8")
