@@ -1,12 +1,12 @@
 """One backend per region, and the load-balanced pool over them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi_azure_native import apimanagement
 
 from . import naming
+from .args import BackendPoolArgs
 from .contract import PoolOutputs
 from .settings import Breaker, PoolSettings, arguments
 
@@ -24,10 +24,10 @@ class BackendPool(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        args: PoolSettings | Mapping[str, Any],
+        args: PoolSettings | BackendPoolArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare it; the arguments are PoolSettings, or a mapping with its keys.
+        """Declare it; the arguments are PoolSettings, or what BackendPoolArgs describes.
 
         A circuit breaker is a backend's: each model's pool has backends of its own.
         """

@@ -10,6 +10,7 @@ from pulumi_random import RandomString
 
 from . import contract, naming, soft_delete
 from .api_gateway import ApiGateway
+from .args import LoadBalancedOpenAIArgs
 from .backend_pool import BackendPool
 from .existing import Found, look_up
 from .inference_api import API_PATH, InferenceApi
@@ -46,10 +47,10 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        args: Settings | Mapping[str, Any],
+        args: Settings | LoadBalancedOpenAIArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare it; the arguments are Settings, or a mapping with the keys of the config.
+        """Declare it; the arguments are Settings, or what LoadBalancedOpenAIArgs describes.
 
         What the arguments say is there is looked up first. Raises SettingsError with every mistake.
         The component's outputs in the state also have what the policy pack accepts. In a program of

@@ -9,6 +9,7 @@ import pulumi
 from pulumi_azure_native import apimanagement, applicationinsights, monitor, operationalinsights
 
 from . import naming, queries, workbook
+from .args import MonitoringArgs
 from .contract import Backend, MonitoringOutputs, Workspace
 from .settings import CLASSIC_TIERS, Alarm, MonitoringSettings, arguments
 
@@ -116,13 +117,13 @@ class Monitoring(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        args: MonitoringSettings | Mapping[str, Any],
+        args: MonitoringSettings | MonitoringArgs,
         opts: pulumi.ResourceOptions | None = None,
         *,
         suffix: pulumi.Input[str] | None = None,
         kept: list[str] | None = None,
     ) -> None:
-        """Declare it; the arguments are MonitoringSettings, or a mapping with its keys.
+        """Declare it; the arguments are MonitoringSettings, or what MonitoringArgs describes.
 
         `suffix` ends the names in Azure, by default the service's name. What is made once ignores
         changes of the properties `kept`.

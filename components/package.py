@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 import pulumi
 import pydantic
@@ -157,7 +157,7 @@ def _object(section: Json, **more: Any) -> Json:
     return {
         "type": "object",
         "properties": {
-            name: {**_input(key), "description": key["description"] + _default(key)}
+            name: {**_input(key), "description": described(key)}
             for name, key in section["properties"].items()
         },
         "required": sorted(section.get("required", ())),
@@ -165,9 +165,11 @@ def _object(section: Json, **more: Any) -> Json:
     }
 
 
-def _default(key: Json) -> str:
-    value = key.get("default")
-    return "" if value is None or isinstance(value, dict | list) else f" Default: {shown(value)}."
+def described(key: Json) -> str:
+    """Return a key's description, and its default where that is one value."""
+    value, text = key.get("default"), str(key["description"])
+    is_one = value is not None and not isinstance(value, dict | list)
+    return f"{text} Default: {shown(value)}." if is_one else text
 
 
 def _input(key: Json) -> Json:
@@ -201,9 +203,9 @@ def _outputs(of: Any, types: Json) -> Json:
 
 
 def _output(kind: Any, types: Json) -> Json:
-    if isinstance(kind, UnionType):  # with None
-        kind = get_args(kind)[0]
     of: Any = get_origin(kind)
+    if of in (Union, UnionType):  # with None: of a generic class, `|` makes the older of the two
+        return _output(get_args(kind)[0], types)
     if of is tuple:
         return {"type": "array", "items": _output(get_args(kind)[0], types)}
     if not is_dataclass(of):

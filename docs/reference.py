@@ -1,8 +1,10 @@
 """What the documents say that the code declares; `python -m docs.reference` writes it.
 
 The config's keys (components/settings.py): the table in README.md, docs/config.md, and the JSON
-Schema that the stacks' files name. Exit codes and `--help` of the two commands: parts of README.md
-and of docs pages, between `<!-- generated: NAME -->` and `<!-- end -->`. A test compares them.
+Schema that the stacks' files name. The Pulumi package (components/package.py): its schema, a part
+of docs/package.md, and the types of its arguments in components/args.py. Exit codes and `--help` of
+the two commands: parts of README.md and of docs pages, between `<!-- generated: NAME -->` and
+`<!-- end -->`. A test compares them.
 """
 
 import json
@@ -17,8 +19,10 @@ from typing import Any, Final
 import yaml
 from pydantic.json_schema import GenerateJsonSchema
 
+from components import package
 from components.inference_api import operations
 from components.settings import APIS, NAMESPACE, Settings
+from docs import package as programs
 from probes import exit_codes
 
 ROOT: Final = Path(__file__).parents[1]
@@ -31,6 +35,7 @@ DOCUMENTS: Final = tuple(
         "docs/stack.md",
         "docs/models.md",
         "docs/responses.md",
+        "docs/package.md",
     )
 )
 """Documents with generated parts."""
@@ -53,6 +58,8 @@ _LATER: Final = frozenset(
 """Keys that few stacks need: docs/config.md has them, and README.md names them."""
 PAGE: Final = ROOT / "docs" / "config.md"
 SCHEMA: Final = ROOT / "docs" / "pulumi-config.schema.json"
+PACKAGE: Final = ROOT / "docs" / "package-schema.json"
+ARGUMENTS: Final = ROOT / "components" / "args.py"
 _PART: Final = re.compile(r"(?<=<!-- generated: )(.+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -179,6 +186,7 @@ def filled(document: str) -> str:
         "help of the probe": lambda: _help("probes/distribution.py"),
         "help of the comment": lambda: _help("probes/preview_comment.py"),
         "operations": _operations,
+        "package": programs.components,
     }
     return _PART.sub(lambda found: f"{found[1]}{found[2]}{parts[found[1]]()}\n", document)
 
@@ -213,7 +221,16 @@ def _help(script: str) -> str:
 
 def schema_text() -> str:
     """Return docs/pulumi-config.schema.json."""
-    return json.dumps(stack_file(), indent=1, ensure_ascii=False) + "\n"
+    return _json(stack_file())
+
+
+def package_text() -> str:
+    """Return docs/package-schema.json: what the Pulumi CLI gets from the package."""
+    return _json(package.schema())
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
@@ -221,3 +238,5 @@ if __name__ == "__main__":
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     PAGE.write_text(page(), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    PACKAGE.write_text(package_text(), encoding="utf-8")
+    ARGUMENTS.write_text(programs.arguments(), encoding="utf-8")
