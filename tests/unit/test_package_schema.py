@@ -1,10 +1,11 @@
 """The schema of the Pulumi package: what programs in every language see of the components."""
 
+import re
 import typing
 
 import pytest
 
-from components import package, settings
+from components import __version__, package, settings
 from docs import reference
 
 SCHEMA = package.schema()
@@ -103,3 +104,10 @@ def test_what_may_be_left_out_has_its_own_type_too():
         assert section["properties"][name]["$ref"] == f"#/types/openai-gateway:index:{kind}"
         assert name not in section["required"]
     assert section["properties"]["subscriptionKey"]["type"] == "string"
+
+
+def test_the_version_is_the_newest_one_of_the_changelog():
+    changelog = (reference.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (.+?) - (\d{4}-\d\d-\d\d|unreleased)$", changelog, re.MULTILINE)
+    assert changelog.index("\n## ") + 1 == newest.start(), "head it `## VERSION - DATE`"
+    assert newest[1] == __version__ == SCHEMA["version"]
