@@ -191,15 +191,16 @@ class LoadBalancedOpenAIArgs(TypedDict):
     first region, and a deployed one stays where it is."""
     protect: NotRequired[bool | ProtectionArgs]
     """Whether accounts, service and the clients' key are protected from deletion and replacement:
-    `True`, `False`, or `{except: [foundry2, gateway]}`."""
+    `True`, `False` or `{enabled: False}`, or `{except: [foundry2, gateway]}`."""
     resource_suffix: NotRequired[str | None]
     """End of every name that must be unique in all of Azure. Without it, the stack generates one
     and keeps it."""
     breaker: NotRequired[BreakerArgs | None]
-    """Circuit breaker of each backend; `None` switches it off, as Consumption requires."""
+    """Circuit breaker of each backend; `None`, or `enabled: False`, switches it off, as Consumption
+    requires."""
     monitoring: NotRequired[MonitoringConfigArgs | None]
-    """Logs, alerts and a workbook in Azure; `None` for none, as Consumption requires.
-    docs/monitoring.md has what is made and what it costs."""
+    """Logs, alerts and a workbook in Azure; `None`, or `enabled: False`, for none, as Consumption
+    requires. docs/monitoring.md has what is made and what it costs."""
     retries: NotRequired[RetriesArgs]
     """Attempts of a request whose region refuses it, fails or cannot be reached."""
     streaming: NotRequired[bool]
@@ -262,7 +263,8 @@ class BackendPoolArgs(TypedDict):
     service: PoolServiceArgs
     """The API Management service."""
     breaker: NotRequired[BreakerArgs | None]
-    """Circuit breaker of each backend; `None` switches it off, as Consumption requires."""
+    """Circuit breaker of each backend; `None`, or `enabled: False`, switches it off, as Consumption
+    requires."""
     pool_name: NotRequired[str]
     """Name of the pool, by which a policy sends traffic to it. Default:
     "inference-backend-pool"."""
@@ -321,5 +323,8 @@ class MonitoringArgs(TypedDict):
     api_name: NotRequired[pulumi.Input[str] | None]
     """Name of the API whose requests are to be logged. Without it the service keeps its own
     diagnostic setting, which has to log to `workspace`."""
+    name_suffix: NotRequired[pulumi.Input[str] | None]
+    """End of what is named in Azure, by default the service's name. A second Monitoring of one
+    service needs its own."""
     tags: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Azure tags of whatever takes them."""

@@ -125,8 +125,8 @@ class Monitoring(pulumi.ComponentResource):
     ) -> None:
         """Declare it; the arguments are MonitoringSettings, or what MonitoringArgs describes.
 
-        `suffix` ends the names in Azure, by default the service's name. What is made once ignores
-        changes of the properties `kept`.
+        A composition may say what ends the names in Azure, and which properties `kept` are as they
+        were deployed.
         """
         its = arguments(MonitoringSettings, args)
         super().__init__("openai-gateway:index:Monitoring", name, None, opts)
@@ -138,7 +138,7 @@ class Monitoring(pulumi.ComponentResource):
             "service_name": its.service.service_name,
         }
         service_id = pulumi.Output.from_input(its.service.id)
-        ends = pulumi.Output.from_input(suffix or its.service.service_name)
+        ends = pulumi.Output.from_input(suffix or its.name_suffix or its.service.service_name)
         here: dict[str, Any] = {
             "resource_group_name": its.service.resource_group,
             "location": its.location,
@@ -242,7 +242,7 @@ class Monitoring(pulumi.ComponentResource):
         applicationinsights.Workbook(
             f"{begins}workbook",
             stays,
-            resource_name_=service_id.apply(
+            resource_name_=pulumi.Output.concat(service_id, its.name_suffix or "").apply(
                 lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, known.lower()))
             ),
             kind="shared",

@@ -160,7 +160,7 @@ def _object(section: Json, **more: Any) -> Json:
             name: {**_input(key), "description": described(key)}
             for name, key in section["properties"].items()
         },
-        "required": sorted(section.get("required", ())),
+        **({"required": sorted(section["required"])} if "required" in section else {}),
         **more,
     }
 
@@ -184,7 +184,6 @@ def _input(key: Json) -> Json:
         found["items"] = _input(key["items"])
     if key["type"] == "object":
         found["additionalProperties"] = _input(key["additionalProperties"])
-        return found  # of texts that may be outputs
     return found if key.get("eventual") else {**found, "plain": True}
 
 

@@ -538,8 +538,8 @@ def _regions() -> Any:
 def _breaker() -> Any:
     return Field(
         default_factory=Breaker.model_construct,
-        description="Circuit breaker of each backend; `null` switches it off, as Consumption "
-        "requires.",
+        description="Circuit breaker of each backend; `null`, or `enabled: false`, switches it "
+        "off, as Consumption requires.",
     )
 
 
@@ -646,7 +646,7 @@ class Settings(_Pooled):
         default_factory=lambda: Protection.model_construct(unprotected=()),
         description="Whether accounts, service and the clients' key are protected from deletion "
         "and replacement: "
-        "`true`, `false`, or `{except: [foundry2, gateway]}`.",
+        "`true`, `false` or `{enabled: false}`, or `{except: [foundry2, gateway]}`.",
     )
     resource_suffix: Annotated[
         Suffix | None, BeforeValidator(lambda text: None if text == "" else text)
@@ -658,8 +658,8 @@ class Settings(_Pooled):
     breaker: Annotated[Breaker | None, AfterValidator(_unless_off)] = _breaker()
     monitoring: Annotated[MonitoringConfig | None, AfterValidator(_unless_off)] = Field(
         default_factory=MonitoringConfig.model_construct,
-        description="Logs, alerts and a workbook in Azure; `null` for none, as Consumption "
-        "requires. docs/monitoring.md has what is made and what it costs.",
+        description="Logs, alerts and a workbook in Azure; `null`, or `enabled: false`, for none, "
+        "as Consumption requires. docs/monitoring.md has what is made and what it costs.",
     )
     retries: Retries = Field(
         default_factory=Retries.model_construct,
@@ -883,6 +883,11 @@ class MonitoringSettings(_Pooled, Alarm):
         None,
         description="Name of the API whose requests are to be logged. Without it the service keeps "
         "its own diagnostic setting, which has to log to `workspace`.",
+    )
+    name_suffix: Annotated[Suffix, _Eventual()] | None = Field(
+        None,
+        description="End of what is named in Azure, by default the service's name. A second "
+        "Monitoring of one service needs its own.",
     )
     tags: dict[str, TagValue] = _tags("Azure tags of whatever takes them.")
 

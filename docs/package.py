@@ -50,7 +50,7 @@ def components() -> str:
                 parts += [
                     f"### {_name(token)}",
                     _sentences(section),
-                    _table(what, section["properties"], section["required"]),
+                    _table(what, section["properties"], section.get("required", ())),
                 ]
     return "\n\n".join(parts)
 

@@ -72,11 +72,26 @@ def _pools(preview: Preview) -> Verdict:
     gone = ", ".join(pool.name for pool in pools if "after" not in pool.sides)
     if gone and not preview.failures:
         return Verdict(UNBALANCED, f"The pool {gone} would be gone: no traffic there")
-    after = [(p.stack, p.sides["after"]) for p in pools if "after" in p.sides]
-    verdicts = [_pool(preview, *each) for each in after]
-    none = Verdict(INCONCLUSIVE, f"The preview has no pool: {_UNTOLD}", reasons=(_RUN_WITH,))
+    verdicts = {
+        pool.name: _pool(preview, pool.stack, pool.sides["after"])
+        for pool in sorted(pools, key=lambda each: each.name)
+        if "after" in pool.sides
+    }
+    if not verdicts:
+        return Verdict(INCONCLUSIVE, f"The preview has no pool: {_UNTOLD}", reasons=(_RUN_WITH,))
     gravest_last = (AS_DECLARED, INCONCLUSIVE, UNBALANCED)
-    return max(verdicts, key=lambda verdict: gravest_last.index(verdict.code), default=none)
+    code = max((each.code for each in verdicts.values()), key=gravest_last.index)
+    found = {name: each for name, each in verdicts.items() if each.code == code}
+    first = next(iter(found.values()))
+    if len({each.sentence for each in found.values()}) == 1:
+        return first  # as those of all models are
+    return Verdict(
+        code,
+        "; ".join(f"{name}: {each.sentence}" for name, each in found.items()),
+        reasons=tuple(reason for each in found.values() for reason in each.reasons),
+        accept=tuple(line for each in found.values() for line in each.accept),
+        warns=any(each.warns for each in found.values()),
+    )
 
 
 def _pool(preview: Preview, stack: guardrails.Stack, pool: traffic.Pool) -> Verdict:
