@@ -1,20 +1,18 @@
 """The package `openai-gateway` in programs that are not this one, by the plain Pulumi CLI."""
 
 import json
-import os
 import re
 import shutil
-import site
 import subprocess
 import sys
-import venv
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 from test_engine import REFUSED, UP, Cli
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
+
+from benchmarks import package
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -36,12 +34,7 @@ pytestmark = [
 def checkout(tmp_path_factory) -> Path:
     """The folder `components` of a checkout, whose environment borrows what is installed here."""
     folder = tmp_path_factory.mktemp("package") / "components"
-    ignored = shutil.ignore_patterns(".venv", "__pycache__")
-    shutil.copytree(ROOT / "components", folder, ignore=ignored)
-    venv.create(folder / ".venv", with_pip=True)
-    (packages,) = (folder / ".venv").glob("lib/python*/site-packages")
-    here = [each for each in site.getsitepackages() if Path(each).is_dir()]
-    (packages / "borrowed.pth").write_text("\n".join(here), "utf-8")
+    package.checkout(folder)
     return folder
 
 
@@ -53,13 +46,8 @@ class Program(Cli):
         if not (folder.parents[1] / "components").exists():
             (folder.parents[1] / "components").symlink_to(checkout, target_is_directory=True)
         super().__init__(shell, folder)
-        # The CLI makes environments by the Python on PATH: the one of these tests.
-        path = f"{sys.base_prefix}/bin{os.pathsep}{self.environment['PATH']}"
-        self.environment["PATH"] = path
-        for name in ("azure-native", "random"):
-            # The CLI would download what it is attached to, as everybody's does.
-            plugin = f"resource-{name}-v{version(f'pulumi-{name}')}"
-            (folder / "home" / "plugins" / plugin).mkdir(parents=True, exist_ok=True)
+        self.environment["PATH"] = package.python_first(self.environment["PATH"])
+        package.provide_plugins(self.folder / "home")
 
     def write(self, resources, outputs, name="app") -> None:
         """Make it a program in YAML."""
