@@ -25,7 +25,7 @@ import demo  # noqa: E402
 from local_azure import server  # noqa: E402
 from local_azure.environment import pulumi_variables  # noqa: E402
 
-ROUNDS = 5
+ROUNDS = 3
 OWN = "this program"
 COMMANDS = {
     "preview": "preview",

@@ -32,7 +32,9 @@ class BackendPool(pulumi.ComponentResource):
         A circuit breaker is a backend's: each model's pool has backends of its own.
         """
         its = arguments(PoolSettings, args)
-        told = None if isinstance(args, PoolSettings) else its.declared
+        told = None
+        if not isinstance(args, PoolSettings):  # else the composition has said it all
+            told, opts = its.declared, naming.options(name, its.pool_name, opts)
         super().__init__("openai-gateway:index:BackendPool", name, told, opts)
         begins = naming.prefix(name, its.pool_name)
         own = pulumi.ResourceOptions(parent=self)

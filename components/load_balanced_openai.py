@@ -60,14 +60,11 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         settings = arguments(Settings, args, lambda: of_subscription(azure))
         found = look_up(settings, azure)
         begins = naming.prefix(name, "openai")
-        in_turn = [_delete_before_replace, naming.renamed(name, "openai", opts)]
         super().__init__(
             "openai-gateway:index:LoadBalancedOpenAI",
             name,
             None if isinstance(args, Settings) else settings.declared,
-            pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(transformations=[each for each in in_turn if each])
-            ),
+            naming.options(name, "openai", opts),
         )
         _tell(settings, self)
         children = pulumi.ResourceOptions(parent=self)
@@ -232,18 +229,3 @@ def _watch(
 def _random_suffix(begins: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     length = GENERATED_SUFFIX_LENGTH
     return RandomString(f"{begins}suffix", opts, length=length, upper=False, special=False).result
-
-
-def _delete_before_replace(
-    args: pulumi.ResourceTransformationArgs,
-) -> pulumi.ResourceTransformationResult:
-    """Say what a fixed name demands, where azure-native says it only if something differs.
-
-    One that the engine has deleted and could not make anew may be declared again as it was: it
-    would be made, and at the end deleted as the old one (docs/decisions/0029).
-    """
-    in_azure = args.type_.startswith("azure-native:")
-    opts = pulumi.ResourceOptions(delete_before_replace=True) if in_azure else None
-    return pulumi.ResourceTransformationResult(
-        args.props, pulumi.ResourceOptions.merge(args.opts, opts)
-    )

@@ -129,6 +129,8 @@ class Monitoring(pulumi.ComponentResource):
         were deployed.
         """
         its = arguments(MonitoringSettings, args)
+        if not isinstance(args, MonitoringSettings):
+            opts = naming.options(name, "monitoring", opts)
         super().__init__("openai-gateway:index:Monitoring", name, None, opts)
         begins = naming.prefix(name, "monitoring")
         own = pulumi.ResourceOptions(parent=self)

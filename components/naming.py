@@ -16,13 +16,16 @@ def prefix(name: str, usual: str) -> str:
     return name.removesuffix(usual) if name.endswith(usual) else f"{name}-"
 
 
-def renamed(
+def options(
     name: str, usual: str, opts: "pulumi.ResourceOptions | None"
-) -> "pulumi.ResourceTransformation | None":
-    """Have all that a component declares answer to what it was called under an earlier name.
+) -> "pulumi.ResourceOptions":
+    """Return the options of a component, with what each resource below it needs.
 
-    Those are the names that `opts` has as aliases. The engine derives names of children from their
-    parent's only where they begin with it.
+    A fixed name demands that it is deleted before it is replaced, which azure-native says only if
+    something differs. One that the engine has deleted and could not make anew may be declared again
+    as it was: it would be made, and at the end deleted as the old one (docs/decisions/0029).
+    Where `opts` has aliases, all answer to what they were called under those names: the engine
+    derives names of children from their parent's only where they begin with it.
     """
     import pulumi  # noqa: PLC0415 - who only asks for a prefix may have none
 
@@ -30,16 +33,19 @@ def renamed(
     # An alias is a URN, which ends in a name, or has a name among its parts.
     names = [each.rpartition("::")[2] if isinstance(each, str) else each.name for each in aliases]
     earlier = [prefix(each, usual) for each in names if isinstance(each, str)]
-    if not earlier:
-        return None
     begins = prefix(name, usual)
 
     def transform(
         args: pulumi.ResourceTransformationArgs,
     ) -> pulumi.ResourceTransformationResult:
-        names = [] if args.name == name else [e + args.name.removeprefix(begins) for e in earlier]
-        own = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=each) for each in names])
-        opts = pulumi.ResourceOptions.merge(args.opts, own)
-        return pulumi.ResourceTransformationResult(args.props, opts)
+        in_azure = args.type_.startswith("azure-native:")
+        own = pulumi.ResourceOptions(delete_before_replace=True if in_azure else None)
+        if args.name != name:
+            own.aliases = [
+                pulumi.Alias(name=each + args.name.removeprefix(begins)) for each in earlier
+            ]
+        return pulumi.ResourceTransformationResult(
+            args.props, pulumi.ResourceOptions.merge(args.opts, own)
+        )
 
-    return transform
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[transform]))
