@@ -7,6 +7,7 @@ from pulumi_azure_native import apimanagement
 
 from . import naming
 from .args import BackendPoolArgs
+from .component import mistakes_in_a_line, options
 from .contract import PoolOutputs
 from .settings import Breaker, PoolSettings, arguments
 
@@ -31,10 +32,11 @@ class BackendPool(pulumi.ComponentResource):
 
         A circuit breaker is a backend's: each model's pool has backends of its own.
         """
-        its = arguments(PoolSettings, args)
+        with mistakes_in_a_line():
+            its = arguments(PoolSettings, args)
         told = None
         if not isinstance(args, PoolSettings):  # else the composition has said it all
-            told, opts = its.declared, naming.options(name, its.pool_name, opts)
+            told, opts = its.declared, options(name, its.pool_name, opts)
         super().__init__("openai-gateway:index:BackendPool", name, told, opts)
         begins = naming.prefix(name, its.pool_name)
         own = pulumi.ResourceOptions(parent=self)

@@ -12,6 +12,7 @@ from . import contract, naming, soft_delete
 from .api_gateway import ApiGateway
 from .args import LoadBalancedOpenAIArgs
 from .backend_pool import BackendPool
+from .component import mistakes_in_a_line, options
 from .existing import Found, look_up
 from .inference_api import API_PATH, InferenceApi
 from .monitoring import Monitoring
@@ -52,19 +53,20 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
     ) -> None:
         """Declare it; the arguments are Settings, or what LoadBalancedOpenAIArgs describes.
 
-        What the arguments say is there is looked up first. Raises SettingsError with every mistake.
+        What they say is there is looked up first. Raises ArgumentsError with every mistake.
         The component's outputs in the state also have what the policy pack accepts. In a program of
         somebody else's its inputs have what is declared: the config has it in this one.
         """
         azure = Deployer(opts)
-        settings = arguments(Settings, args, lambda: of_subscription(azure))
-        found = look_up(settings, azure)
+        with mistakes_in_a_line():
+            settings = arguments(Settings, args, lambda: of_subscription(azure))
+            found = look_up(settings, azure)
         begins = naming.prefix(name, "openai")
         super().__init__(
             "openai-gateway:index:LoadBalancedOpenAI",
             name,
             None if isinstance(args, Settings) else settings.declared,
-            naming.options(name, "openai", opts),
+            options(name, "openai", opts),
         )
         _tell(settings, self)
         children = pulumi.ResourceOptions(parent=self)

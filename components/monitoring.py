@@ -10,6 +10,7 @@ from pulumi_azure_native import apimanagement, applicationinsights, monitor, ope
 
 from . import naming, queries, workbook
 from .args import MonitoringArgs
+from .component import mistakes_in_a_line, options
 from .contract import Backend, MonitoringOutputs, Workspace
 from .settings import CLASSIC_TIERS, Alarm, MonitoringSettings, arguments
 
@@ -128,9 +129,10 @@ class Monitoring(pulumi.ComponentResource):
         A composition may say what ends the names in Azure, and which properties `kept` are as they
         were deployed.
         """
-        its = arguments(MonitoringSettings, args)
+        with mistakes_in_a_line():
+            its = arguments(MonitoringSettings, args)
         if not isinstance(args, MonitoringSettings):
-            opts = naming.options(name, "monitoring", opts)
+            opts = options(name, "monitoring", opts)
         super().__init__("openai-gateway:index:Monitoring", name, None, opts)
         begins = naming.prefix(name, "monitoring")
         own = pulumi.ResourceOptions(parent=self)

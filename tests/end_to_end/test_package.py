@@ -135,7 +135,8 @@ def test_an_example_from_package_add_to_destroy(language, program):
     refused = program("preview", expected=1)
     would = 'would not be "round-robin", but UK South 100.0 %, East US 0.0 %, Norway East 0.0 %'
     assert would in refused
-    assert "Traceback" not in refused
+    if language != "python":  # whose SDK shows where it was when the engine refused
+        assert "Traceback" not in refused
 
     source.write_text(text, "utf-8")
     assert "cannot be deleted" in program("destroy --yes --skip-preview", expected=REFUSED)
