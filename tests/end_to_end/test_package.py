@@ -64,11 +64,20 @@ class Program(Cli):
         text = json.dumps(program)  # which is YAML, without anchors
         (self.folder / "Pulumi.yaml").write_text(text, "utf-8")
 
-    def probe(self, *flags: str, expected: int, **_) -> str:
-        """Run the probe of the checkout in the program's folder, as its user does."""
+    def pack(self) -> str:
+        """Name the policy pack of a checkout that is set up."""
+        folder = self.folder.parents[1] / "checkout"
+        if not folder.exists():
+            shutil.copytree(ROOT / "policies", folder / "policies")
+            (folder / "components").symlink_to(ROOT / "components")
+            (folder / ".venv").symlink_to(sys.prefix)
+        return str(folder / "policies")
+
+    def run(self, script: str, *flags: str, expected: int, **_) -> str:
+        """Run a script of this repository in the program's folder, as its user does."""
         variables = {k: v for k, v in self.environment.items() if k != "PROBE_OUTPUTS"}
         done = subprocess.run(
-            [sys.executable, str(ROOT / "probes" / "distribution.py"), *flags],
+            [sys.executable, str(ROOT / "probes" / script), *flags],
             cwd=self.folder,
             env=variables,
             capture_output=True,
@@ -271,12 +280,8 @@ def test_two_gateways_in_one_program_are_told_apart(program):
         {"all": [{"eu": "${eu.stackOutputs}"}, "${us.stackOutputs}"]},
     )
     program("stack init dev")
-    shutil.copytree(ROOT / "policies", program.folder / "policies")
-    (program.folder / "components").symlink_to(ROOT / "components")
-    (program.folder / ".venv").symlink_to(sys.prefix)
-    assert "openai-gateway@" in program("preview --policy-pack policies")
+    assert "openai-gateway@" in program(f"preview --policy-pack {program.pack()}")
     preview = program("preview --json --show-sames")
-    shutil.copytree(ROOT / "probes", program.folder / "probes")
     comment = program.comment(preview, expected=0).replace("\\", "")
     assert "**Pool eu-inference-backend-pool**" in comment
     assert "| West US 3 | - | - | 1 / 3 | 60.0 % |" in comment
@@ -320,7 +325,7 @@ def test_the_parts_serve_a_pool_over_what_is_there_already(program):
         {"pool": "${pool.poolId}", "workspace": "${watch.workspace.customerId}"},
     )
     parts("stack init parts")
-    assert "+ 14 to create" in parts("preview")
+    assert "+ 14 to create" in parts(f"preview --policy-pack {parts.pack()}")
     assert "+ 14 created" in parts(UP)
     assert "14 unchanged" in parts(UP)
     outputs = json.loads(parts("stack output --json"))
