@@ -134,6 +134,9 @@ class Monitoring(pulumi.ComponentResource):
         if not isinstance(args, MonitoringSettings):
             opts = options(name, "monitoring", opts)
         super().__init__("openai-gateway:index:Monitoring", name, None, opts)
+        if not isinstance(args, MonitoringSettings):  # else the composition says so of its own keys
+            for warning in its.unheard:
+                pulumi.log.warn(warning, self)
         begins = naming.prefix(name, "monitoring")
         own = pulumi.ResourceOptions(parent=self)
         stays = pulumi.ResourceOptions(parent=self, ignore_changes=kept)

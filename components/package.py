@@ -63,7 +63,11 @@ class Package(Provider):
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
         """Declare a component. Raises InputPropertiesError with every mistake in its arguments."""
-        component = next(each for each in COMPONENTS if _token(each.__name__) == resource_type)
+        by_token = {_token(each.__name__): each for each in COMPONENTS}
+        if (component := by_token.get(resource_type)) is None:
+            named = ", ".join(each.__name__ for each in COMPONENTS)
+            told = f"{resource_type}: there is no such component; the package has {named}"
+            raise pulumi.RunError(told)
         try:
             declared: Any = component(name, _arguments(inputs), options)
         except SettingsError as error:

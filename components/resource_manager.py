@@ -225,8 +225,8 @@ class Deployer(ResourceManager):
 
         of = self._opts or pulumi.ResourceOptions()
         given: Any = of.providers or ()
-        known = given.values() if isinstance(given, dict) else given
-        own = next((each for each in known if each.package == "azure-native"), None)
+        known = [*(given.values() if isinstance(given, dict) else given), of.provider]
+        own = next((each for each in known if each and each.package == "azure-native"), None)
         try:
             opts = pulumi.InvokeOptions(parent=of.parent, provider=own)
             return getattr(authorization, function)(opts=opts)

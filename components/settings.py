@@ -1118,7 +1118,9 @@ def _check(
         yield from _check_offers(regions, config.get("models", ()))
         suffix = config.get("resourceSuffix") or "x" * GENERATED_SUFFIX_LENGTH
         yield from _check_names(regions, suffix)
-    yield from _check_backends(regions, config.get("models", ()))
+    yield from _check_backends(
+        regions, config.get("models", ()), str(config.get("poolName", POOL_NAME))
+    )
     labels = {
         each["name"]: known.display_name(each["location"])
         for each in regions
@@ -1131,7 +1133,9 @@ def _check(
     if of is Settings:
         yield from _check_gateway(config, wrong)
         yield from _check_network(config, wrong)
-        yield from _check_monitoring(config.get("monitoring"))
+        yield from _check_monitoring(config.get("monitoring"), "monitoring.")
+    if of is MonitoringSettings:
+        yield from _check_monitoring(config)
 
 
 def _check_apis(apis: Any) -> Iterator[str]:
@@ -1139,11 +1143,11 @@ def _check_apis(apis: Any) -> Iterator[str]:
         yield mistake("apis", f"is {shown(apis)}", f"list some of {', '.join(APIS)}, each once")
 
 
-def _check_monitoring(monitoring: Any) -> Iterator[str]:
+def _check_monitoring(monitoring: Any, path: str = "") -> Iterator[str]:
     its = monitoring if isinstance(monitoring, Mapping) else {}
     if its.get("workspace") and "retentionDays" in its:
         remedy = "a workspace that exists keeps its own; leave this key out"
-        yield mistake("monitoring.retentionDays", f"is {shown(its['retentionDays'])}", remedy)
+        yield mistake(f"{path}retentionDays", f"is {shown(its['retentionDays'])}", remedy)
 
 
 def _check_network(config: Mapping[str, Any], wrong: Collection[_Path]) -> Iterator[str]:
@@ -1167,7 +1171,8 @@ def _check_network(config: Mapping[str, Any], wrong: Collection[_Path]) -> Itera
         if "gatewaySubnet" in subnets and not is_ours:
             remedy = "a service that exists keeps its network; leave the key out, and join it there"
             yield mistake("network.gatewaySubnet", "is given", remedy)
-        if is_ours and tier not in NETWORK_TIERS and ("gateway", "sku") not in wrong:
+        is_read = {("gateway",), ("gateway", "sku")}.isdisjoint(wrong)
+        if is_ours and tier not in NETWORK_TIERS and is_read:
             remedy = f"a {tier} service reaches no network; choose {' or '.join(NETWORK_TIERS)}"
             yield mistake("gateway.sku", f"is {shown(tier)}, and network has subnets", remedy)
 
@@ -1232,17 +1237,17 @@ def _check_names(regions: Sequence[Any], suffix: str) -> Iterator[str]:
             yield mistake(path, found, f"with {given} the account's subdomain is {longer}")
 
 
-def _check_backends(regions: Sequence[Any], models: Sequence[Any]) -> Iterator[str]:
+def _check_backends(regions: Sequence[Any], models: Sequence[Any], pool_name: str) -> Iterator[str]:
     """Refuse names of backends and pools that are too long, or another's."""
     too_long = f"longer than the {_BACKEND_LENGTH} allowed; shorten"
     named = [(n, each["name"]) for n, each in enumerate(models) if n and "name" in each]
     of_models = [(n, traffic.name_end(name)) for n, name in named]
     for position, end in of_models:
-        if (excess := len(POOL_NAME + end) - _BACKEND_LENGTH) > 0:
+        if (excess := len(pool_name + end) - _BACKEND_LENGTH) > 0:
             remedy = f"the name of its pool is {excess} {too_long} it"
             yield mistake(f"models[{position}].name", f"is {shown(end[1:])}", remedy)
     ends = ["", *(end for _, end in of_models)]
-    owners = {(POOL_NAME + end).lower(): "the pool itself" for end in ends}
+    owners = {(pool_name + end).lower(): "the pool itself" for end in ends}
     for end, (position, name) in product(ends, enumerate(each.get("name") for each in regions)):
         path, found = f"regions[{position}].name", f"is {shown(name)}"
         what = f"the name of its backend for {shown(end[1:])}" if end else "this name"

@@ -14,7 +14,7 @@ import os
 import runpy
 import sys
 import unittest.mock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +101,8 @@ class Declared:
     protect: bool = False
     ignore_changes: list[str] = field(default_factory=list)
     delete_before_replace: bool = False
+    aliases: list[str] = field(default_factory=list)
+    provider: str = ""
     id: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -117,6 +119,8 @@ class Azure(mocks.Mocks):
             return result, {**inputs, "result": result}
         if args.typ == "random:index/randomUuid:RandomUuid":
             return args.name, {**inputs, "result": f"uuid-of-{args.name}"}
+        if args.typ.startswith("pulumi:providers:"):
+            return f"id-of-{args.name}", inputs
         if args.typ not in PATHS:
             raise AssertionError(f"the program declares an unknown type: {args.typ}")
         path = PATHS[args.typ].replace("{apim}", APIM).format_map(inputs)
@@ -146,6 +150,7 @@ class Recorder(mocks.MockMonitor):
         super().__init__(Azure())
         self.declared: dict[str, Declared] = {}
         self.outputs: dict[str, Any] = {}
+        self.asked: list[tuple[str, str]] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the service's own name
         with _event_loop():
@@ -169,6 +174,8 @@ class Recorder(mocks.MockMonitor):
             protect=request.protect,
             ignore_changes=list(request.ignoreChanges),
             delete_before_replace=request.deleteBeforeReplace,
+            aliases=[each.urn or each.spec.name for each in request.aliases],
+            provider=request.provider,
             id=answer.id,
             outputs=rpc.deserialize_properties(answer.object) if request.custom else {},
         )
@@ -184,6 +191,7 @@ class Recorder(mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
+        self.asked.append((request.tok, request.provider))
         with _event_loop():
             return super().Invoke(request)
 
@@ -216,6 +224,7 @@ class Program:
     resources: list[Declared]
     outputs: dict[str, Any]
     log: list[tuple[str, str]]
+    asked: list[tuple[str, str]]  # functions of azure-native, each with the provider it was asked
 
     def all(self, kind: str) -> list[Declared]:
         """Every resource whose type ends in `:kind`."""
@@ -243,6 +252,13 @@ def _config_in(path: Path) -> dict[str, Any]:
 
 def declare(config: dict[str, Any], root: Path | None = None) -> Program:
     """Run `__main__.py` with this config (values as in YAML, keys without the namespace)."""
+    return run(lambda: _main(root or ROOT), config)
+
+
+def run(
+    program: Callable[[], object], config: dict[str, Any] | None = None, *, preview: bool = False
+) -> Program:
+    """Run a program of one function."""
     recorder, log = Recorder(), _Log()
     logger = logging.Logger("pulumi-program")  # noqa: LOG001 - of this run alone
     logger.addHandler(log)
@@ -253,7 +269,7 @@ def declare(config: dict[str, Any], root: Path | None = None) -> Program:
             recorder.mocks,
             project="openai-gateway",
             stack="dev",
-            preview=False,
+            preview=preview,
             logger=logger,
             monitor=recorder,
         )
@@ -261,11 +277,11 @@ def declare(config: dict[str, Any], root: Path | None = None) -> Program:
         pulumi.runtime.set_all_config(
             {
                 f"openai-gateway:{key}": value if isinstance(value, str) else json.dumps(value)
-                for key, value in config.items()
+                for key, value in (config or {}).items()
             }
         )
         settings.SETTINGS.outputs.clear()  # a program that failed leaves some to the next one
-        await run_in_stack(lambda: _program(root or ROOT))
+        await run_in_stack(lambda: _as_new(program))
 
     # Nobody outside is asked what is deleted, and port 9 of this machine refuses at once.
     endpoint = os.environ.get("ARM_ENDPOINT", "http://127.0.0.1:9")
@@ -279,11 +295,15 @@ def declare(config: dict[str, Any], root: Path | None = None) -> Program:
     finally:
         pulumi.runtime.set_all_config({})
         settings.set_root_resource(None)
-    return Program(list(recorder.declared.values()), recorder.outputs, log.lines)
+    return Program(list(recorder.declared.values()), recorder.outputs, log.lines, recorder.asked)
 
 
-def _program(root: Path) -> None:
+def _as_new(program: Callable[[], object]) -> None:
     pulumi.runtime.register_stack_transformation(_without_old_types)
+    program()
+
+
+def _main(root: Path) -> None:
     path = sys.path[:]
     sys.path.insert(0, str(root))
     try:
@@ -297,7 +317,11 @@ def _without_old_types(
 ) -> pulumi.ResourceTransformationResult:
     """Leave out azure-native's aliases, one for each older API version: half the time of a run."""
     opts = copy.copy(args.opts)
-    opts.aliases = [each for each in opts.aliases or () if getattr(each, "name", ...) is not ...]
+    opts.aliases = [
+        each
+        for each in opts.aliases or ()
+        if isinstance(each, str) or getattr(each, "name", ...) is not ...
+    ]
     return pulumi.ResourceTransformationResult(args.props, opts)
 
 
