@@ -7,7 +7,7 @@ from pulumi_azure_native import apimanagement
 
 from . import naming
 from .args import BackendPoolArgs
-from .component import mistakes_in_a_line, options
+from .component import mistakes_in_a_line, options, tell
 from .contract import PoolOutputs
 from .settings import Breaker, PoolSettings, arguments
 
@@ -34,10 +34,12 @@ class BackendPool(pulumi.ComponentResource):
         """
         with mistakes_in_a_line():
             its = arguments(PoolSettings, args)
-        told = None
-        if not isinstance(args, PoolSettings):  # else the composition has said it all
-            told, opts = its.declared, options(name, its.pool_name, opts)
+        is_part = isinstance(args, PoolSettings)  # of a composition, which says all else
+        told = None if is_part else its.declared
+        opts = opts if is_part else options(name, its.pool_name, opts)
         super().__init__("openai-gateway:index:BackendPool", name, told, opts)
+        if not is_part:
+            tell(its, self)
         begins = naming.prefix(name, its.pool_name)
         own = pulumi.ResourceOptions(parent=self)
         service: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from .naming import prefix
-from .settings import SettingsError
+from .settings import Pooled, SettingsError
 
 
 class ArgumentsError(SettingsError, pulumi.RunError):
@@ -21,6 +21,17 @@ def mistakes_in_a_line() -> Iterator[None]:
         yield
     except SettingsError as error:
         raise ArgumentsError(error.problems) from None
+
+
+def tell(its: Pooled, component: pulumi.Resource, of: str = "") -> None:
+    """Make the traffic visible in every preview: an unequal pool is a warning, no surprise.
+
+    `of` says what the shares are of.
+    """
+    report = pulumi.log.info if its.routing == "round-robin" else pulumi.log.warn
+    report(f"Expected traffic: {its.forecast}{of}", component)
+    for warning in its.warnings:
+        pulumi.log.warn(warning, component)
 
 
 def options(name: str, usual: str, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:

@@ -12,7 +12,7 @@ from . import contract, naming, soft_delete
 from .api_gateway import ApiGateway
 from .args import LoadBalancedOpenAIArgs
 from .backend_pool import BackendPool
-from .component import mistakes_in_a_line, options
+from .component import mistakes_in_a_line, options, tell
 from .existing import Found, look_up
 from .inference_api import API_PATH, InferenceApi
 from .monitoring import Monitoring
@@ -68,7 +68,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             None if isinstance(args, Settings) else settings.declared,
             options(name, "openai", opts),
         )
-        _tell(settings, self)
+        tell(settings, self, settings.shares_of)
         children = pulumi.ResourceOptions(parent=self)
         suffix = own_group = pulumi.Output.from_input("")
         restored = none = pulumi.Output.from_input(frozenset[str]())
@@ -180,14 +180,6 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
         )
         self.stack_outputs = contract.export(self.outputs)
         self.register_outputs({**self.stack_outputs, **settings.accepted})
-
-
-def _tell(settings: Settings, component: pulumi.Resource) -> None:
-    """Make the traffic visible in every preview: an unequal pool is a warning, no surprise."""
-    report = pulumi.log.info if settings.routing == "round-robin" else pulumi.log.warn
-    report(f"Expected traffic: {settings.forecast}{settings.shares_of}", component)
-    for warning in settings.warnings:
-        pulumi.log.warn(warning, component)
 
 
 def _watch(

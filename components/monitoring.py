@@ -10,7 +10,7 @@ from pulumi_azure_native import apimanagement, applicationinsights, monitor, ope
 
 from . import naming, queries, workbook
 from .args import MonitoringArgs
-from .component import mistakes_in_a_line, options
+from .component import mistakes_in_a_line, options, tell
 from .contract import Backend, MonitoringOutputs, Workspace
 from .settings import CLASSIC_TIERS, Alarm, MonitoringSettings, arguments
 
@@ -131,12 +131,11 @@ class Monitoring(pulumi.ComponentResource):
         """
         with mistakes_in_a_line():
             its = arguments(MonitoringSettings, args)
-        if not isinstance(args, MonitoringSettings):
-            opts = options(name, "monitoring", opts)
+        is_part = isinstance(args, MonitoringSettings)  # of a composition, which says all else
+        opts = opts if is_part else options(name, "monitoring", opts)
         super().__init__("openai-gateway:index:Monitoring", name, None, opts)
-        if not isinstance(args, MonitoringSettings):  # else the composition says so of its own keys
-            for warning in its.unheard:
-                pulumi.log.warn(warning, self)
+        if not is_part:
+            tell(its, self)
         begins = naming.prefix(name, "monitoring")
         own = pulumi.ResourceOptions(parent=self)
         stays = pulumi.ResourceOptions(parent=self, ignore_changes=kept)

@@ -563,7 +563,7 @@ def _unheard(its: Alarm, pool: traffic.Pool, path: str) -> Iterator[str]:
         ).removeprefix(".")
 
 
-class _Pooled(_Section):
+class Pooled(_Section):
     """What shares traffic, and how."""
 
     regions: tuple[_Place, ...]
@@ -589,6 +589,27 @@ class _Pooled(_Section):
         return self.pool.forecast({region.name: region.display_name for region in self.regions})
 
     @property
+    def prefix(self) -> str:
+        """What stands before a key where it is named: the namespace, in a stack's config."""
+        return ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is asked for and rarely meant, each in a line with its remedy."""
+        labels = {region.name: region.display_name for region in self.regions}
+        starved = self.pool.starved
+        if set(starved) <= set(self.accept_starved):
+            return ()
+        fed = [label for name, label in labels.items() if name not in starved]
+        verb = "gets" if len(starved) == 1 else "get"
+        line = (
+            f"{traffic.listed([labels[name] for name in starved])} {verb} 0 % of the traffic "
+            f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
+            f"{self.prefix}acceptStarved to [{', '.join(starved)}]"
+        )
+        return (line,)
+
+    @property
     def declared(self) -> dict[str, Any]:
         """What `guardrails.DECLARING` types have, of what is known before a deployment."""
         backends = [
@@ -609,7 +630,7 @@ class _Pooled(_Section):
         return {"accept_starved": [*self.accept_starved]}
 
 
-class Settings(_Pooled):
+class Settings(Pooled):
     """A whole, valid config.
 
     `resource_suffix` is None when the program has to generate it, `breaker` when it is off, and
@@ -707,7 +728,6 @@ class Settings(_Pooled):
 
     @property
     def prefix(self) -> str:
-        """What stands before a key where it is named: the namespace, in a stack's config."""
         return self._prefix
 
     def path(self, region: Region) -> str:
@@ -776,22 +796,14 @@ class Settings(_Pooled):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the config asks for and is rarely meant, each in a line with its remedy."""
-        labels = {region.name: region.display_name for region in self.regions}
-        starved = self.pool.starved
-        fed = [label for name, label in labels.items() if name not in starved]
+        names = {*(region.name for region in self.regions), "gateway"}
         lines = [
             f"{self.prefix}protect.except names {name}, which is no region: remove the name once "
             "the region's account is deleted"
             for name in self.unprotected
-            if name not in {*labels, "gateway"}
+            if name not in names
         ]
-        if not set(starved) <= set(self.accept_starved):
-            verb = "gets" if len(starved) == 1 else "get"
-            lines.append(
-                f"{traffic.listed([labels[name] for name in starved])} {verb} 0 % of the traffic "
-                f"while {traffic.listed(fed, 'or')} is up; if that is meant, set "
-                f"{self.prefix}acceptStarved to [{', '.join(starved)}]"
-            )
+        lines += super().warnings
         is_v2 = self.gateway.sku.endswith("V2") and not self.gateway.existing
         if self.network and self.network.allowed_ips and is_v2:
             lines.append(
@@ -843,7 +855,7 @@ class PoolService(_Section):
     service_name: Annotated[ServiceName, _Eventual()] = Field(description="Name of the service.")
 
 
-class PoolSettings(_Pooled):
+class PoolSettings(Pooled):
     """Backends of accounts that are there already, and the pool over them."""
 
     service: PoolService = Field(description="The API Management service.")
@@ -870,7 +882,7 @@ class WorkspaceIds(_Section):
     )
 
 
-class MonitoringSettings(_Pooled, Alarm):
+class MonitoringSettings(Pooled, Alarm):
     """What watches a pool that is there already."""
 
     service: WatchedService = Field(description="The API Management service that is watched.")
@@ -892,9 +904,8 @@ class MonitoringSettings(_Pooled, Alarm):
     tags: dict[str, TagValue] = _tags("Azure tags of whatever takes them.")
 
     @property
-    def unheard(self) -> Iterator[str]:
-        """Why an alarm that is asked for would not be heard."""
-        return _unheard(self, self.pool, "")
+    def warnings(self) -> tuple[str, ...]:
+        return (*super().warnings, *_unheard(self, self.pool, ""))
 
 
 def _beyond_consumption(on: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -920,7 +931,7 @@ def _printable(text: str) -> str:
 
 
 Locate = Callable[[], Mapping[str, str]]  # raises ResourceManagerError
-Found = TypeVar("Found", bound=_Pooled)
+Found = TypeVar("Found", bound=Pooled)
 
 
 def parse(config: Mapping[str, Any], locations: Locate | None = None) -> Settings:
@@ -1013,7 +1024,7 @@ def _decode(key: str, text: str) -> Any:
         return text
 
 
-def _line(of: type[_Pooled], error: Any) -> Mistake:
+def _line(of: type[Pooled], error: Any) -> Mistake:
     kind, path, value = error["type"], error["loc"], error["input"]
     if _is_output(value):
         remedy = "what is declared depends on it; write a plain value"
@@ -1031,11 +1042,11 @@ def _line(of: type[_Pooled], error: Any) -> Mistake:
 
 
 @cache
-def _schema(of: type[_Pooled]) -> dict[str, Any]:
+def _schema(of: type[Pooled]) -> dict[str, Any]:
     return of.model_json_schema()
 
 
-def _declared(of: type[_Pooled], path: _Path) -> dict[str, Any]:
+def _declared(of: type[Pooled], path: _Path) -> dict[str, Any]:
     """Find in the schema what a path leads to, or its section where there is no such key."""
     part = _schema(of)
 
@@ -1100,7 +1111,7 @@ def _readable(value: Any, path: _Path, wrong: Collection[_Path]) -> Any:
 
 
 def _check(
-    of: type[_Pooled], config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
+    of: type[Pooled], config: Mapping[str, Any], wrong: Collection[_Path], known: Locations
 ) -> Iterator[str]:
     regions = [
         {**each, "location": normalise(each["location"])} if "location" in each else each

@@ -6,7 +6,7 @@ import recording
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import naming
+from components import component, naming
 from components.load_balanced_openai import LoadBalancedOpenAI
 
 POOL = "inference-backend-pool"
@@ -50,10 +50,9 @@ def test_components_of_two_names_begin_alike_only_if_one_is_written_out(first, s
 
 def earlier_names(name, declared, aliases, usual="openai"):
     """The names by which a child is known as well, once its component has aliases."""
-    opts = pulumi.ResourceOptions(aliases=aliases)
-    transform = naming.renamed(name, usual, opts)
-    if transform is None:
-        return None
+    opts = component.options(name, usual, pulumi.ResourceOptions(aliases=aliases))
+    (transform,) = opts.transformations
+    assert opts.aliases == aliases
     given = pulumi.ResourceTransformationArgs(
         resource=None, type_="t", name=declared, props={"kept": 1}, opts=pulumi.ResourceOptions()
     )
@@ -96,14 +95,21 @@ def test_of_several_aliases_each_gives_a_name():
     ],
 )
 def test_an_alias_without_a_name_renames_nothing(alias):
-    assert earlier_names("ai", "ai-gateway", [alias]) is None
+    assert earlier_names("ai", "ai-gateway", [alias]) == []
 
 
 @pytest.mark.parametrize(
     "opts", [None, pulumi.ResourceOptions(), pulumi.ResourceOptions(aliases=[])]
 )
-def test_without_aliases_there_is_nothing_to_transform(opts):
-    assert naming.renamed("ai", "openai", opts) is None
+def test_without_aliases_nothing_is_known_by_another_name_and_what_is_in_azure_goes_in_turn(opts):
+    (transform,) = component.options("ai", "openai", opts).transformations
+    for kind, in_turn in (("azure-native:apimanagement:Api", True), ("random:index:X", None)):
+        given = pulumi.ResourceTransformationArgs(
+            resource=None, type_=kind, name="ai-x", props={}, opts=pulumi.ResourceOptions()
+        )
+        result = transform(given)
+        assert not result.opts.aliases
+        assert result.opts.delete_before_replace is in_turn
 
 
 def declared_as(name, *aliases):
