@@ -1030,7 +1030,8 @@ def _line(of: type[Pooled], error: Any) -> Mistake:
         remedy = "what is declared depends on it; write a plain value"
         return mistake(_written(path), "is an output, not known before a deployment", remedy)
     declared = _declared(of, path)
-    is_open = path[-1] == "url" or "://" not in shown(value)  # a webhook's URL is its key
+    # A webhook's URL is its key, wherever it is written by mistake.
+    is_open = path[-1] != "webhook" and (path[-1] == "url" or "://" not in shown(value))
     found = "is missing" if kind == "missing" else f"is {shown(value) if is_open else SECRET}"
     remedy = error["msg"] if kind == "remedy" else _remedy(declared)
     if kind == "extra_forbidden":

@@ -310,7 +310,7 @@ def path_of(backend):
             },
             {
                 "service.resourceGroup": 'is "rg.": write the name of its resource group',
-                **{f"regions[{n}].url": "is [secret]: write the account's" for n in range(3)},
+                **{f"regions[{n}].url": 'is "ftp://a": write the account' for n in range(3)},
             },
         ),
         (
