@@ -117,7 +117,6 @@ class Stack:
 
     def __init__(self, resources: Sequence[Resource]) -> None:
         self._owners = {each.within for each in resources if each.within}
-        self._begins = prefix(min(self._owners), "openai") if self._owners else ""
         by_type: dict[str, list[Resource]] = {}
         for resource in resources:
             by_type.setdefault(unversioned(resource.type), []).append(resource)
@@ -148,8 +147,8 @@ class Stack:
 
     def plain(self, resource: Any) -> str:
         """Return a resource's name without what begins all names of its component."""
-        name = str(resource.name)
-        return name.removeprefix(self._begins) if resource.within else name
+        begins = prefix(resource.within, "openai") if resource.within else ""
+        return str(resource.name).removeprefix(begins)
 
     def _output(self, key: str) -> Any:
         return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
