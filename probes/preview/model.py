@@ -221,6 +221,9 @@ class Preview:
 
     def stack_of(self, change: Change) -> guardrails.Stack:
         """Return what a resource is judged with; of a component that is removed, what it had."""
+        if change.type == guardrails.BACKEND and not change.within:
+            of_it = (each for each in self.stacks if each.judges(change.name))
+            return next(of_it, self.stacks[-1])
         if found := next((each for each in self.stacks if each.has(change.within)), None):
             return found
         return self.stacks[-1] if self.is_configured else self._removed(change.within)

@@ -376,3 +376,45 @@ def test_the_only_gateway_that_is_taken_out_of_a_program(comment, deployed):
     ((how, line),) = accepted(lines)
     assert (how, line.partition(":")[0]) == (HOW, "protect")
     assert "eu-" not in line
+
+
+def with_a_pool_of_its_own(document, name="near", weights=(3, 1)):
+    """Add a BackendPool that is of no gateway."""
+    stack = "urn:pulumi:dev::two::pulumi:pulumi:Stack::two-dev"
+    kind, backend = "openai-gateway:index:BackendPool", "azure-native:apimanagement:Backend"
+    itself = f"urn:pulumi:dev::two::{kind}::{name}"
+    places = {f"{name}1": "swedencentral", f"{name}2": "francecentral"}
+    members = [
+        {"id": each, "location": place, "priority": 1, "weight": weight}
+        for (each, place), weight in zip(places.items(), weights, strict=True)
+    ]
+    pool = {
+        "backendId": f"{name}-pool",
+        "type": "Pool",
+        "pool": {"services": [{**each, "id": f"/x/backends/{each['id']}"} for each in members]},
+    }
+    declared = {"routing": "weighted", "backends": members, "accept_starved": []}
+    for urn, token, inputs, parent in (
+        (itself, kind, declared, stack),
+        (f"urn:pulumi:dev::two::{kind}${backend}::{name}-{name}-pool", backend, pool, itself),
+    ):
+        state = {"custom": token == backend, "type": token, "inputs": inputs, "parent": parent}
+        step = {"op": "create", "urn": urn, "newState": state, "detailedDiff": None}
+        document["steps"].append(step)
+    return pool["pool"]["services"]
+
+
+def test_pools_of_no_gateway_are_judged_by_what_each_declares(comment, first_preview):
+    with_a_pool_of_its_own(first_preview)
+    services = with_a_pool_of_its_own(first_preview, "far", (1, 1))
+    code, (head, *lines) = comment(first_preview)
+    assert code == 0
+    assert "far-far-pool: Round robin, 50.0 % of traffic to each region" in head
+    near = "near-near-pool: Unequal traffic: Sweden Central 75.0 %, France Central 25.0 % (declared"
+    assert near in head
+    assert not [line for line in lines if line.startswith(("- pool-", "- members-"))]
+    services[0]["weight"] = 9
+    code, (head, *lines) = comment(first_preview)
+    traffic = "Sweden Central 90.0 %, France Central 10.0 %"
+    assert (code, head) == (1, f"### ❌ Unequal traffic: {traffic}")
+    assert [line for line in lines if line.startswith("- far1 has weight 9, declared is 1; ")]
