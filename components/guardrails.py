@@ -5,7 +5,7 @@ tell is UNKNOWN or SECRET in their inputs, and never a violation; a value that i
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from html import unescape
@@ -30,7 +30,8 @@ from .traffic import (
 
 STACK: Final = "pulumi:pulumi:Stack"
 WHOLE: Final = "openai-gateway:index:LoadBalancedOpenAI"
-DECLARING: Final = (WHOLE, "openai-gateway:index:BackendPool", STACK)
+PART: Final = "openai-gateway:index:BackendPool"
+DECLARING: Final = (WHOLE, PART, STACK)
 """Types with the stack's outputs: `routing` and `backends` are what a pool is meant to be, `pools`
 the models that have one; `unprotected` and `accept_starved` name what is allowed to be so, and
 `unwatched` says that no alarm is wanted."""
@@ -112,12 +113,13 @@ class Rule:
 class Stack:
     """The resources by type, and what the stack's outputs declare of them.
 
-    `split` gives one for each LoadBalancedOpenAI of a program.
+    `split` gives one for each LoadBalancedOpenAI of a program. `beside` names pools of others, to
+    which a policy that is of no component may send.
     """
 
-    def __init__(self, resources: Sequence[Resource]) -> None:
+    def __init__(self, resources: Sequence[Resource], beside: Iterable[str] = ()) -> None:
+        self.beside = frozenset(beside)
         self._owners = {each.within for each in resources if each.within}
-        self._begins = prefix(min(self._owners), "openai") if self._owners else ""
         by_type: dict[str, list[Resource]] = {}
         for resource in resources:
             by_type.setdefault(unversioned(resource.type), []).append(resource)
@@ -137,7 +139,7 @@ class Stack:
         self.backends: list[Resource] = []
         self.pools: list[tuple[Resource, Pool]] = []
         for each in by_type.get(BACKEND, []):
-            if each.inputs.get("type") == "Pool" or isinstance(each.inputs.get("pool"), Mapping):
+            if _is_pool(each):
                 self.pools.append((each, self.pool(each.inputs)))
             else:
                 self.backends.append(each)
@@ -146,10 +148,14 @@ class Stack:
         """Tell whether it has what is of a component, or of none."""
         return not component or component in self._owners
 
+    def judges(self, pool: str) -> bool:
+        """Tell whether it has a pool of that name."""
+        return any(each.name == pool for each, _ in self.pools)
+
     def plain(self, resource: Any) -> str:
         """Return a resource's name without what begins all names of its component."""
-        name = str(resource.name)
-        return name.removeprefix(self._begins) if resource.within else name
+        begins = prefix(resource.within, "openai") if resource.within else ""
+        return str(resource.name).removeprefix(begins)
 
     def _output(self, key: str) -> Any:
         return next((v for each in self._declaring if (v := each.told(key)) is not None), None)
@@ -201,15 +207,49 @@ def unversioned(token: str) -> str:
 def split(resources: Sequence[Resource]) -> list[Stack]:
     """Return what is judged together: each component's resources, with what is of none of them.
 
-    A pool of no component is judged with that alone.
+    A pool of no component is judged with that alone, and by its own BackendPool where it has one.
     """
     owners = dict.fromkeys(each.within for each in resources if each.within)
     rest = [each for each in resources if not each.within]
     others = [each for each in rest if unversioned(each.type) != BACKEND]
-    if not owners or (len(owners) == 1 and len(others) == len(rest)):
+    if len(owners) == 1 and len(others) == len(rest):
         return [Stack(resources)]
-    own = [Stack([each for each in resources if each.within == o] + others) for o in owners]
-    return own if len(others) == len(rest) else [*own, Stack(rest)]
+    found = [[each for each in resources if each.within == o] + others for o in owners]
+    found += [] if owners and len(others) == len(rest) else _by_part(rest)
+    pools = {_backend_id(each) for each in resources if _is_pool(each)}
+    return [Stack(each, pools) for each in found]
+
+
+def _by_part(resources: Sequence[Resource]) -> list[list[Resource]]:
+    """Split what is of no LoadBalancedOpenAI by the pools that a BackendPool declares."""
+    pools = [each for each in resources if _is_pool(each)]
+    if len(pools) < 2:
+        return [[*resources]]
+    parts = [each.name for each in resources if each.type == PART and each.told("backends")]
+    of = {each.name: next((n for n in parts if _declares(n, each)), "") for each in pools}
+    # What no BackendPool declares stays together.
+    return [
+        [
+            each
+            for each in resources
+            if (each.type != PART or each.name == name)
+            and (not _is_pool(each) or of[each.name] == name)
+        ]
+        for name in dict.fromkeys(of.values())
+    ]
+
+
+def _declares(part: str, pool: Resource) -> bool:
+    """Tell by the names whether a pool is that of a BackendPool."""
+    name = _backend_id(pool)
+    return pool.name == prefix(part, name) + name
+
+
+def _is_pool(resource: Resource) -> bool:
+    is_told = isinstance(resource.inputs.get("pool"), Mapping)
+    return unversioned(resource.type) == BACKEND and (
+        resource.inputs.get("type") == "Pool" or is_told
+    )
 
 
 def found(stacks: Sequence[Stack], rule: Rule) -> list[tuple[Resource, str]]:
@@ -416,7 +456,8 @@ def policy_names_the_pool(stack: Stack) -> Findings:
         for kind, value in sorted(found):
             texts = {*_TEXT.findall(value)}
             # What a named value gives is known to the gateway alone.
-            if value.startswith("{{") or value in pools or (pools & texts and not alone & texts):
+            known = pools if policy.within else pools | stack.beside
+            if value.startswith("{{") or value in known or (pools & texts and not alone & texts):
                 continue
             what = f"{kind} {value} would get what passes here, and the pool none of it"
             if value.startswith(("@(", "@{")):

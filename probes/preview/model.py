@@ -121,7 +121,8 @@ class Preview:
 
         In a program of somebody else's, the component's inputs do.
         """
-        return not any(each.type in guardrails.DECLARING and each.after for each in self.resources)
+        declaring = (each for each in self.resources if each.type in guardrails.DECLARING)
+        return not any(each.before if each.after is None else each.after for each in declaring)
 
     @cached_property
     def stacks(self) -> list[guardrails.Stack]:
@@ -219,7 +220,29 @@ class Preview:
         ]
 
     def stack_of(self, change: Change) -> guardrails.Stack:
-        return next((each for each in self.stacks if each.has(change.within)), self.stacks[-1])
+        """Return what a resource is judged with; of a component that is removed, what it had."""
+        if change.type == guardrails.BACKEND and not change.within:
+            of_it = (each for each in self.stacks if each.judges(change.name))
+            return next(of_it, self.stacks[-1])
+        if found := next((each for each in self.stacks if each.has(change.within)), None):
+            return found
+        return self.stacks[-1] if self.is_configured else self._removed(change.within)
+
+    def _removed(self, component: str) -> guardrails.Stack:
+        had = (each for each in self.resources if each.within == component)
+        return guardrails.Stack(
+            [
+                guardrails.Resource(each.type, each.name, each.before, each.protect, component)
+                for each in had
+                if each.before is not None
+            ]
+        )
+
+    def allowed_of(self, change: Change) -> list[str]:
+        """Return what may be deleted of the component that a resource is of."""
+        if self.is_configured or not change.within:
+            return self.allowed
+        return [str(each) for each in self.stack_of(change).names("unprotected")]
 
     def region(self, change: Change) -> str:
         """Return the region of an account that there was, or nothing."""

@@ -1,5 +1,6 @@
 """What the comment says first, and the exit code that goes with it."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from components import guardrails, traffic
@@ -85,11 +86,16 @@ def _pools(preview: Preview) -> Verdict:
     first = next(iter(found.values()))
     if len({each.sentence for each in found.values()}) == 1:
         return first  # as those of all models are
+    several = sum(bool(each.accept) for each in found.values()) > 1
     return Verdict(
         code,
         "; ".join(f"{name}: {each.sentence}" for name, each in found.items()),
         reasons=tuple(reason for each in found.values() for reason in each.reasons),
-        accept=tuple(line for each in found.values() for line in each.accept),
+        accept=tuple(
+            (f"{name}: {how}" if several else how, line)
+            for name, each in found.items()
+            for how, line in each.accept
+        ),
         warns=any(each.warns for each in found.values()),
     )
 
@@ -161,25 +167,44 @@ def _with_losses(verdict: Verdict, preview: Preview) -> Verdict:
             alike = [each for each in those if each.type == kind]
             down.append(_goes_down(alike, listed([_place(each, preview) for each in alike])))
     is_refused = any(each.refused for each in losses)
-    plain = [preview.stack_of(each).plain(each) for each in losses]
-    names = [name for name in plain if name not in preview.allowed]
-    where, prefix = preview.place_of_keys
-    how = f"To allow it, write in {where}"
-    line = f"{prefix}protect: {{except: [{', '.join([*preview.allowed, *names])}]}}"
+    unallowed: dict[str, list[Change]] = {}
+    for each in losses:
+        if preview.stack_of(each).plain(each) not in preview.allowed_of(each):
+            unallowed.setdefault(each.within, []).append(each)
+    how = ""
     sentence = f"Downtime: {'; '.join(doing)}; then: {verdict.sentence}"
     if is_refused:
         sentence = f"Refused, as protected: {'; '.join(doing)}"
-        how += ", and deploy that before this change"
+        how = ", and deploy that before this change"
         if verdict.code == UNBALANCED:
             verdict = replace(verdict, reasons=(verdict.sentence, *verdict.reasons))
     return replace(
         verdict,
-        code=UNBALANCED if names or is_refused else verdict.code,
+        code=UNBALANCED if unallowed or is_refused else verdict.code,
         sentence=sentence,
         goes_down=tuple(down),
-        accept=(*(((how, line),) if names else ()), *verdict.accept),
+        accept=(
+            *(
+                (f"To allow it, write in {where}{how}", line)
+                for where, line in _exceptions(unallowed, preview)
+            ),
+            *verdict.accept,
+        ),
         warns=True,
     )
+
+
+def _exceptions(
+    unallowed: Mapping[str, list[Change]], preview: Preview
+) -> Iterator[tuple[str, str]]:
+    """Give for each component that loses something where what is to be written."""
+    for component, losses in unallowed.items():
+        where, prefix = preview.place_of_keys
+        if len(unallowed) > 1 and not preview.is_configured:
+            where = f"the arguments of {component}"
+        names = [preview.stack_of(each).plain(each) for each in losses]
+        names = [*preview.allowed_of(losses[0]), *names]
+        yield where, f"{prefix}protect: {{except: [{', '.join(names)}]}}"
 
 
 def _place(change: Change, preview: Preview) -> str:
