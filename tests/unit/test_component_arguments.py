@@ -643,9 +643,9 @@ def test_warnings_name_keys_as_they_are_written():
 
 def test_a_monitoring_alone_says_of_its_own_keys_why_nobody_would_hear_it():
     given = {key: each for key, each in WATCH.items() if key not in ("alertEmails", "webhook")}
-    assert [*arguments(MonitoringSettings, WATCH).unheard] == []
+    assert [*arguments(MonitoringSettings, WATCH).warnings] == []
     low = {**given, "ceiling": 0.3}
-    assert [*arguments(MonitoringSettings, low).unheard] == [
+    assert [*arguments(MonitoringSettings, low).warnings] == [
         "the alarm rings nowhere; set alertEmails or webhook",
         "ceiling is 0.3, and every region is declared above it; write a higher one",
     ]
