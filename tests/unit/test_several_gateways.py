@@ -294,13 +294,17 @@ def test_a_pool_alone_declares_its_backends_and_itself():
         pulumi.export("pool", pool.outputs.pool_id)
 
     found = recording.run(program)
-    assert [(each.type.rpartition(":")[2], each.name) for each in found.resources[1:]] == [
-        ("BackendPool", "ai"),
-        ("Backend", "ai-foundry1"),
-        ("Backend", "ai-foundry2"),
-        ("Backend", "ai-foundry3"),
-        ("Backend", "ai-inference-backend-pool"),
-    ]
+    assert sorted(
+        (each.type.rpartition(":")[2], each.name) for each in found.resources[1:]
+    ) == sorted(
+        [
+            ("BackendPool", "ai"),
+            ("Backend", "ai-foundry1"),
+            ("Backend", "ai-foundry2"),
+            ("Backend", "ai-foundry3"),
+            ("Backend", "ai-inference-backend-pool"),
+        ]
+    )
     for each in MEMBERS:
         backend = found.one("Backend", f"ai-{each['name']}").inputs
         assert (backend["url"], backend["backendId"]) == (each["url"], each["name"])
