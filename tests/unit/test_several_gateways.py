@@ -117,11 +117,11 @@ def test_a_program_of_somebody_else_s_declares_what_this_one_does(changes, decla
         other = one("openai", arguments)
         assert facts(other) == expected
         assert other.outputs == own.outputs
-        assert told(other) == [line.replace("openai-gateway:", "") for line in told(own)]
+        assert told(other) == sorted(line.replace("openai-gateway:", "") for line in told(own))
 
 
 def told(program):
-    return [line for level, line in program.log if level in ("INFO", "WARNING")]
+    return sorted(line for level, line in program.log if level in ("INFO", "WARNING"))
 
 
 @pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS)
@@ -263,9 +263,8 @@ def test_each_gateway_has_its_own_pool_breaker_protection_and_alarm(two):
 
 def test_each_gateway_says_its_own_traffic(two):
     expected = [line for line in told(two) if line.startswith("Expected traffic: ")]
-    assert sorted(line.partition(" (")[0] for line in expected) == [
+    assert [line.partition(" (")[0] for line in expected] == [
         "Expected traffic: East US 60.0 %, West US 3 20.0 %, East US 2 20.0 %",
-        "Expected traffic: UK South 50.0 %, East US 50.0 %",
         "Expected traffic: UK South 50.0 %, Norway East 50.0 %",
     ]
 
@@ -294,17 +293,13 @@ def test_a_pool_alone_declares_its_backends_and_itself():
         pulumi.export("pool", pool.outputs.pool_id)
 
     found = recording.run(program)
-    assert sorted(
-        (each.type.rpartition(":")[2], each.name) for each in found.resources[1:]
-    ) == sorted(
-        [
-            ("BackendPool", "ai"),
-            ("Backend", "ai-foundry1"),
-            ("Backend", "ai-foundry2"),
-            ("Backend", "ai-foundry3"),
-            ("Backend", "ai-inference-backend-pool"),
-        ]
-    )
+    assert sorted((each.type.rpartition(":")[2], each.name) for each in found.resources[1:]) == [
+        ("Backend", "ai-foundry1"),
+        ("Backend", "ai-foundry2"),
+        ("Backend", "ai-foundry3"),
+        ("Backend", "ai-inference-backend-pool"),
+        ("BackendPool", "ai"),
+    ]
     for each in MEMBERS:
         backend = found.one("Backend", f"ai-{each['name']}").inputs
         assert (backend["url"], backend["backendId"]) == (each["url"], each["name"])

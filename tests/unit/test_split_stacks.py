@@ -147,7 +147,7 @@ def test_each_component_is_a_stack_of_its_own(two):
     assert (names(eu), names(us)) == ([EU], [US, f"{US}-small"])
     assert (eu.routing, us.routing) == ("round-robin", "weighted")
     assert (eu.is_unwatched, us.is_unwatched) == (False, True)
-    assert [each.name for each in eu.accounts] == ["eu-foundry1", "eu-foundry2"]
+    assert {each.name for each in eu.accounts} == {"eu-foundry1", "eu-foundry2"}
     assert len(us.accounts) == 3
     assert (eu.names("unprotected"), us.names("unprotected")) == (["foundry2"], [])
     assert [eu.has("eu"), eu.has("us"), eu.has("")] == [True, False, True]
