@@ -9,7 +9,6 @@ import os
 import shutil
 import site
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[0] = str(ROOT)
 
 import demo  # noqa: E402
+from benchmarks import engine  # noqa: E402
 from local_azure import server  # noqa: E402
 from local_azure.environment import pulumi_variables  # noqa: E402
 
@@ -60,16 +60,7 @@ def provide_plugins(home: Path) -> None:
 def run(command: str, folder: Path, variables: Mapping[str, str]) -> float:
     """Run a command of the CLI; return its seconds, or end with what it prints where it fails."""
     began = time.perf_counter()
-    done = subprocess.run(
-        ["pulumi", *command.split()],
-        cwd=folder,
-        env={**os.environ, **variables},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(f"pulumi {command}\n{done.stdout}{done.stderr}")
+    engine.run(f"pulumi {command}", folder, variables)
     return time.perf_counter() - began
 
 

@@ -32,7 +32,7 @@ class ApiGateway(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare `apim-<suffix>`, or nothing where one is `found`; `protect` may name it."""
-        name, self.suffix = f"{begins}gateway", suffix
+        name = f"{begins}gateway"
         super().__init__("openai-gateway:index:ApiGateway", name, None, opts)
         self.addresses = pulumi.Output.from_input([*found.addresses] if found else [])
         if found:

@@ -1,7 +1,5 @@
 """One backend per region, and the load-balanced pool over them."""
 
-from typing import Any
-
 import pulumi
 from pulumi_azure_native import apimanagement
 
@@ -42,10 +40,6 @@ class BackendPool(pulumi.ComponentResource):
             tell(its, self)
         begins = naming.prefix(name, its.pool_name)
         own = pulumi.ResourceOptions(parent=self)
-        service: dict[str, Any] = {
-            "resource_group_name": its.service.resource_group,
-            "service_name": its.service.service_name,
-        }
         backends = {
             region.name: apimanagement.Backend(
                 begins + region.name,
@@ -56,7 +50,7 @@ class BackendPool(pulumi.ComponentResource):
                 url=region.url,
                 protocol="http",  # Azure's word for REST over HTTP(S); `https` is refused
                 circuit_breaker=_circuit_breaker(its.breaker),
-                **service,
+                **its.service.within,
             )
             for region in its.regions
         }
@@ -74,7 +68,7 @@ class BackendPool(pulumi.ComponentResource):
                     for each in its.regions
                 ]
             },
-            **service,
+            **its.service.within,
         )
         self.outputs = PoolOutputs(pool_id=self.pool.id, pool_name=self.pool.name)
         self.register_outputs({"poolId": self.outputs.pool_id, "poolName": self.outputs.pool_name})

@@ -258,9 +258,11 @@ def found(stacks: Sequence[Stack], rule: Rule) -> list[tuple[Resource, str]]:
     return [pair for position, pair in enumerate(each) if pair not in each[:position]]
 
 
-def violations(of: Sequence[Resource] | Sequence[Stack]) -> list[Violation]:
-    stacks = [each for each in of if isinstance(each, Stack)]
-    stacks = stacks or split([each for each in of if isinstance(each, Resource)])
+def violations(resources: Sequence[Resource]) -> list[Violation]:
+    return violations_of(split(resources))
+
+
+def violations_of(stacks: Sequence[Stack]) -> list[Violation]:
     return [
         Violation(rule.name, resource, message, rule.moves_traffic)
         for rule in RULES

@@ -143,6 +143,7 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             gateway=gateway,
             regions=regions,
             api=api,
+            suffix=suffix,
             opts=children,
         )
         watched = [monitoring] if monitoring else []
@@ -158,15 +159,8 @@ class LoadBalancedOpenAI(pulumi.ComponentResource):
             pool=contract.PoolReference(id=first.pool_id, name=first.pool_name),
             routing=settings.routing,
             backends=tuple(
-                contract.Backend(
-                    id=region.name,
-                    location=region.location,
-                    region=region.display_name,
-                    url=regions[region.name].backend_url,
-                    priority=region.priority,
-                    weight=region.weight,
-                )
-                for region in settings.regions
+                contract.Backend(**each.backend, url=regions[each.name].backend_url)
+                for each in settings.regions
             ),
             subscription=api.subscription_id,
             pools=tuple(
@@ -190,6 +184,7 @@ def _watch(
     gateway: ApiGateway,
     regions: Mapping[str, RegionalOpenAI],
     api: InferenceApi,
+    suffix: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> Monitoring | None:
     if (its := settings.watched) is None:
@@ -215,7 +210,7 @@ def _watch(
             tags=settings.tags,
         ),
         opts,
-        suffix=None if found.service else gateway.suffix,
+        suffix=None if found.service else suffix,
         kept=settings.kept,
     )
 

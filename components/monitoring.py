@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
@@ -12,7 +12,7 @@ from . import naming, queries, workbook
 from .args import MonitoringArgs
 from .component import mistakes_in_a_line, options, tell
 from .contract import Backend, MonitoringOutputs, Workspace
-from .settings import CLASSIC_TIERS, Alarm, MonitoringSettings, arguments
+from .settings import CLASSIC_TIERS, Alarm, Member, MonitoringSettings, arguments
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
 _REQUESTS, _TOKENS = "GatewayLogs", "GatewayLlmLogs"
@@ -139,10 +139,6 @@ class Monitoring(pulumi.ComponentResource):
         begins = naming.prefix(name, "monitoring")
         own = pulumi.ResourceOptions(parent=self)
         stays = pulumi.ResourceOptions(parent=self, ignore_changes=kept)
-        service: dict[str, Any] = {
-            "resource_group_name": its.service.resource_group,
-            "service_name": its.service.service_name,
-        }
         service_id = pulumi.Output.from_input(its.service.id)
         ends = pulumi.Output.from_input(suffix or its.name_suffix or its.service.service_name)
         here: dict[str, Any] = {
@@ -178,30 +174,19 @@ class Monitoring(pulumi.ComponentResource):
                 begins,
                 workspace.id,
                 logged,
-                service=service,
+                service=its.service.within,
                 service_id=service_id,
                 api_name=its.api_name,
                 own=own,
             )
-        backends = tuple(
-            Backend(
-                id=region.name,
-                location=region.location,
-                region=region.display_name,
-                url=pulumi.Output.from_input(region.url),
-                priority=region.priority,
-                weight=region.weight,
-            )
-            for region in its.regions
-        )
         wanted = [each for each in workbook.QUERIES if each != "tokens" or counts_tokens]
         # Each query by its name, once all that is filled into them is known.
-        filled = pulumi.Output.all(service_id, *(each.url for each in backends)).apply(
+        filled = pulumi.Output.all(service_id, *(each.url for each in its.regions)).apply(
             lambda known: {
                 query: queries.fill(
                     query,
                     service=known[0],
-                    backends=_with_urls(backends, known[1:]),
+                    backends=_backends(its.regions, known[1:]),
                     accept_starved=its.accept_starved,
                     starved_below=its.starved_below,
                     ceiling=its.ceiling,
@@ -267,8 +252,8 @@ class Monitoring(pulumi.ComponentResource):
         self.register_outputs({"workspaceId": workspace.id})
 
 
-def _with_urls(backends: Sequence[Backend[Any]], urls: Sequence[str]) -> list[Backend[str]]:
-    return [replace(each, url=url) for each, url in zip(backends, urls, strict=True)]
+def _backends(members: Sequence[Member], urls: Sequence[str]) -> list[Backend[str]]:
+    return [Backend(**each.backend, url=url) for each, url in zip(members, urls, strict=True)]
 
 
 def _log(

@@ -326,6 +326,17 @@ class _Place(_Section):
     def display_name(self) -> str:
         return self._display_name
 
+    @property
+    def backend(self) -> dict[str, Any]:
+        """What `contract.Backend` has of it; a deployment knows the url."""
+        return {
+            "id": self.name,
+            "location": self.location,
+            "region": self.display_name,
+            "priority": self.priority,
+            "weight": self.weight,
+        }
+
 
 class Member(_Place):
     """A member of a pool: a backend by its name, its URL, and the place of its account."""
@@ -612,16 +623,7 @@ class Pooled(_Section):
     @property
     def declared(self) -> dict[str, Any]:
         """What `guardrails.DECLARING` types have, of what is known before a deployment."""
-        backends = [
-            {
-                "id": each.name,
-                "location": each.location,
-                "region": each.display_name,
-                "priority": each.priority,
-                "weight": each.weight,
-            }
-            for each in self.regions
-        ]
+        backends = [each.backend for each in self.regions]
         return {"routing": self.routing, "backends": backends, **self.accepted}
 
     @property
@@ -853,6 +855,11 @@ class PoolService(_Section):
         description="Resource group of the service."
     )
     service_name: Annotated[ServiceName, _Eventual()] = Field(description="Name of the service.")
+
+    @property
+    def within(self) -> dict[str, Any]:
+        """What names it as an argument of a resource within it."""
+        return {"resource_group_name": self.resource_group, "service_name": self.service_name}
 
 
 class PoolSettings(Pooled):

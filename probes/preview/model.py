@@ -190,7 +190,7 @@ class Preview:
     def violations(self) -> list[guardrails.Violation]:
         """The rules of the policy pack that it breaks; none where it lacks some resources."""
         is_whole = len(self.resources) >= sum(self.counts.values())
-        return guardrails.violations(self.stacks) if is_whole and not self.failures else []
+        return guardrails.violations_of(self.stacks) if is_whole and not self.failures else []
 
     @property
     def failures(self) -> list[str]:

@@ -57,6 +57,7 @@ class Cli(Project):
             if "=" in line
         )
         self.shell = shell
+        self.probes = folder / "probes"
         super().__init__(folder, {**shell.environment, "PATH": os.environ["PATH"], **variables})
         self.drifted = False  # whether somebody changed what the state does not know of
         known = azure_and_state.in_states(shell.state)
@@ -85,7 +86,7 @@ class Cli(Project):
     def run(self, script: str, *flags: str, expected: int, folder=None, text=None, **variables):
         """What a script of the project prints, on both streams."""
         done = subprocess.run(
-            [sys.executable, str(self.folder / "probes" / script), *flags],
+            [sys.executable, str(self.probes / script), *flags],
             cwd=folder or self.folder,
             env={**self.environment, **variables},
             input=text,

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -48,6 +47,8 @@ class Program(Cli):
         super().__init__(shell, folder)
         self.environment["PATH"] = package.python_first(self.environment["PATH"])
         package.provide_plugins(self.folder / "home")
+        self.probes = ROOT / "probes"  # of the checkout, run in the program's folder
+        del self.environment["PROBE_OUTPUTS"]
 
     def write(self, resources, outputs, name="app") -> None:
         """Make it a program in YAML."""
@@ -72,21 +73,6 @@ class Program(Cli):
             (folder / "components").symlink_to(ROOT / "components")
             (folder / ".venv").symlink_to(sys.prefix)
         return str(folder / "policies")
-
-    def run(self, script: str, *flags: str, expected: int, **_) -> str:
-        """Run a script of this repository in the program's folder, as its user does."""
-        variables = {k: v for k, v in self.environment.items() if k != "PROBE_OUTPUTS"}
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "probes" / script), *flags],
-            cwd=self.folder,
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == expected, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ MUTATIONS = [
     Mutation("unprotected not told", C + "settings.py", "[*(self.protect.unprotected if self.protect else ())]", "[]"),
     Mutation("deleted after its replacement", C + "component.py", "delete_before_replace=True", "delete_before_replace=None"),
     # outputs and messages
-    Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[region.name].backend_url", "url=region.name"),
+    Mutation("outputs without url", C + "load_balanced_openai.py", "url=regions[each.name].backend_url", "url=each.name"),
     Mutation("pool id is a name", C + "load_balanced_openai.py", "id=first.pool_id", "id=first.pool_name"),
     Mutation("starved regions unnamed", C + "component.py", "log.warn(warning, component)", "log.debug(warning, component)"),
     Mutation("no forecast", C + "component.py", 'report(f"Expected', 'print(f"Expected'),
