@@ -105,6 +105,8 @@ def test_the_example_of_the_pytest_plugin_passes(tmp_path):
     assert found.value == pytest_plugin.__name__
     said = run(
         *(sys.executable, "-m", "pytest", "-p", found.value, "-q", "--rootdir", "."),
+        # Of its own: pytest deletes the folders of earlier runs there, however large they are.
+        *("--basetemp", str(tmp_path / "temporary")),
         cwd=shutil.copytree(EXAMPLE, tmp_path / "mine"),
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
