@@ -255,7 +255,7 @@ def _is_pool(resource: Resource) -> bool:
 def found(stacks: Sequence[Stack], rule: Rule) -> list[tuple[Resource, str]]:
     """Return what a rule finds, each once: some resources are of several."""
     each = [pair for stack in stacks for pair in rule.check(stack)]
-    return [pair for position, pair in enumerate(each) if pair not in each[:position]]
+    return [*{(id(resource), message): (resource, message) for resource, message in each}.values()]
 
 
 def violations(resources: Sequence[Resource]) -> list[Violation]:

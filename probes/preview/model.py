@@ -253,11 +253,15 @@ class Preview:
         """Return what a member is called, by its backend: its account's region, or the declared."""
         told = map(mapping, stack.names("backends"))
         places = {str(each.get("id")): str(each.get("location")) for each in told}
-        for each in self.resources:
+        for each in self._accounts:
             location = (getattr(each, side) or {}).get("location")
-            if each.type == guardrails.ACCOUNT and is_told(location) and stack.has(each.within):
+            if is_told(location) and stack.has(each.within):
                 places[stack.plain(each)] = location
         return {name: display_name(location) for name, location in places.items()}
+
+    @cached_property
+    def _accounts(self) -> list[Change]:
+        return [each for each in self.resources if each.type == guardrails.ACCOUNT]
 
     @property
     def pools(self) -> Iterator[PoolChange]:
@@ -285,14 +289,16 @@ def parse(text: str, log: str = "") -> Preview:
     by_urn: dict[str, list[Json]] = {}
     for step in _mappings(document.get("steps")):
         by_urn.setdefault(str(step.get("urn", "")), []).append(step)
-    parents = {
-        urn: str(mapping(step.get("newState") or step.get("oldState")).get("parent", ""))
-        for urn, steps in by_urn.items()
-        for step in steps
-    }
+    owners = _owners(
+        {
+            urn: str(mapping(step.get("newState") or step.get("oldState")).get("parent", ""))
+            for urn, steps in by_urn.items()
+            for step in steps
+        }
+    )
     changes = (_change(urn, steps) for urn, steps in by_urn.items())
     return Preview(
-        resources=tuple(replace(each, within=_within(each.urn, parents)) for each in changes),
+        resources=tuple(replace(each, within=owners[each.urn]) for each in changes),
         counts={operation: n for operation, n in counts.items() if isinstance(n, int)},
         errors=_messages(said, "error"),
         warnings=_messages(said, "warning"),
@@ -344,13 +350,19 @@ def _change(urn: str, steps: Sequence[Json]) -> Change:
     )
 
 
-def _within(urn: str, parents: Mapping[str, str]) -> str:
-    """Name the component that declares a resource, itself included."""
-    for _ in parents:  # no chain is longer
-        if urn.rpartition("::")[0].endswith(guardrails.WHOLE):
-            return urn.rpartition("::")[2]
-        urn = parents.get(urn, "")
-    return ""
+def _owners(parents: Mapping[str, str]) -> dict[str, str]:
+    """Name the component that declares each resource, itself included, by their URNs."""
+    owners = {"": ""}
+    for urn in parents:
+        chain, above = list[str](), urn
+        while above not in owners:  # each is visited once: a fork's preview may be a long chain
+            chain.append(above)
+            is_component = above.rpartition("::")[0].endswith(guardrails.WHOLE)
+            owners[above] = above.rpartition("::")[2] if is_component else ""
+            above = "" if is_component else parents.get(above, "")
+        if chain:
+            owners |= dict.fromkeys(chain, owners[chain[-1]] or owners[above])
+    return owners
 
 
 def _differing(was: object, now: object, path: str = "", depth: int = 12) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from components import guardrails
 from probes import preview_comment
+from probes.preview import model
 from probes.preview.comment import MARKER
 
 PREVIEW = Path(__file__).with_name("previews") / "two-gateways.json"
@@ -418,3 +419,18 @@ def test_pools_of_no_gateway_are_judged_by_what_each_declares(comment, first_pre
     traffic = "Sweden Central 90.0 %, France Central 10.0 %"
     assert (code, head) == (1, f"### ❌ Unequal traffic: {traffic}")
     assert [line for line in lines if line.startswith("- far1 has weight 9, declared is 1; ")]
+
+
+def test_a_resource_is_of_the_component_at_the_end_of_its_parents_however_many():
+    """Forks write previews: each resource is looked at once, or this would take ten minutes."""
+    length = 20_000
+    urns = [f"urn:pulumi:dev::p::a:b:C::n{n}" for n in range(length)]
+    urns.append(f"urn:pulumi:dev::p::{guardrails.WHOLE}::eu")
+    circle = [f"urn:pulumi:dev::p::a:b:C::c{n}" for n in range(length)]
+    parents = zip([*urns, *circle], [*urns[1:], "", *circle[1:], circle[0]], strict=True)
+    steps = [
+        {"op": "same", "urn": urn, "newState": {"parent": parent, "type": "a:b:C"}}
+        for urn, parent in parents
+    ]
+    found = model.parse(json.dumps({"steps": steps})).resources
+    assert [each.within for each in found] == ["eu"] * (length + 1) + [""] * length
