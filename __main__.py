@@ -4,7 +4,8 @@ import pulumi
 
 from components import regions
 from components.load_balanced_openai import LoadBalancedOpenAI
-from components.settings import SettingsError, load
+from components.mistakes import SettingsError
+from components.settings import load
 
 try:
     openai = LoadBalancedOpenAI("openai", load(pulumi.Config(), regions.of_subscription))

@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     )
     from .backend_pool import BackendPool
     from .load_balanced_openai import LoadBalancedOpenAI
+    from .mistakes import SettingsError
     from .monitoring import Monitoring
-    from .settings import SettingsError
 else:  # a type checker would take any name for one of this function's
     _MODULES: Final = {
         "BackendPool": "backend_pool",
         "LoadBalancedOpenAI": "load_balanced_openai",
         "Monitoring": "monitoring",
-        "SettingsError": "settings",
+        "SettingsError": "mistakes",
     }
 
     def __getattr__(name: str) -> object:

@@ -5,7 +5,8 @@ from pulumi_azure_native import apimanagement
 
 from . import network, soft_delete
 from .existing import FoundService
-from .settings import CLASSIC_TIERS, Settings
+from .keys import CLASSIC_TIERS
+from .settings import Settings
 
 
 class ApiGateway(pulumi.ComponentResource):

@@ -6,8 +6,9 @@ from typing import Any
 
 import pulumi
 
+from .mistakes import SettingsError
 from .naming import prefix
-from .settings import Pooled, SettingsError
+from .settings import Pooled
 
 
 class ArgumentsError(SettingsError, pulumi.RunError):

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from . import regions
 from .inference_api import API_NAME, OPENAI_PATH, policy_mistakes
+from .keys import CLASSIC_TIERS
+from .mistakes import SettingsError, mistake, shown
 from .resource_manager import (
     API_MANAGEMENT,
     COGNITIVE_SERVICES,
@@ -14,7 +16,7 @@ from .resource_manager import (
     ResourceManagerError,
     at,
 )
-from .settings import CLASSIC_TIERS, Region, Settings, SettingsError, mistake, shown
+from .settings import Region, Settings
 
 KINDS: Final = ("OpenAI", "AIServices")  # whose accounts have Azure OpenAI's deployments
 

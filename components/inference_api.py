@@ -11,7 +11,10 @@ import pulumi
 from pulumi_azure_native import apimanagement
 
 from .contract import PolicyReference, digest
-from .settings import CLASSIC_TIERS, POOL_NAME, Settings, mistake
+from .keys import CLASSIC_TIERS
+from .mistakes import mistake
+from .settings import Settings
+from .traffic import POOL_NAME
 
 API_NAME = "inference"
 API_PATH = "inference"

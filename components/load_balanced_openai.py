@@ -15,14 +15,13 @@ from .backend_pool import BackendPool
 from .component import mistakes_in_a_line, options, tell
 from .existing import Found, look_up
 from .inference_api import API_PATH, InferenceApi
+from .keys import GENERATED_SUFFIX_LENGTH
 from .monitoring import Monitoring
 from .network import PrivateEndpoints
 from .openai_region import RegionalOpenAI
 from .regions import of_subscription
 from .resource_manager import Deployer
 from .settings import (
-    GENERATED_SUFFIX_LENGTH,
-    POOL_NAME,
     Alarm,
     MonitoringSettings,
     PoolService,
@@ -32,6 +31,7 @@ from .settings import (
     WorkspaceIds,
     arguments,
 )
+from .traffic import POOL_NAME
 
 
 class LoadBalancedOpenAI(pulumi.ComponentResource):

@@ -12,7 +12,8 @@ from . import naming, queries, workbook
 from .args import MonitoringArgs
 from .component import mistakes_in_a_line, options, tell
 from .contract import Backend, MonitoringOutputs, Workspace
-from .settings import CLASSIC_TIERS, Alarm, Member, MonitoringSettings, arguments
+from .keys import CLASSIC_TIERS
+from .settings import Alarm, Member, MonitoringSettings, arguments
 
 _LOGGER: Final = "azuremonitor"  # the name by which API Management knows Azure Monitor
 _REQUESTS, _TOKENS = "GatewayLogs", "GatewayLlmLogs"

@@ -25,16 +25,9 @@ from .contract import (
     export,
 )
 from .load_balanced_openai import LoadBalancedOpenAI
+from .mistakes import NAMESPACE, Mistake, SettingsError, shown
 from .monitoring import Monitoring
-from .settings import (
-    NAMESPACE,
-    Mistake,
-    MonitoringSettings,
-    PoolSettings,
-    Settings,
-    SettingsError,
-    shown,
-)
+from .settings import MonitoringSettings, PoolSettings, Settings
 
 NAME: Final = NAMESPACE
 COMPONENTS: Final[dict[Any, tuple[type[pydantic.BaseModel], Any]]] = {

@@ -21,7 +21,9 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from components import package
 from components.inference_api import operations
-from components.settings import APIS, NAMESPACE, Settings
+from components.keys import APIS
+from components.mistakes import NAMESPACE
+from components.settings import Settings
 from docs import package as programs
 from probes import exit_codes
 

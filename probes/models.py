@@ -17,6 +17,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # run as a script: imports start at the repository, not in this folder
 
 from components import models  # noqa: E402
+from components.mistakes import NAMESPACE, SettingsError  # noqa: E402
 from components.regions import normalise  # noqa: E402
 from components.resource_manager import (  # noqa: E402
     COGNITIVE_SERVICES,
@@ -25,7 +26,7 @@ from components.resource_manager import (  # noqa: E402
     ResourceManagerError,
     at,
 )
-from components.settings import NAMESPACE, Model, Region, Settings, SettingsError, parse  # noqa: E402
+from components.settings import Model, Region, Settings, parse  # noqa: E402
 from probes import exit_codes, files  # noqa: E402
 from probes.exit_codes import AS_DECLARED, INCONCLUSIVE, UNBALANCED, InputError  # noqa: E402
 

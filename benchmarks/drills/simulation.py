@@ -20,7 +20,7 @@ from benchmarks.drills.report import Outcome
 from benchmarks.drills.scenarios import REGIONS, Drill
 from components import settings
 from components.inference_api import policy_xml
-from components.settings import POOL_NAME
+from components.traffic import POOL_NAME
 from demo import LATENCY
 from local_azure import durations
 from local_azure.faults import Fault

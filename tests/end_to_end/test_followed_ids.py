@@ -14,7 +14,8 @@ from fake_resources import KEY, LOCATIONS, breaker_rule
 from gateway_world import CHAT, cut, in_world
 
 from components.inference_api import operations, policy_xml
-from components.settings import APIS, parse
+from components.keys import APIS
+from components.settings import parse
 
 REGIONS = [{"name": name, "location": location} for name, location in LOCATIONS.items()]
 RESPONSES = "/inference/openai/v1/responses"

@@ -10,7 +10,7 @@ from shell import ROOT
 from test_engine import UP, Cli, judge
 from test_engine import pytestmark as NEEDS_THE_CLI  # noqa: N812
 
-from components.settings import TIERS
+from components.keys import TIERS
 
 pytestmark = pytest.mark.thorough
 MODELS = "openai-gateway:models"

@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_snake
 
-from components.settings import (
-    Mistake,
-    MonitoringSettings,
-    PoolSettings,
-    Settings,
-    SettingsError,
-    arguments,
-    mistake,
-    parse,
-)
+from components.mistakes import Mistake, SettingsError, mistake
+from components.settings import MonitoringSettings, PoolSettings, Settings, arguments, parse
 
 PLACES = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
 MEMBERS = [

@@ -9,8 +9,9 @@ from bad_configs import at
 from recording import APIM, CUSTOMER, SUBSCRIPTION, is_secret, unwrap
 from test_queries import Log
 
+from components.keys import CLASSIC_TIERS
 from components.monitoring import rules
-from components.settings import CLASSIC_TIERS, parse
+from components.settings import parse
 
 GROUP = "rg-openai-gateway-abcd1234"
 SERVICE = SUBSCRIPTION + APIM.format(resourceGroupName=GROUP, serviceName="apim-abcd1234")

@@ -138,7 +138,7 @@ MUTATIONS = [
     Mutation("no status in what was tried", C + "policies/inference.xml", "StatusCode.ToString()", "StatusReason"),
     Mutation("Retry-After lost", C + "policies/exhausted.xml", '"Retry-After"', '"X-Retry"'),
     # what a change of the regions touches
-    Mutation("order of the config", C + "settings.py", 'tuple(sorted(found, key=attrgetter("name")))', "tuple(found)"),
+    Mutation("order of the config", C + "keys.py", 'tuple(sorted(found, key=attrgetter("name")))', "tuple(found)"),
     Mutation("service moves", C + "api_gateway.py", "settings.kept", "None"),
     Mutation("service never moves", C + "settings.py", 'None if self.location else ["location"]', '["location"]'),
     Mutation("group moves", C + "load_balanced_openai.py", "ignore_changes=settings.kept", "ignore_changes=None"),

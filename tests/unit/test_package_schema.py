@@ -5,7 +5,7 @@ import typing
 
 import pytest
 
-from components import __version__, package, settings
+from components import __version__, keys, package, settings
 from docs import reference
 
 SCHEMA = package.schema()
@@ -44,7 +44,7 @@ def sections(model, token):
 
 def is_eventual(annotation):
     own = getattr(annotation, "__metadata__", ())
-    return any(isinstance(each, settings._Eventual) for each in own) or any(
+    return any(isinstance(each, keys.Eventual) for each in own) or any(
         is_eventual(each) for each in typing.get_args(annotation)
     )
 
@@ -77,7 +77,7 @@ def test_every_type_is_used_and_every_used_one_is_there():
 
 @pytest.mark.parametrize(("field", "given"), DECLARED)
 def test_an_argument_is_plain_unless_an_output_may_stand_for_it(field, given):
-    metadata = [each for each in field.metadata if isinstance(each, settings._Eventual)]
+    metadata = [each for each in field.metadata if isinstance(each, keys.Eventual)]
     eventual = bool(metadata) or is_eventual(field.annotation)
     value = given.get("additionalProperties", given)  # a map is plain, and its values may not be
     assert value.get("plain", False) != eventual

@@ -12,7 +12,8 @@ from recording import APIM, CUSTOMER, KEY, PRINCIPAL, SUBSCRIPTION, is_secret, u
 
 from components.contract import digest
 from components.inference_api import policy_mistakes
-from components.settings import TIERS, parse
+from components.keys import TIERS
+from components.settings import parse
 
 REGIONS = {"foundry1": "uksouth", "foundry2": "eastus", "foundry3": "norwayeast"}
 GROUP = "rg-openai-gateway-abcd1234"

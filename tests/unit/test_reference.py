@@ -6,7 +6,8 @@ import recording
 import yaml
 from bad_configs import BAD, REGIONS, at
 
-from components.settings import MOST_UNITS, Settings, parse
+from components.keys import MOST_UNITS
+from components.settings import Settings, parse
 from docs import reference
 
 SCHEMA = jsonschema.Draft202012Validator(reference.stack_file())

@@ -18,18 +18,17 @@ from hypothesis import strategies as st
 from pulumi.runtime.config import CONFIG
 
 from components import traffic
+from components.keys import GENERATED_SUFFIX_LENGTH, TIERS
+from components.mistakes import SettingsError
 from components.regions import display_name
 from components.resource_manager import ResourceManagerError
 from components.settings import (
-    GENERATED_SUFFIX_LENGTH,
-    TIERS,
     AccountReference,
     Breaker,
     Gateway,
     Model,
     Region,
     ServiceReference,
-    SettingsError,
     load,
     parse,
 )
