@@ -61,13 +61,15 @@ def line_of(of: type[pydantic.BaseModel], error: Any) -> Mistake:
         remedy = "what is declared depends on it; write a plain value"
         return mistake(_written(path), "is an output, not known before a deployment", remedy)
     declared = _declared(of, path)
+    near = nearest(str(path[-1])[:60], declared.get("properties", ()), "the keys are")
     # A webhook's URL is its key, wherever it is written by mistake.
-    is_open = path[-1] != "webhook" and (path[-1] == "url" or "://" not in shown(value))
+    is_webhook = path[-1] == "webhook" or "`webhook`" in near
+    is_open = not is_webhook and (path[-1] == "url" or "://" not in shown(value))
     found = "is missing" if kind == "missing" else f"is {shown(value) if is_open else SECRET}"
     remedy = error["msg"] if kind == "remedy" else _remedy(declared)
     if kind == "extra_forbidden":
         found += ", but there is no such key"
-        remedy = nearest(str(path[-1])[:60], declared["properties"], "the keys are")
+        remedy = near
     elif kind == "int_type" and isinstance(value, str):
         remedy += ", without quotes"
     return mistake(_written(path), found, remedy + _json_fault(value))

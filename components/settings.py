@@ -709,10 +709,16 @@ def _parse(kind: type[Found], config: Mapping[str, Any], locations: Locate | Non
 
 
 def _named(given: Any) -> Any:
-    """Copy arguments with their names as config has them; what a tag is called stays."""
+    """Copy arguments with their names as config has them; what a tag is called stays.
+
+    A name that is there in both spellings stays in snake_case, which is no key.
+    """
     if isinstance(given, Mapping):
         return {
-            to_camel(key): each if key == "tags" else _named(each) for key, each in given.items()
+            key if to_camel(key) in given else to_camel(key): each
+            if key == "tags"
+            else _named(each)
+            for key, each in given.items()
         }
     return [_named(each) for each in given] if isinstance(given, list | tuple) else given
 

@@ -203,6 +203,15 @@ def later():
 # Names
 
 
+def test_a_key_in_both_spellings_is_a_mistake():
+    """Of two values one would be dropped without a word."""
+    lines = problems(PoolSettings, {**POOL, "acceptStarved": [], "accept_starved": ["foundry1"]})
+    assert [line.partition(": ")[2] for line in lines] == ["did you mean `acceptStarved`?"]
+    breaker = {"tripDuration": "PT5S", "trip_duration": "PT9S"}
+    (line,) = problems(PoolSettings, {**POOL, "breaker": breaker})
+    assert 'breaker.trip_duration is "PT9S", but there is no such key' in line
+
+
 @pytest.mark.parametrize(("kind", "sample"), SAMPLES)
 def test_keys_are_taken_in_snake_case_and_in_camel_case_alike(kind, sample):
     read = arguments(kind, sample)
@@ -597,6 +606,12 @@ def test_no_line_has_a_webhook_s_url(url):
 def test_a_webhook_is_told_as_a_secret():
     (found,) = caught(MonitoringSettings, {**WATCH, "webhook": "hooks.example.com/the-key"})
     assert found.reason == "is [secret]: write the http or https URL that takes alerts"
+
+
+@pytest.mark.parametrize("key", ["webhok", "web_hook", "Webhook", "webhooks"])
+def test_what_a_misspelt_webhook_holds_is_told_as_a_secret(key):
+    (found,) = caught(MonitoringSettings, {**WATCH, key: "hooks.example.com/the-key"})
+    assert found.reason == "is [secret], but there is no such key: did you mean `webhook`?"
 
 
 # Warnings

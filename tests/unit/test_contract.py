@@ -336,8 +336,6 @@ def test_a_mistake_below_the_top_level_names_the_output():
     "document",
     [
         {},
-        {"other": 3},
-        {"gateway": {"pool": {}, "backends": []}},
         {"subscription_key": "[secret]"},
         {"inference_url": "https://a.example", "pool": {}, "a": [{"b": None}]},
     ],
@@ -345,6 +343,21 @@ def test_a_mistake_below_the_top_level_names_the_output():
 def test_where_there_is_none_the_message_is_that_of_the_top_level(document):
     missing = "`backends` is missing; is the stack deployed? run `pulumi up`"
     assert said(document) == missing
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ({"other": 3, "b": 1}, "other, b"),
+        ({"gateway": {"pool": {}, "backends": []}}, "gateway"),
+        ({"a\x1b[2J": ""}, "a [2J"),
+    ],
+)
+def test_a_program_that_exports_none_is_told_what_to_export(document, named):
+    assert said(document) == (
+        f"no gateway is in the outputs {named}; export the component's stackOutputs (stack_outputs "
+        "in Python), under any name"
+    )
 
 
 def test_many_gateways_and_names_for_no_terminal_make_one_short_line():
