@@ -72,7 +72,7 @@ clients: $(READY) ## download clients of other people and languages, and run the
 	@$(BIN)/python -m pytest local-azure/tests/test_other_languages.py tests/end_to_end/clients/test_other_clients.py
 
 clean: ## remove the environment and every cache; the local Azure's state stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) components/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-dev.txt components/requirements.txt

@@ -33,7 +33,7 @@ def texts(*parts: str, kinds: str = "*") -> dict[Path, str]:
     """Return what stands in some files and in those of some folders."""
     paths = [ROOT / part for part in parts]
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob(kinds))]
-    others = {"__pycache__", "node_modules"}
+    others = {"__pycache__", "node_modules", ".venv"}  # `package add` makes one in components
     ours = [file for file in files if file.is_file() and not others & {*file.parts}]
     return {file: file.read_text(encoding="utf-8") for file in ours}
 
@@ -82,7 +82,7 @@ def copy(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("houses")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for path in CODE:
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", ".venv")
         shutil.copytree(ROOT / path, folder / path, ignore=ignored)
     return folder
 

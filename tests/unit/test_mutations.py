@@ -183,7 +183,8 @@ def unit_tests():
 @pytest.fixture
 def program(tmp_path):
     """A copy of the program."""
-    shutil.copytree(ROOT / "components", tmp_path / "components")
+    others = shutil.ignore_patterns("__pycache__", ".venv")  # `package add` makes one there
+    shutil.copytree(ROOT / "components", tmp_path / "components", ignore=others)
     for part in ("__main__.py", "Pulumi.yaml", DEV, "Pulumi.incident.yaml"):
         shutil.copy(ROOT / part, tmp_path / part)
     return tmp_path
