@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import pytest
 from test_story import DEV, INCIDENT
 
 REGIONS = {"UK South (foundry1)", "East US (foundry2)", "Norway East (foundry3)"}
@@ -41,6 +42,7 @@ def test_the_incident_rings_within_one_evaluation_and_round_robin_ends_it(deploy
         assert hourly == {("Resolved", region) for region in silent}
 
 
+@pytest.mark.thorough
 def test_a_round_robin_is_quiet_and_a_region_that_falls_silent_is_not(deployed):
     with deployed.serving("--gateway-instances", "4"):
         ran(deployed.run("-m", "demo.traffic", "60"))

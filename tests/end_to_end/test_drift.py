@@ -38,7 +38,10 @@ def engine(shell: Shell, folder) -> Callable[..., str]:
     return cli
 
 
-@pytest.mark.parametrize("way", [embedded, pytest.param(engine, marks=[*NEEDS_THE_CLI])])
+EMBEDDED = pytest.param(embedded, marks=pytest.mark.thorough)  # six commands, one by one
+
+
+@pytest.mark.parametrize("way", [EMBEDDED, pytest.param(engine, marks=[*NEEDS_THE_CLI])])
 def test_drift_is_shown_by_resource_and_property_and_put_back(shell, tmp_path, way):
     with shell.serving("--provisioning", "0") as endpoint:
         run = way(shell, tmp_path)

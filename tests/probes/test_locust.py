@@ -60,6 +60,7 @@ def test_one_process_reaches_the_probes_verdict_and_exit_code(gateway, locust):
     assert "foundry2" in output
 
 
+@pytest.mark.thorough  # four processes, each of which imports locust
 def test_a_master_and_two_workers_merge_their_counts_into_one_verdict(gateway, locust):
     master = locust(*HEADLESS, "--processes", "2", "--expect-workers", "2")
     output, _ = master.communicate(timeout=50)

@@ -111,6 +111,7 @@ def mistakes(tmp_path_factory):
     return found
 
 
+@pytest.mark.thorough  # mypy reads the SDKs
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_type_checker_refuses_what_the_components_do(mistakes, name):
     lines = enumerate(PROGRAMS[name].splitlines(), 1)
