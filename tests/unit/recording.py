@@ -14,9 +14,8 @@ import os
 import runpy
 import sys
 import unittest.mock
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,10 +152,6 @@ class Recorder(mocks.MockMonitor):
         self.asked: list[tuple[str, str]] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the service's own name
-        with _event_loop():
-            return self._register(request)
-
-    def _register(self, request: Any) -> Any:
         answer = super().RegisterResource(request)
         if answer.urn in self.declared:
             raise AssertionError(f"declared twice: {answer.urn}")
@@ -182,8 +177,7 @@ class Recorder(mocks.MockMonitor):
         return answer
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        with _event_loop():
-            outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
         if "pulumi:pulumi:Stack::" in request.urn:
             self.outputs = outputs
         else:
@@ -192,20 +186,19 @@ class Recorder(mocks.MockMonitor):
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         self.asked.append((request.tok, request.provider))
-        with _event_loop():
-            return super().Invoke(request)
+        return super().Invoke(request)
 
 
-@contextmanager
-def _event_loop() -> Iterator[None]:
-    """A loop for this worker thread: the mocks open one a thread, and never close it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        yield
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+class _Inline(ThreadPoolExecutor):
+    """Registers at once: these mocks wait for nothing, and the SDK for all that is under way."""
+
+    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **keywords))
+        except Exception as error:  # noqa: BLE001 - the SDK's, through the future
+            future.set_exception(error)
+        return future
 
 
 class _Log(logging.Handler):
@@ -281,6 +274,7 @@ def run(
             }
         )
         settings.SETTINGS.outputs.clear()  # a program that failed leaves some to the next one
+        asyncio.get_running_loop().set_default_executor(_Inline())
         await run_in_stack(lambda: _as_new(program))
 
     # Nobody outside is asked what is deleted, and port 9 of this machine refuses at once.
