@@ -219,9 +219,9 @@ def _chosen(document: dict[str, Any], key: str | None) -> tuple[str, dict[str, A
     for path in (path for path, value in places.items() if value == SECRET):
         if path == key or (not found and path not in Outputs.__dataclass_fields__):
             _read(str, SECRET, path)  # which raises
-    if key is None and (not document or Outputs.__dataclass_fields__.keys() & document.keys()):
-        return "", document
     if key is None:
+        if not document or Outputs.__dataclass_fields__.keys() & document.keys():
+            return "", document
         named = ", ".join(map(_printable, document))[:200]
         remedy = "export the component's stackOutputs (stack_outputs in Python), under any name"
         raise OutputsError(f"no gateway is in the outputs {named}; {remedy}")

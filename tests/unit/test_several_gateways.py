@@ -58,6 +58,28 @@ CONFIGS = {
         "apis": ["chat"],
     },
 }
+TWO = {
+    "eu": {
+        "regions": [
+            {"name": "foundry1", "location": "uksouth"},
+            {"name": "foundry2", "location": "norwayeast"},
+        ],
+        "apis": ["chat"],
+        "protect": {"except": ["foundry2"]},
+        "monitoring": {"alert_emails": ["team@example.com"]},
+    },
+    "us": {
+        "regions": [
+            {"name": "foundry1", "location": "eastus", "weight": 3},
+            {"name": "foundry2", "location": "westus3"},
+            {"name": "foundry3", "location": "eastus2"},
+        ],
+        "routing": "weighted",
+        "apis": ["chat"],
+        "models": [CHAT, {**CHAT, "name": "small"}],
+        "monitoring": {"enabled": False},
+    },
+}
 
 
 def facts(program, name="openai"):
@@ -158,33 +180,8 @@ def test_names_of_children_differ_by_what_they_begin_with(first, second):
 @pytest.fixture(scope="module")
 def two():
     def program():
-        eu = LoadBalancedOpenAI(
-            "eu",
-            {
-                "regions": [
-                    {"name": "foundry1", "location": "uksouth"},
-                    {"name": "foundry2", "location": "norwayeast"},
-                ],
-                "apis": ["chat"],
-                "protect": {"except": ["foundry2"]},
-                "monitoring": {"alert_emails": ["team@example.com"]},
-            },
-        )
-        us = LoadBalancedOpenAI(
-            "us",
-            {
-                "regions": [
-                    {"name": "foundry1", "location": "eastus", "weight": 3},
-                    {"name": "foundry2", "location": "westus3"},
-                    {"name": "foundry3", "location": "eastus2"},
-                ],
-                "routing": "weighted",
-                "apis": ["chat"],
-                "models": [CHAT, {**CHAT, "name": "small"}],
-                "breaker": {"enabled": False},
-                "monitoring": {"enabled": False},
-            },
-        )
+        eu = LoadBalancedOpenAI("eu", TWO["eu"])
+        us = LoadBalancedOpenAI("us", {**TWO["us"], "breaker": {"enabled": False}})
         BackendPool("extra", {**POOL, "regions": MEMBERS[:2]})
         pulumi.export("gateways", {"eu": eu.stack_outputs, "us": us.stack_outputs})
 

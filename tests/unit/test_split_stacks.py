@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pulumi_policy
 import pytest
 import recording
-from bad_configs import CHAT
 from pulumi_policy.proxy import unknown_checking_proxy
 from test_component_arguments import MEMBERS, POOL
 from test_policy_pack import pack, policy, said
+from test_several_gateways import TWO
 
 from components import guardrails
 from components.backend_pool import BackendPool
@@ -48,32 +48,8 @@ def declared(program):
 
 
 def gateways():
-    LoadBalancedOpenAI(
-        "eu",
-        {
-            "regions": [
-                {"name": "foundry1", "location": "uksouth"},
-                {"name": "foundry2", "location": "norwayeast"},
-            ],
-            "apis": ["chat"],
-            "protect": {"except": ["foundry2"]},
-            "monitoring": {"alert_emails": ["team@example.com"]},
-        },
-    )
-    LoadBalancedOpenAI(
-        "us",
-        {
-            "regions": [
-                {"name": "foundry1", "location": "eastus", "weight": 3},
-                {"name": "foundry2", "location": "westus3"},
-                {"name": "foundry3", "location": "eastus2"},
-            ],
-            "routing": "weighted",
-            "apis": ["chat"],
-            "models": [CHAT, {**CHAT, "name": "small"}],
-            "monitoring": {"enabled": False},
-        },
-    )
+    for name, its in TWO.items():
+        LoadBalancedOpenAI(name, its)
 
 
 def pools():
